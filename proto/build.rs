@@ -1,0 +1,32 @@
+//! Compiles the `.proto` files without protoc and embeds the descriptors for reflection and the JSON view.
+
+use std::{env, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 6] = [
+    "quartermaster/v1/common.proto",
+    "quartermaster/v1/allocation.proto",
+    "quartermaster/v1/inventory.proto",
+    "quartermaster/v1/catalog.proto",
+    "quartermaster/v1/admin.proto",
+    "quartermaster/journal/v1/journal.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=quartermaster");
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+    fs::write(out.join("quartermaster.fds"), compiler.encode_file_descriptor_set())?;
+
+    let grpc = env::var_os("CARGO_FEATURE_GRPC").is_some();
+    tonic_prost_build::configure()
+        .build_client(grpc)
+        .build_server(grpc)
+        .bytes(".quartermaster.journal.v1")
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
