@@ -1,1 +1,31 @@
-//! Skeleton.
+//! The state machine of Quartermaster: the stock matrix, reservations and the decisions about them.
+//!
+//! Synchronous and deterministic. It reads no clock, draws no number, touches no file and starts no thread: time is an argument, and
+//! durability is behind the journal's trait. State changes in one way: command → decide → event → journal → apply.
+#![forbid(unsafe_code)]
+
+mod apply;
+pub mod audit;
+pub mod catalog;
+pub mod codec;
+pub mod command;
+mod decide;
+mod dedup;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod fingerprint;
+pub mod id;
+mod owners;
+pub mod quantity;
+pub mod query;
+pub mod recovery;
+pub mod reservation;
+mod shard;
+pub mod snapshot;
+pub mod stock;
+pub mod time;
+
+pub use engine::{Answer, Engine, EngineConfig, Verdict};
+pub use error::{CodedShortage, Error, Rejection};
+pub use shard::Counts;

@@ -1,0 +1,176 @@
+//! The auditor: counts every promise again from the reservations and compares it with the cells. One shard at a time under its
+//! shared lock; every shard can be checked alone because reservation lines lie with their cells.
+
+use std::fmt;
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+use crate::{
+    catalog::hasher,
+    engine::Engine,
+    event::Promise,
+    id::{LocationId, ReservationId, ShardId, SkuId},
+    shard::Shard,
+};
+
+/// What an audit counted and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditReport {
+    /// Cells compared.
+    pub cells: u64,
+    /// Parts of reservations counted.
+    pub parts: u64,
+    /// Differences. None, unless there is a bug.
+    pub violations: Vec<Violation>,
+}
+
+/// A difference between what must hold and what is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A cell's promises are not the sum of the reservations on it.
+    Promise {
+        /// SKU.
+        sku: SkuId,
+        /// Location.
+        location: LocationId,
+        /// Which bucket.
+        promise: Promise,
+        /// What the cell says.
+        cell: u64,
+        /// What the reservations sum to.
+        reservations: u64,
+    },
+    /// A row's sum of availability is not the sum over its cells.
+    Available {
+        /// SKU.
+        sku: SkuId,
+        /// What the row says.
+        row: u64,
+        /// What its cells sum to.
+        cells: u64,
+    },
+    /// A cell is in shortfall and not listed, or listed and not in shortfall.
+    Shortfall {
+        /// SKU.
+        sku: SkuId,
+        /// Location.
+        location: LocationId,
+    },
+    /// An ended reservation still has open units.
+    OpenAfterEnd {
+        /// Which.
+        reservation: ReservationId,
+    },
+    /// The running figures of a shard are not what it holds.
+    Counts {
+        /// Which shard.
+        shard: ShardId,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Promise { sku, location, promise, cell, reservations } => write!(
+                formatter,
+                "SKU #{} at location #{}: {promise:?} is {cell}, the reservations sum to {reservations}",
+                sku.0, location.0
+            ),
+            Self::Available { sku, row, cells } => {
+                write!(formatter, "SKU #{}: available is {row}, its cells sum to {cells}", sku.0)
+            }
+            Self::Shortfall { sku, location } => {
+                write!(
+                    formatter,
+                    "SKU #{} at location #{}: the list of shortfalls is wrong about it",
+                    sku.0, location.0
+                )
+            }
+            Self::OpenAfterEnd { reservation } => {
+                write!(formatter, "reservation {reservation} has ended and has open units")
+            }
+            Self::Counts { shard } => write!(formatter, "shard {}: its running figures are wrong", shard.0),
+        }
+    }
+}
+
+type Sums = HashMap<(SkuId, LocationId), (u64, u64), RandomState>;
+
+impl Engine {
+    /// Audits one shard.
+    #[must_use]
+    pub fn audit_shard(&self, shard: ShardId) -> AuditReport {
+        audit(&self.shards.read(shard))
+    }
+
+    /// Audits all shards, one after another.
+    #[must_use]
+    pub fn audit(&self) -> AuditReport {
+        let mut total = AuditReport::default();
+        for shard in ShardId::all() {
+            let report = self.audit_shard(shard);
+            total.cells += report.cells;
+            total.parts += report.parts;
+            total.violations.extend(report.violations);
+        }
+        total
+    }
+}
+
+fn audit(shard: &Shard) -> AuditReport {
+    let mut report = AuditReport::default();
+    let mut sums: Sums = HashMap::with_hasher(hasher());
+    let mut counts = crate::shard::Counts::default();
+    for (id, part) in &shard.parts {
+        report.parts += 1;
+        for line in &part.lines {
+            let sum = sums.entry((line.sku, line.location)).or_default();
+            match part.promise {
+                Promise::Reserved => sum.0 += line.open.units(),
+                Promise::Committed => sum.1 += line.open.units(),
+            }
+        }
+        if let Some(header) = &part.header {
+            *crate::apply::count(&mut counts, header.state) += 1;
+            if !header.state.is_open() && part.lines.iter().any(|line| !line.open.is_zero()) {
+                report.violations.push(Violation::OpenAfterEnd { reservation: *id });
+            }
+        }
+    }
+    for (place, row) in shard.rows.iter().enumerate() {
+        let Some(sku) = SkuId::from_row(shard.id, place) else { continue };
+        let mut available = 0;
+        for (location, cell) in row.cells() {
+            counts.cells += 1;
+            available += cell.available().units();
+            let (reserved, committed) = sums.remove(&(sku, location)).unwrap_or_default();
+            let mut check = |promise, cell: u64, reservations| {
+                if cell != reservations {
+                    let violation = Violation::Promise { sku, location, promise, cell, reservations };
+                    report.violations.push(violation);
+                }
+            };
+            check(Promise::Reserved, cell.reserved.units(), reserved);
+            check(Promise::Committed, cell.committed.units(), committed);
+            if (cell.shortfall() > 0) != shard.shortfalls.contains(&(sku, location)) {
+                report.violations.push(Violation::Shortfall { sku, location });
+            }
+        }
+        if available != row.available() {
+            report.violations.push(Violation::Available { sku, row: row.available(), cells: available });
+        }
+    }
+    let mut stray: Vec<_> = sums.into_iter().filter(|(_, sum)| *sum != (0, 0)).collect();
+    stray.sort_unstable();
+    for ((sku, location), (reserved, committed)) in stray {
+        let (promise, reservations) =
+            if reserved > 0 { (Promise::Reserved, reserved) } else { (Promise::Committed, committed) };
+        report.violations.push(Violation::Promise { sku, location, promise, cell: 0, reservations });
+    }
+    report.cells = counts.cells;
+    if counts != (crate::shard::Counts { shortfalls: 0, dedup_entries: 0, ..shard.counts }) {
+        report.violations.push(Violation::Counts { shard: shard.id });
+    }
+    report
+}

@@ -1,0 +1,549 @@
+//! Events to journal bytes and back: encode next to decode.
+
+use prost::Message as _;
+use quartermaster_journal::Lsn;
+use quartermaster_proto::journal::v1 as wire;
+use thiserror::Error;
+
+use crate::{
+    catalog::{
+        Capabilities, Channel, ChannelSpec, Coordinates, Location, LocationKind, LocationSpec, LocationState, Sku,
+        SkuSpec,
+    },
+    command::StockReason,
+    event::{
+        CellChange, Claim, EndState, Event, Held, HoldEndReason, Line, Lines, Promise, Record, ShardSet, Shortage,
+        StockChangeKind, StockChanged, Summary,
+    },
+    id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
+    quantity::Quantity,
+    time::Timestamp,
+};
+
+/// Bytes that are no record of this version.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// Not protobuf, or cut short.
+    #[error("record is no protobuf message of journal.v1.Record: {0}")]
+    Protobuf(#[from] prost::DecodeError),
+    /// A field has a value that this version does not know.
+    #[error("record has {field} = {value}, which this version does not know")]
+    Unknown {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// A field that every record of its kind has is missing.
+    #[error("record has no {field}")]
+    Missing {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// The record has no event, or one of a newer version.
+    #[error("record has no event that this version knows")]
+    NoEvent,
+}
+
+/// Appends the bytes of a record.
+pub fn encode(record: &Record, bytes: &mut Vec<u8>) {
+    let message = wire::Record {
+        time_us: record.time.0,
+        request_id: record.request_id.clone(),
+        fingerprint: record.fingerprint,
+        actor: record.actor.clone(),
+        event: Some(event_to_wire(&record.event)),
+    };
+    message.encode(bytes).expect("a Vec grows");
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// When the bytes are no record that this version knows.
+pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
+    let message = wire::Record::decode(bytes)?;
+    Ok(Record {
+        time: Timestamp(message.time_us),
+        request_id: message.request_id,
+        fingerprint: message.fingerprint,
+        actor: message.actor,
+        event: event_from_wire(message.event.ok_or(DecodeError::NoEvent)?)?,
+    })
+}
+
+/// The head of a record, read without decoding the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek<'a> {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// Idempotency key.
+    pub request_id: &'a str,
+    /// Hash of the request's content.
+    pub fingerprint: u64,
+}
+
+/// Reads the head of a record that `encode` wrote: fields 1 to 3, in order, each absent when it has its default.
+#[must_use]
+pub fn peek(record: &[u8]) -> Peek<'_> {
+    const TIME: u8 = 1 << 3 | 1;
+    const REQUEST_ID: u8 = 2 << 3 | 2;
+    const FINGERPRINT: u8 = 3 << 3 | 1;
+    let mut peek = Peek { time: Timestamp(0), request_id: "", fingerprint: 0 };
+    let mut rest = record;
+    if let [TIME, tail @ ..] = rest
+        && let Some((value, tail)) = tail.split_first_chunk()
+    {
+        (peek.time, rest) = (Timestamp(u64::from_le_bytes(*value)), tail);
+    }
+    if let [REQUEST_ID, length, tail @ ..] = rest
+        && *length < 0x80
+        && let Some((id, tail)) = tail.split_at_checked(usize::from(*length))
+    {
+        (peek.request_id, rest) = (std::str::from_utf8(id).unwrap_or_default(), tail);
+    }
+    if let [FINGERPRINT, tail @ ..] = rest
+        && let Some((value, _)) = tail.split_first_chunk()
+    {
+        peek.fingerprint = u64::from_le_bytes(*value);
+    }
+    peek
+}
+
+/// The record to remember for repeats of its request: itself, or its answer alone where the event is large and the answer is not.
+#[must_use]
+pub fn answer(record: &Record, bytes: &[u8]) -> Box<[u8]> {
+    let summary = match &record.event {
+        Event::SkusUpserted { skus, created } => (skus.len(), *created, 0),
+        Event::SkusRetired { skus } => (skus.len(), 0, 0),
+        Event::LocationsUpserted { locations, created } => (locations.len(), *created, 0),
+        Event::ChannelsUpserted { channels, created } => (channels.len(), *created, 0),
+        Event::StockChanged(change) if change.kind == StockChangeKind::Imported => {
+            (change.changes.len(), 0, change.changes.iter().filter(|cell| cell.shortfall_after > 0).count())
+        }
+        _ => return bytes.into(),
+    };
+    let clamp = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let event = Event::Summary(Summary {
+        event: record.event.name().into(),
+        entries: clamp(summary.0),
+        created: summary.1,
+        shortfalls: clamp(summary.2),
+    });
+    let mut bytes = Vec::new();
+    encode(&Record { event, ..record.clone() }, &mut bytes);
+    bytes.into()
+}
+
+fn event_to_wire(event: &Event) -> wire::record::Event {
+    match event {
+        Event::Held(held) => wire::record::Event::Held(wire::Held {
+            reservation: held.reservation.0,
+            order_id: held.order_id.to_string(),
+            buyer_id: held.buyer_id.to_string(),
+            channel: held.channel.map_or(0, |channel| channel.0 + 1),
+            expire_time_us: held.expires_at.0,
+            lines: lines_to_wire(&held.lines),
+            replaced: held.replaced.as_ref().and_then(claim_to_wire),
+            shortages: held
+                .shortages
+                .iter()
+                .map(|short| wire::Shortage {
+                    sku: short.sku.0,
+                    location: short.location.map_or(0, |location| location.0 + 1),
+                    requested: short.requested,
+                    available: short.available,
+                })
+                .collect(),
+        }),
+        Event::Confirmed { claim } => wire::record::Event::Confirmed(wire::Confirmed { claim: claim_to_wire(claim) }),
+        Event::HoldEnded { claim, reason } => wire::record::Event::HoldEnded(wire::HoldEnded {
+            claim: claim_to_wire(claim),
+            reason: match reason {
+                HoldEndReason::Released => wire::HoldEndReason::Released,
+                HoldEndReason::Expired => wire::HoldEndReason::Expired,
+            }
+            .into(),
+        }),
+        Event::Cancelled { claim, promise, end } => wire::record::Event::Cancelled(wire::Cancelled {
+            claim: claim_to_wire(claim),
+            promise: promise_to_wire(*promise),
+            end_state: end_to_wire(*end),
+        }),
+        Event::Extended { reservation, expires_at } => {
+            wire::record::Event::Extended(wire::Extended { reservation: reservation.0, expire_time_us: expires_at.0 })
+        }
+        Event::Shipped { claim, end } => {
+            wire::record::Event::Shipped(wire::Shipped { claim: claim_to_wire(claim), end_state: end_to_wire(*end) })
+        }
+        Event::Reassigned { reservation, promise, line, from } => wire::record::Event::Reassigned(wire::Reassigned {
+            reservation: reservation.0,
+            promise: promise_to_wire(*promise),
+            sku: line.sku.0,
+            from_location: from.0,
+            to_location: line.location.0,
+            quantity: line.quantity.0,
+        }),
+        Event::StockChanged(change) => wire::record::Event::StockChanged(wire::StockChanged {
+            kind: match change.kind {
+                StockChangeKind::Set => wire::StockChangeKind::Set,
+                StockChangeKind::Adjusted => wire::StockChangeKind::Adjusted,
+                StockChangeKind::Received => wire::StockChangeKind::Received,
+                StockChangeKind::Moved => wire::StockChangeKind::Moved,
+                StockChangeKind::Imported => wire::StockChangeKind::Imported,
+            }
+            .into(),
+            reason: change.reason.0,
+            reference: change.reference.to_string(),
+            changes: change.changes.iter().map(change_to_wire).collect(),
+        }),
+        Event::SkusUpserted { skus, created } => wire::record::Event::SkusUpserted(wire::SkusUpserted {
+            skus: skus.iter().map(sku_to_wire).collect(),
+            created: *created,
+        }),
+        Event::SkusRetired { skus } => {
+            wire::record::Event::SkusRetired(wire::SkusRetired { skus: skus.iter().map(|sku| sku.0).collect() })
+        }
+        Event::LocationsUpserted { locations, created } => {
+            wire::record::Event::LocationsUpserted(wire::LocationsUpserted {
+                locations: locations.iter().map(location_to_wire).collect(),
+                created: *created,
+            })
+        }
+        Event::ChannelsUpserted { channels, created } => {
+            wire::record::Event::ChannelsUpserted(wire::ChannelsUpserted {
+                channels: channels.iter().map(channel_to_wire).collect(),
+                created: *created,
+            })
+        }
+        Event::Summary(summary) => wire::record::Event::Summary(wire::Summary {
+            event: summary.event.to_string(),
+            entries: summary.entries,
+            created: summary.created,
+            shortfalls: summary.shortfalls,
+        }),
+    }
+}
+
+fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
+    Ok(match event {
+        wire::record::Event::Held(held) => Event::Held(Held {
+            reservation: ReservationId(held.reservation),
+            order_id: held.order_id.into(),
+            buyer_id: held.buyer_id.into(),
+            channel: held.channel.checked_sub(1).map(ChannelId),
+            expires_at: Timestamp(held.expire_time_us),
+            lines: lines_from_wire(&held.lines),
+            replaced: held.replaced.map(|claim| claim_from_wire(&claim)),
+            shortages: held
+                .shortages
+                .iter()
+                .map(|short| Shortage {
+                    sku: SkuId(short.sku),
+                    location: short.location.checked_sub(1).map(LocationId),
+                    requested: short.requested,
+                    available: short.available,
+                })
+                .collect(),
+        }),
+        wire::record::Event::Confirmed(confirmed) => Event::Confirmed { claim: required(confirmed.claim.as_ref())? },
+        wire::record::Event::HoldEnded(ended) => Event::HoldEnded {
+            claim: required(ended.claim.as_ref())?,
+            reason: match wire::HoldEndReason::try_from(ended.reason) {
+                Ok(wire::HoldEndReason::Released) => HoldEndReason::Released,
+                Ok(wire::HoldEndReason::Expired) => HoldEndReason::Expired,
+                Ok(wire::HoldEndReason::Unspecified) | Err(_) => {
+                    return Err(unknown("hold_ended.reason", ended.reason));
+                }
+            },
+        },
+        wire::record::Event::Cancelled(cancelled) => Event::Cancelled {
+            claim: required(cancelled.claim.as_ref())?,
+            promise: promise_from_wire(cancelled.promise)?,
+            end: end_from_wire(cancelled.end_state)?,
+        },
+        wire::record::Event::Extended(extended) => Event::Extended {
+            reservation: ReservationId(extended.reservation),
+            expires_at: Timestamp(extended.expire_time_us),
+        },
+        wire::record::Event::Shipped(shipped) => {
+            Event::Shipped { claim: required(shipped.claim.as_ref())?, end: end_from_wire(shipped.end_state)? }
+        }
+        wire::record::Event::Reassigned(step) => Event::Reassigned {
+            reservation: ReservationId(step.reservation),
+            promise: promise_from_wire(step.promise)?,
+            line: Line {
+                sku: SkuId(step.sku),
+                location: LocationId(step.to_location),
+                quantity: Quantity(step.quantity),
+            },
+            from: LocationId(step.from_location),
+        },
+        wire::record::Event::StockChanged(change) => Event::StockChanged(StockChanged {
+            kind: match wire::StockChangeKind::try_from(change.kind) {
+                Ok(wire::StockChangeKind::Set) => StockChangeKind::Set,
+                Ok(wire::StockChangeKind::Adjusted) => StockChangeKind::Adjusted,
+                Ok(wire::StockChangeKind::Received) => StockChangeKind::Received,
+                Ok(wire::StockChangeKind::Moved) => StockChangeKind::Moved,
+                Ok(wire::StockChangeKind::Imported) => StockChangeKind::Imported,
+                Ok(wire::StockChangeKind::Unspecified) | Err(_) => {
+                    return Err(unknown("stock_changed.kind", change.kind));
+                }
+            },
+            reason: StockReason(change.reason),
+            reference: change.reference.into(),
+            changes: change.changes.iter().map(change_from_wire).collect(),
+        }),
+        wire::record::Event::SkusUpserted(upserted) => Event::SkusUpserted {
+            skus: upserted.skus.into_iter().map(sku_from_wire).collect(),
+            created: upserted.created,
+        },
+        wire::record::Event::SkusRetired(retired) => {
+            Event::SkusRetired { skus: retired.skus.into_iter().map(SkuId).collect() }
+        }
+        wire::record::Event::LocationsUpserted(upserted) => Event::LocationsUpserted {
+            locations: upserted.locations.into_iter().map(location_from_wire).collect::<Result<_, _>>()?,
+            created: upserted.created,
+        },
+        wire::record::Event::ChannelsUpserted(upserted) => Event::ChannelsUpserted {
+            channels: upserted.channels.into_iter().map(channel_from_wire).collect(),
+            created: upserted.created,
+        },
+        wire::record::Event::Summary(summary) => Event::Summary(Summary {
+            event: summary.event.into(),
+            entries: summary.entries,
+            created: summary.created,
+            shortfalls: summary.shortfalls,
+        }),
+    })
+}
+
+fn unknown(field: &'static str, value: impl Into<i64>) -> DecodeError {
+    DecodeError::Unknown { field, value: value.into() }
+}
+
+fn claim_to_wire(claim: &Claim) -> Option<wire::Claim> {
+    Some(wire::Claim {
+        reservation: claim.reservation.0,
+        lines: lines_to_wire(&claim.lines),
+        other_shards: shards_to_wire(&claim.others),
+    })
+}
+
+fn claim_from_wire(claim: &wire::Claim) -> Claim {
+    Claim {
+        reservation: ReservationId(claim.reservation),
+        lines: lines_from_wire(&claim.lines),
+        others: shards_from_wire(&claim.other_shards),
+    }
+}
+
+fn required(claim: Option<&wire::Claim>) -> Result<Claim, DecodeError> {
+    claim.map(claim_from_wire).ok_or(DecodeError::Missing { field: "claim" })
+}
+
+pub(crate) fn shards_to_wire(shards: &ShardSet) -> Vec<u8> {
+    shards.iter().map(|shard| shard.0).collect()
+}
+
+pub(crate) fn shards_from_wire(shards: &[u8]) -> ShardSet {
+    shards.iter().copied().map(ShardId).collect()
+}
+
+fn lines_to_wire(lines: &[Line]) -> Vec<wire::Line> {
+    lines
+        .iter()
+        .map(|line| wire::Line { sku: line.sku.0, location: line.location.0, quantity: line.quantity.0 })
+        .collect()
+}
+
+fn lines_from_wire(lines: &[wire::Line]) -> Lines {
+    lines
+        .iter()
+        .map(|line| Line {
+            sku: SkuId(line.sku),
+            location: LocationId(line.location),
+            quantity: Quantity(line.quantity),
+        })
+        .collect()
+}
+
+pub(crate) fn promise_to_wire(promise: Promise) -> i32 {
+    match promise {
+        Promise::Reserved => wire::Promise::Reserved,
+        Promise::Committed => wire::Promise::Committed,
+    }
+    .into()
+}
+
+pub(crate) fn promise_from_wire(promise: i32) -> Result<Promise, DecodeError> {
+    match wire::Promise::try_from(promise) {
+        Ok(wire::Promise::Reserved) => Ok(Promise::Reserved),
+        Ok(wire::Promise::Committed) => Ok(Promise::Committed),
+        Ok(wire::Promise::Unspecified) | Err(_) => Err(unknown("promise", promise)),
+    }
+}
+
+fn end_to_wire(end: Option<EndState>) -> i32 {
+    match end {
+        None => wire::EndState::Unspecified,
+        Some(EndState::Shipped) => wire::EndState::Shipped,
+        Some(EndState::Cancelled) => wire::EndState::Cancelled,
+    }
+    .into()
+}
+
+fn end_from_wire(end: i32) -> Result<Option<EndState>, DecodeError> {
+    match wire::EndState::try_from(end) {
+        Ok(wire::EndState::Unspecified) => Ok(None),
+        Ok(wire::EndState::Shipped) => Ok(Some(EndState::Shipped)),
+        Ok(wire::EndState::Cancelled) => Ok(Some(EndState::Cancelled)),
+        Err(_) => Err(unknown("end_state", end)),
+    }
+}
+
+fn change_to_wire(change: &CellChange) -> wire::CellChange {
+    wire::CellChange {
+        sku: change.sku.0,
+        location: change.location.0,
+        on_hand: change.on_hand,
+        safety: change.safety,
+        quality_control: change.quality_control,
+        damaged: change.damaged,
+        in_repair: change.in_repair,
+        incoming: change.incoming,
+        on_hand_after: change.on_hand_after.0,
+        available_after: change.available_after.0,
+        shortfall_after: change.shortfall_after,
+    }
+}
+
+fn change_from_wire(change: &wire::CellChange) -> CellChange {
+    CellChange {
+        sku: SkuId(change.sku),
+        location: LocationId(change.location),
+        on_hand: change.on_hand,
+        safety: change.safety,
+        quality_control: change.quality_control,
+        damaged: change.damaged,
+        in_repair: change.in_repair,
+        incoming: change.incoming,
+        on_hand_after: Quantity(change.on_hand_after),
+        available_after: Quantity(change.available_after),
+        shortfall_after: change.shortfall_after,
+    }
+}
+
+pub(crate) fn sku_to_wire(sku: &Sku) -> wire::Sku {
+    let spec = &sku.spec;
+    wire::Sku {
+        id: sku.id.0,
+        code: spec.code.clone(),
+        style: spec.style.clone(),
+        colour: spec.colour.clone(),
+        size: spec.size.clone(),
+        attributes: spec
+            .attributes
+            .iter()
+            .map(|(key, value)| wire::Attribute { key: key.clone(), value: value.clone() })
+            .collect(),
+        weight_grams: spec.weight_grams,
+        currency: spec.currency.clone(),
+        unit_value: spec.unit_value,
+        sellable: spec.sellable,
+        retired_lsn: sku.retired.map_or(0, Lsn::get),
+    }
+}
+
+pub(crate) fn sku_from_wire(sku: wire::Sku) -> Sku {
+    Sku {
+        id: SkuId(sku.id),
+        spec: SkuSpec {
+            code: sku.code,
+            style: sku.style,
+            colour: sku.colour,
+            size: sku.size,
+            attributes: sku.attributes.into_iter().map(|attribute| (attribute.key, attribute.value)).collect(),
+            weight_grams: sku.weight_grams,
+            currency: sku.currency,
+            unit_value: sku.unit_value,
+            sellable: sku.sellable,
+        },
+        retired: (sku.retired_lsn > 0).then(|| Lsn::new(sku.retired_lsn)),
+    }
+}
+
+pub(crate) fn location_to_wire(location: &Location) -> wire::Location {
+    let spec = &location.spec;
+    wire::Location {
+        id: location.id.0,
+        code: spec.code.clone(),
+        name: spec.name.clone(),
+        kind: match spec.kind {
+            LocationKind::Unspecified => 0,
+            LocationKind::DistributionCentre => 1,
+            LocationKind::ForwardWarehouse => 2,
+            LocationKind::Store => 3,
+            LocationKind::ThirdParty => 4,
+            LocationKind::Supplier => 5,
+        },
+        located: spec.coordinates.is_some(),
+        latitude_e7: spec.coordinates.map_or(0, |at| at.latitude_e7),
+        longitude_e7: spec.coordinates.map_or(0, |at| at.longitude_e7),
+        region: spec.region.clone(),
+        capabilities: spec.capabilities.0,
+        state: match spec.state {
+            LocationState::Open => 1,
+            LocationState::Paused => 2,
+            LocationState::Closed => 3,
+        },
+        priority: spec.priority,
+    }
+}
+
+pub(crate) fn location_from_wire(location: wire::Location) -> Result<Location, DecodeError> {
+    Ok(Location {
+        id: LocationId(location.id),
+        spec: LocationSpec {
+            code: location.code,
+            name: location.name,
+            kind: match location.kind {
+                0 => LocationKind::Unspecified,
+                1 => LocationKind::DistributionCentre,
+                2 => LocationKind::ForwardWarehouse,
+                3 => LocationKind::Store,
+                4 => LocationKind::ThirdParty,
+                5 => LocationKind::Supplier,
+                kind => return Err(unknown("location.kind", kind)),
+            },
+            coordinates: location
+                .located
+                .then_some(Coordinates { latitude_e7: location.latitude_e7, longitude_e7: location.longitude_e7 }),
+            region: location.region,
+            capabilities: Capabilities(location.capabilities),
+            state: match location.state {
+                1 => LocationState::Open,
+                2 => LocationState::Paused,
+                3 => LocationState::Closed,
+                state => return Err(unknown("location.state", state)),
+            },
+            priority: location.priority,
+        },
+    })
+}
+
+pub(crate) fn channel_to_wire(channel: &Channel) -> wire::Channel {
+    wire::Channel {
+        id: channel.id.0,
+        code: channel.spec.code.clone(),
+        name: channel.spec.name.clone(),
+        active: channel.spec.active,
+    }
+}
+
+pub(crate) fn channel_from_wire(channel: wire::Channel) -> Channel {
+    Channel {
+        id: ChannelId(channel.id),
+        spec: ChannelSpec { code: channel.code, name: channel.name, active: channel.active },
+    }
+}

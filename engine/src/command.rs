@@ -1,0 +1,429 @@
+//! What a caller asks. Shapes and ranges are right by construction or were checked by whoever built it; codes are still codes,
+//! because a repeated request must find its first answer even after its SKU was retired.
+
+use crate::{
+    catalog::{ChannelSpec, LocationSpec, SkuSpec},
+    fingerprint::Fingerprinter,
+    id::ReservationId,
+    quantity::Quantity,
+    time::Micros,
+};
+
+/// A caller's idempotency key and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Idempotency key, 1 to 64 bytes; empty only for what the server does by itself, which is not remembered.
+    pub id: String,
+    /// Who asks; empty while authentication is off.
+    pub actor: String,
+}
+
+/// A change that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Take stock for an order.
+    Reserve(Reserve),
+    /// Bring a reservation further.
+    Reservation(ReservationId, Step),
+    /// Truth from outside about stock.
+    Stock(StockCommand),
+    /// Change what there is to speak of.
+    Catalogue(CatalogueCommand),
+}
+
+/// What a reservation shall do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The order is paid.
+    Confirm,
+    /// Give the hold back.
+    Release,
+    /// Give units back. No lines: all that is open.
+    Cancel(Vec<LineSelection>),
+    /// Move the expiry to this long from now.
+    Extend(Micros),
+    /// Units left their locations. No lines: all that is open.
+    Ship(Vec<LineSelection>),
+    /// Move units to another location.
+    Reassign(Reassign),
+    /// End the hold if its time is up. Sent by the timer.
+    Expire,
+}
+
+/// Truth from outside about stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StockCommand {
+    /// Set a bucket to a figure.
+    Set(SetStock),
+    /// Add a difference to a bucket.
+    Adjust(AdjustStock),
+    /// Goods arrived.
+    Receive(ReceiveStock),
+    /// Units change bucket.
+    Move(MoveStock),
+    /// A part of a bulk import: absolute figures of many cells.
+    Import(ImportStock),
+}
+
+/// A change of the catalogue. Codes stand at most once in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CatalogueCommand {
+    /// Add or replace SKUs.
+    UpsertSkus(Vec<SkuSpec>),
+    /// Retire SKUs by code.
+    RetireSkus(Vec<String>),
+    /// Add or replace locations.
+    UpsertLocations(Vec<LocationSpec>),
+    /// Add or replace channels.
+    UpsertChannels(Vec<ChannelSpec>),
+}
+
+/// Asks for a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// The caller's order number, up to 64 bytes.
+    pub order_id: String,
+    /// The buyer, up to 64 bytes.
+    pub buyer_id: String,
+    /// Channel code, or empty.
+    pub channel: String,
+    /// What is wanted, at least one line.
+    pub lines: Vec<ReserveLine>,
+    /// How long the hold lasts.
+    pub ttl: Micros,
+    /// Take what there is.
+    pub allow_partial: bool,
+    /// A hold of the same buyer to give up in the same step.
+    pub replaces: Option<ReservationId>,
+    /// Refuse when a SKU's stock changed after this LSN; 0: do not ask.
+    pub unchanged_since_lsn: u64,
+}
+
+/// Units of one SKU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReserveLine {
+    /// SKU code.
+    pub sku: String,
+    /// Units, at least 1.
+    pub quantity: Quantity,
+    /// Location code, or empty for any.
+    pub location: String,
+}
+
+/// Units of one line of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineSelection {
+    /// SKU code.
+    pub sku: String,
+    /// Location code, or empty when the reservation has the SKU at one location only.
+    pub location: String,
+    /// Units, or `None` for all that is open.
+    pub quantity: Option<Quantity>,
+}
+
+/// Asks to move units of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassign {
+    /// SKU code.
+    pub sku: String,
+    /// Location code they are at.
+    pub from: String,
+    /// Location code they go to, or empty for the best other one.
+    pub to: String,
+    /// Units, or `None` for all that is open.
+    pub quantity: Option<Quantity>,
+}
+
+/// A bucket that outside truth can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bucket {
+    /// Units physically there.
+    OnHand,
+    /// Kept back.
+    Safety,
+    /// In quality control.
+    QualityControl,
+    /// Damaged.
+    Damaged,
+    /// In repair.
+    InRepair,
+    /// Expected.
+    Incoming,
+}
+
+/// Where a unit on hand can be moved from and to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// In none of the others.
+    Sellable,
+    /// In quality control.
+    QualityControl,
+    /// Damaged.
+    Damaged,
+    /// In repair.
+    InRepair,
+}
+
+/// Why stock changed: number of `quartermaster.v1.StockReason`, carried and not interpreted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StockReason(pub u32);
+
+impl StockReason {
+    /// A first load or a full reload.
+    pub const IMPORT: Self = Self(11);
+}
+
+/// A cell by codes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CellCode {
+    /// SKU code.
+    pub sku: String,
+    /// Location code.
+    pub location: String,
+}
+
+/// Sets a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetStock {
+    /// Which cell.
+    pub cell: CellCode,
+    /// Which bucket.
+    pub bucket: Bucket,
+    /// The figure.
+    pub quantity: Quantity,
+    /// Refuse unless the SKU's revision is this LSN.
+    pub expected_revision: Option<u64>,
+    /// Why.
+    pub reason: StockReason,
+    /// The caller's document.
+    pub reference: String,
+}
+
+/// Adds to a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdjustStock {
+    /// Which cell.
+    pub cell: CellCode,
+    /// Which bucket.
+    pub bucket: Bucket,
+    /// Signed units, not 0.
+    pub delta: i64,
+    /// Why.
+    pub reason: StockReason,
+    /// The caller's document.
+    pub reference: String,
+}
+
+/// Goods arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveStock {
+    /// Where and how many; the same cell may stand more than once.
+    pub receipts: Vec<(CellCode, Quantity)>,
+    /// Take as many from incoming.
+    pub from_incoming: bool,
+    /// Why.
+    pub reason: StockReason,
+    /// The caller's document.
+    pub reference: String,
+}
+
+/// Units change bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveStock {
+    /// Which cell.
+    pub cell: CellCode,
+    /// Out of.
+    pub from: Condition,
+    /// Into; differs from `from`.
+    pub to: Condition,
+    /// Units.
+    pub quantity: Quantity,
+    /// Why.
+    pub reason: StockReason,
+    /// The caller's document.
+    pub reference: String,
+}
+
+/// A part of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportStock {
+    /// Each cell at most once.
+    pub rows: Vec<ImportRow>,
+    /// The caller's document.
+    pub reference: String,
+}
+
+/// A cell as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportRow {
+    /// Which cell.
+    pub cell: CellCode,
+    /// Units physically there.
+    pub on_hand: Quantity,
+    /// Kept back.
+    pub safety: Quantity,
+    /// In quality control.
+    pub quality_control: Quantity,
+    /// Damaged.
+    pub damaged: Quantity,
+    /// In repair.
+    pub in_repair: Quantity,
+    /// Expected.
+    pub incoming: Quantity,
+}
+
+impl Command {
+    /// Stable hash of the content, to tell a repeat of a request from a reuse of its id. Written to the journal.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Fingerprinter::default();
+        match self {
+            Self::Reserve(reserve) => {
+                hash.tag(1).text(&reserve.order_id).text(&reserve.buyer_id).text(&reserve.channel);
+                hash.number(reserve.ttl.0).number(u64::from(reserve.allow_partial));
+                hash.number(reserve.replaces.map_or(0, |id| id.0)).number(reserve.unchanged_since_lsn);
+                for line in &reserve.lines {
+                    hash.text(&line.sku).text(&line.location).quantity(line.quantity);
+                }
+            }
+            Self::Reservation(id, step) => {
+                hash.number(id.0);
+                step.fingerprint(&mut hash);
+            }
+            Self::Stock(stock) => stock.fingerprint(&mut hash),
+            Self::Catalogue(CatalogueCommand::UpsertSkus(skus)) => {
+                hash.tag(14);
+                skus.iter().for_each(|sku| sku.fingerprint(&mut hash));
+            }
+            Self::Catalogue(CatalogueCommand::RetireSkus(codes)) => {
+                hash.tag(15);
+                codes.iter().for_each(|code| _ = hash.text(code));
+            }
+            Self::Catalogue(CatalogueCommand::UpsertLocations(locations)) => {
+                hash.tag(16);
+                locations.iter().for_each(|location| location.fingerprint(&mut hash));
+            }
+            Self::Catalogue(CatalogueCommand::UpsertChannels(channels)) => {
+                hash.tag(17);
+                channels.iter().for_each(|channel| channel.fingerprint(&mut hash));
+            }
+        }
+        hash.finish()
+    }
+}
+
+impl Step {
+    fn fingerprint(&self, hash: &mut Fingerprinter) {
+        match self {
+            Self::Confirm => _ = hash.tag(2),
+            Self::Release => _ = hash.tag(3),
+            Self::Cancel(lines) => selections(hash.tag(4), lines),
+            Self::Extend(ttl) => _ = hash.tag(5).number(ttl.0),
+            Self::Ship(lines) => selections(hash.tag(6), lines),
+            Self::Reassign(reassign) => {
+                hash.tag(7).text(&reassign.sku).text(&reassign.from).text(&reassign.to);
+                hash.quantity(reassign.quantity.unwrap_or_default());
+            }
+            Self::Expire => _ = hash.tag(8),
+        }
+    }
+}
+
+fn selections(hash: &mut Fingerprinter, lines: &[LineSelection]) {
+    for line in lines {
+        hash.text(&line.sku).text(&line.location).quantity(line.quantity.unwrap_or_default());
+    }
+}
+
+impl StockCommand {
+    /// The cells it speaks of, in the order of the request.
+    pub fn cells(&self) -> Vec<&CellCode> {
+        match self {
+            Self::Set(set) => vec![&set.cell],
+            Self::Adjust(adjust) => vec![&adjust.cell],
+            Self::Move(step) => vec![&step.cell],
+            Self::Receive(receive) => receive.receipts.iter().map(|(cell, _)| cell).collect(),
+            Self::Import(import) => import.rows.iter().map(|row| &row.cell).collect(),
+        }
+    }
+
+    fn fingerprint(&self, hash: &mut Fingerprinter) {
+        match self {
+            Self::Set(set) => {
+                hash.tag(9).cell(&set.cell).number(set.bucket.code()).quantity(set.quantity);
+                hash.number(set.expected_revision.unwrap_or(u64::MAX));
+                hash.number(u64::from(set.reason.0)).text(&set.reference);
+            }
+            Self::Adjust(adjust) => {
+                hash.tag(10).cell(&adjust.cell).number(adjust.bucket.code()).number(adjust.delta.cast_unsigned());
+                hash.number(u64::from(adjust.reason.0)).text(&adjust.reference);
+            }
+            Self::Receive(receive) => {
+                hash.tag(11).number(u64::from(receive.from_incoming)).number(u64::from(receive.reason.0));
+                hash.text(&receive.reference);
+                for (cell, quantity) in &receive.receipts {
+                    hash.cell(cell).quantity(*quantity);
+                }
+            }
+            Self::Move(step) => {
+                hash.tag(12).cell(&step.cell).number(step.from.code()).number(step.to.code()).quantity(step.quantity);
+                hash.number(u64::from(step.reason.0)).text(&step.reference);
+            }
+            Self::Import(import) => {
+                hash.tag(13).text(&import.reference);
+                for row in &import.rows {
+                    hash.cell(&row.cell).quantity(row.on_hand).quantity(row.safety).quantity(row.quality_control);
+                    hash.quantity(row.damaged).quantity(row.in_repair).quantity(row.incoming);
+                }
+            }
+        }
+    }
+}
+
+impl Bucket {
+    fn code(self) -> u64 {
+        match self {
+            Self::OnHand => 1,
+            Self::Safety => 2,
+            Self::QualityControl => 3,
+            Self::Damaged => 4,
+            Self::InRepair => 5,
+            Self::Incoming => 6,
+        }
+    }
+
+    /// Name in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnHand => "on hand",
+            Self::Safety => "safety",
+            Self::QualityControl => "quality control",
+            Self::Damaged => "damaged",
+            Self::InRepair => "in repair",
+            Self::Incoming => "incoming",
+        }
+    }
+}
+
+impl Condition {
+    fn code(self) -> u64 {
+        match self {
+            Self::Sellable => 7,
+            Self::QualityControl => 3,
+            Self::Damaged => 4,
+            Self::InRepair => 5,
+        }
+    }
+
+    /// The bucket that counts it; sellable units are counted by none.
+    #[must_use]
+    pub fn bucket(self) -> Option<Bucket> {
+        match self {
+            Self::Sellable => None,
+            Self::QualityControl => Some(Bucket::QualityControl),
+            Self::Damaged => Some(Bucket::Damaged),
+            Self::InRepair => Some(Bucket::InRepair),
+        }
+    }
+}

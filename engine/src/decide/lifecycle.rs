@@ -1,0 +1,218 @@
+//! What may become of a reservation once it is held.
+
+use quartermaster_journal::Lsn;
+
+use super::{
+    Decision, location,
+    selection::{SkuCodes, Subject},
+};
+use crate::{
+    catalog::{Directory, LocationState},
+    command::{CellCode, LineSelection, Reassign},
+    error::{CodedShortage, Error, Rejection},
+    event::{Claim, Event, HoldEndReason, Line, Lines, Promise, ShardSet},
+    id::ReservationId,
+    quantity::Quantity,
+    reservation::{Header, PartLine, State},
+    shard::Locked,
+    time::{Micros, Timestamp},
+};
+
+/// All that a reservation has open.
+pub(crate) fn open_claim(locked: &Locked<'_>, id: ReservationId, shards: &ShardSet) -> Claim {
+    let mut lines: Lines = part_lines(locked, id, shards)
+        .filter(|line| !line.open.is_zero())
+        .map(|line| Line { sku: line.sku, location: line.location, quantity: line.open })
+        .collect();
+    lines.sort_unstable();
+    Claim::new(id, lines, shards)
+}
+
+fn part_lines<'a>(
+    locked: &'a Locked<'_>,
+    id: ReservationId,
+    shards: &'a ShardSet,
+) -> impl Iterator<Item = &'a PartLine> {
+    shards.iter().flat_map(move |shard| locked.shard(shard).parts.get(&id)).flat_map(|part| &part.lines)
+}
+
+fn header<'a>(locked: &'a Locked<'_>, id: ReservationId) -> Result<&'a Header, Error> {
+    let part = locked.shard(id.home()).parts.get(&id);
+    part.and_then(|part| part.header.as_deref()).ok_or(Error::UnknownReservation { id })
+}
+
+fn subject<'a, 'locks>(
+    locked: &'a Locked<'locks>,
+    codes: &'a SkuCodes,
+    id: ReservationId,
+) -> Result<Subject<'a, 'locks>, Error> {
+    let header = header(locked, id)?;
+    let lines = part_lines(locked, id, &header.shards).copied().collect();
+    Ok(Subject { id, header, codes, locked, lines })
+}
+
+/// The bucket that holds the units of a reservation that must be open; the answer if it is not.
+fn promise(id: ReservationId, header: &Header, now: Timestamp) -> Result<Result<Promise, Decision>, Error> {
+    match header.state {
+        State::Held if now < header.expires_at => Ok(Ok(Promise::Reserved)),
+        State::Confirmed => Ok(Ok(Promise::Committed)),
+        State::Held | State::Expired => Ok(Err(expired(id, header))),
+        state @ (State::Shipped | State::Released | State::Cancelled | State::Replaced) => {
+            Err(Error::ReservationState { id, state, wanted: "only a held or confirmed one has open units" })
+        }
+    }
+}
+
+/// Like `promise`, for what only a hold can do.
+fn held(id: ReservationId, header: &Header, now: Timestamp, wanted: &'static str) -> Result<Option<Decision>, Error> {
+    match header.state {
+        State::Held if now < header.expires_at => Ok(None),
+        State::Held | State::Expired => Ok(Some(expired(id, header))),
+        state => Err(Error::ReservationState { id, state, wanted }),
+    }
+}
+
+fn expired(id: ReservationId, header: &Header) -> Decision {
+    let rejection = Rejection::ReservationExpired { reservation: id, expired_at: header.expires_at };
+    Decision::Rejected(rejection, header.revision)
+}
+
+/// The order is paid.
+pub(crate) fn confirm(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
+    let header = header(locked, id)?;
+    if let Some(decision) = held(id, header, now, "only a held reservation can be confirmed")? {
+        return Ok(decision);
+    }
+    Ok(Decision::Event(Event::Confirmed { claim: open_claim(locked, id, &header.shards) }))
+}
+
+/// The hold is given back.
+pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
+    let header = header(locked, id)?;
+    if let Some(decision) = held(id, header, now, "only a held one can be released; cancel a confirmed one")? {
+        return Ok(decision);
+    }
+    let claim = open_claim(locked, id, &header.shards);
+    Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Released }))
+}
+
+/// The hold's time is up, if it is.
+pub(crate) fn expire(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
+    let header = header(locked, id)?;
+    if header.state != State::Held || now < header.expires_at {
+        return Ok(Decision::Nothing);
+    }
+    let claim = open_claim(locked, id, &header.shards);
+    Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Expired }))
+}
+
+/// The hold gets a new expiry.
+pub(crate) fn extend(locked: &Locked<'_>, id: ReservationId, ttl: Micros, now: Timestamp) -> Result<Decision, Error> {
+    let header = header(locked, id)?;
+    if let Some(decision) = held(id, header, now, "only a held reservation has an expiry to move")? {
+        return Ok(decision);
+    }
+    Ok(Decision::Event(Event::Extended { reservation: id, expires_at: now.plus(ttl) }))
+}
+
+/// Units are given back, of a hold or of a commitment.
+pub(crate) fn cancel(
+    locked: &Locked<'_>,
+    codes: &SkuCodes,
+    id: ReservationId,
+    selections: &[LineSelection],
+    now: Timestamp,
+) -> Result<Decision, Error> {
+    let subject = subject(locked, codes, id)?;
+    let promise = match promise(id, subject.header, now)? {
+        Ok(promise) => promise,
+        Err(decision) => return Ok(decision),
+    };
+    let lines = subject.select(selections)?;
+    let end = subject.end_after(&lines, false);
+    Ok(Decision::Event(Event::Cancelled { claim: Claim::new(id, lines, &subject.header.shards), promise, end }))
+}
+
+/// Units left their locations.
+pub(crate) fn ship(
+    locked: &Locked<'_>,
+    codes: &SkuCodes,
+    id: ReservationId,
+    selections: &[LineSelection],
+) -> Result<Decision, Error> {
+    let subject = subject(locked, codes, id)?;
+    if subject.header.state != State::Confirmed {
+        let wanted = "only a confirmed reservation can be shipped";
+        return Err(Error::ReservationState { id, state: subject.header.state, wanted });
+    }
+    let lines = subject.select(selections)?;
+    for line in &lines {
+        let on_hand = locked.shard(line.sku.shard()).row(line.sku).get(line.location).on_hand;
+        if on_hand < line.quantity {
+            let location = locked.directory().location_code(line.location).to_owned();
+            return Err(Error::ExceedsBucket {
+                cell: CellCode { sku: codes.code(line.sku).to_owned(), location },
+                bucket: "on hand",
+                requested: line.quantity.units(),
+                held: on_hand.units(),
+            });
+        }
+    }
+    let end = subject.end_after(&lines, true);
+    Ok(Decision::Event(Event::Shipped { claim: Claim::new(id, lines, &subject.header.shards), end }))
+}
+
+/// Units move to another location: taken there before they are given back here.
+pub(crate) fn reassign(
+    locked: &Locked<'_>,
+    codes: &SkuCodes,
+    id: ReservationId,
+    request: &Reassign,
+    now: Timestamp,
+) -> Result<Decision, Error> {
+    let subject = subject(locked, codes, id)?;
+    let promise = match promise(id, subject.header, now)? {
+        Ok(promise) => promise,
+        Err(decision) => return Ok(decision),
+    };
+    let selection =
+        LineSelection { sku: request.sku.clone(), location: request.from.clone(), quantity: request.quantity };
+    let line = subject.select_one(&selection)?;
+    let row = locked.shard(line.sku.shard()).row(line.sku);
+    let directory = locked.directory();
+    let (target, available) = if request.to.is_empty() {
+        // The first by priority that can take them; where none can, the most that any could.
+        let open = |location| directory.rank(location) != Directory::NOT_OPEN && location != line.location;
+        let best = row.stocked().filter(|(location, available)| open(*location) && *available >= line.quantity);
+        match best.min_by_key(|(location, _)| directory.rank(*location)) {
+            Some(best) => best,
+            None => {
+                let most = row.stocked().filter(|(location, _)| open(*location)).map(|(_, available)| available).max();
+                (line.location, most.unwrap_or(Quantity::ZERO))
+            }
+        }
+    } else {
+        let target = location(directory, &request.to)?;
+        if target == line.location {
+            return Err(Error::SameLocation { sku: request.sku.clone(), location: request.to.clone() });
+        }
+        let state = directory.state(target);
+        if state != LocationState::Open {
+            let rejection = Rejection::LocationNotOpen { location: request.to.clone(), state: state.name() };
+            return Ok(Decision::Rejected(rejection, Lsn::ZERO));
+        }
+        (target, row.available_at(target))
+    };
+    if available < line.quantity {
+        let shortage = CodedShortage {
+            sku: request.sku.clone(),
+            location: request.to.clone(),
+            requested: line.quantity.units(),
+            available: available.units(),
+        };
+        let rejection = Rejection::InsufficientStock { shortages: vec![shortage] };
+        return Ok(Decision::Rejected(rejection, row.revision()));
+    }
+    let moved = Line { location: target, ..line };
+    Ok(Decision::Event(Event::Reassigned { reservation: id, promise, line: moved, from: line.location }))
+}

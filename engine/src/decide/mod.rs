@@ -1,0 +1,32 @@
+//! Decisions: pure functions of the locked state, the command and `now`. They change nothing.
+
+pub(crate) mod catalogue;
+pub(crate) mod lifecycle;
+pub(crate) mod reserve;
+pub(crate) mod selection;
+pub(crate) mod stock;
+
+use quartermaster_journal::Lsn;
+
+use crate::{
+    catalog::Directory,
+    error::{Error, Rejection},
+    event::Event,
+    id::LocationId,
+};
+
+/// What a decision comes to.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// This shall happen.
+    Event(Event),
+    /// A business "no", and the newest event it rests on.
+    Rejected(Rejection, Lsn),
+    /// Nothing to do: an expiry that is not due.
+    Nothing,
+}
+
+/// The location with this code.
+pub(crate) fn location(directory: &Directory, code: &str) -> Result<LocationId, Error> {
+    directory.location(code).ok_or_else(|| Error::UnknownLocation { code: code.into() })
+}

@@ -1,0 +1,279 @@
+//! Whether and where an order's units can be taken.
+//!
+//! A line that names a location takes there. Lines that name none are served after those, by the locations' priority: from the first
+//! location that has the whole line, else from as many as it needs in that order.
+
+use quartermaster_journal::Lsn;
+use smallvec::SmallVec;
+
+use super::{Decision, lifecycle::open_claim, location};
+use crate::{
+    catalog::{Directory, LocationState},
+    command::Reserve,
+    error::{CodedShortage, Error, Rejection},
+    event::{Claim, Event, Held, Line, Lines, Shortage},
+    id::{ChannelId, LocationId, ReservationId, SkuId},
+    quantity::Quantity,
+    reservation::State,
+    shard::Locked,
+    stock::Row,
+    time::Timestamp,
+};
+
+/// What is wanted of one SKU, duplicate lines summed.
+#[derive(Debug)]
+pub(crate) struct Demand<'a> {
+    pub(crate) sku: SkuId,
+    /// SKU code, for messages.
+    pub(crate) code: &'a str,
+    /// Location code, or empty for any.
+    pub(crate) location: &'a str,
+    pub(crate) quantity: u64,
+    /// First line of the request that asks for it: the order of shortages.
+    first_line: usize,
+}
+
+/// The demands of a request by SKU; within a SKU those that name a location first.
+pub(crate) type Demands<'a> = SmallVec<[Demand<'a>; 4]>;
+
+/// Sums duplicate lines.
+///
+/// # Errors
+/// `SumOverflow` when the lines of a SKU pass 32 bits together.
+pub(crate) fn demands<'a>(reserve: &'a Reserve, skus: &[SkuId]) -> Result<Demands<'a>, Error> {
+    let mut demands: Demands<'a> = (0..)
+        .zip(reserve.lines.iter().zip(skus))
+        .map(|(first_line, (line, sku))| Demand {
+            sku: *sku,
+            code: &line.sku,
+            location: &line.location,
+            quantity: line.quantity.units(),
+            first_line,
+        })
+        .collect();
+    if demands.len() > 1 {
+        demands.sort_by_key(|demand| (demand.sku, demand.location.is_empty(), demand.location, demand.first_line));
+        demands.dedup_by(|next, kept| {
+            let same = next.sku == kept.sku && next.location == kept.location;
+            if same {
+                kept.quantity += next.quantity;
+            }
+            same
+        });
+        for group in demands.chunk_by(|one, other| one.sku == other.sku) {
+            let requested: u64 = group.iter().map(|demand| demand.quantity).sum();
+            if requested > u64::from(u32::MAX) {
+                return Err(Error::SumOverflow { sku: group[0].code.into(), requested });
+            }
+        }
+    }
+    Ok(demands)
+}
+
+/// Decides a hold. `id` is the id it shall have.
+pub(crate) fn reserve(
+    locked: &Locked<'_>,
+    request: &Reserve,
+    demands: &[Demand<'_>],
+    id: ReservationId,
+    now: Timestamp,
+) -> Result<Decision, Error> {
+    let directory = locked.directory();
+    let channel = match channel(directory, &request.channel)? {
+        Ok(channel) => channel,
+        Err(rejection) => return Ok(Decision::Rejected(rejection, Lsn::ZERO)),
+    };
+    let replaced = match request.replaces {
+        Some(earlier) => replaced(locked, earlier, &request.buyer_id)?,
+        None => None,
+    };
+    let freed = replaced.as_ref().map_or(&[][..], |replaced| &replaced.lines);
+
+    let mut lines = Lines::new();
+    let mut short = SmallVec::<[(&Demand<'_>, u64); 4]>::new();
+    let mut rests_on = Lsn::ZERO;
+    for demand in demands {
+        let row = locked.shard(demand.sku.shard()).row(demand.sku);
+        if row.retired() {
+            return Err(Error::UnknownSku { code: demand.code.into() });
+        }
+        rests_on = rests_on.max(row.revision());
+        if !row.sellable() {
+            let rejection = Rejection::SkuNotSellable { sku: demand.code.into() };
+            return Ok(Decision::Rejected(rejection, rests_on));
+        }
+        if request.unchanged_since_lsn > 0 && row.revision().get() > request.unchanged_since_lsn {
+            return Err(Error::StaleRevision {
+                sku: demand.code.into(),
+                revision: row.revision(),
+                expected: request.unchanged_since_lsn,
+            });
+        }
+        let mut take = Take { row, sku: demand.sku, freed, lines: &mut lines };
+        let taken = if demand.location.is_empty() {
+            take.anywhere(directory, demand.quantity)
+        } else {
+            let at = location(directory, demand.location)?;
+            let state = directory.state(at);
+            if state == LocationState::Open {
+                take.at(at, demand.quantity)
+            } else if request.allow_partial {
+                0
+            } else {
+                let rejection = Rejection::LocationNotOpen { location: demand.location.into(), state: state.name() };
+                return Ok(Decision::Rejected(rejection, rests_on));
+            }
+        };
+        if taken < demand.quantity {
+            short.push((demand, taken));
+        }
+    }
+
+    if !short.is_empty() && (!request.allow_partial || lines.is_empty()) {
+        return Ok(Decision::Rejected(insufficient(&mut short), rests_on));
+    }
+    lines.sort_unstable();
+    let shortages = short
+        .iter()
+        .map(|(demand, taken)| {
+            let location = directory.location(demand.location);
+            Shortage { sku: demand.sku, location, requested: demand.quantity, available: *taken }
+        })
+        .collect();
+    Ok(Decision::Event(Event::Held(Held {
+        reservation: id,
+        order_id: request.order_id.as_str().into(),
+        buyer_id: request.buyer_id.as_str().into(),
+        channel,
+        expires_at: now.plus(request.ttl),
+        lines,
+        replaced,
+        shortages,
+    })))
+}
+
+/// The rejection for lines that cannot be served, in the order of the request.
+pub(crate) fn insufficient(short: &mut [(&Demand<'_>, u64)]) -> Rejection {
+    short.sort_by_key(|(demand, _)| demand.first_line);
+    let shortages = short
+        .iter()
+        .map(|(demand, available)| CodedShortage {
+            sku: demand.code.into(),
+            location: demand.location.into(),
+            requested: demand.quantity,
+            available: *available,
+        })
+        .collect();
+    Rejection::InsufficientStock { shortages }
+}
+
+fn channel(directory: &Directory, code: &str) -> Result<Result<Option<ChannelId>, Rejection>, Error> {
+    if code.is_empty() {
+        return Ok(Ok(None));
+    }
+    let channel = directory.channel(code).ok_or_else(|| Error::UnknownChannel { code: code.into() })?;
+    Ok(if channel.spec.active {
+        Ok(Some(channel.id))
+    } else {
+        Err(Rejection::ChannelNotActive { channel: code.into() })
+    })
+}
+
+/// What giving up an earlier hold frees. A hold that ended by itself frees nothing and is no obstacle.
+fn replaced(locked: &Locked<'_>, id: ReservationId, buyer_id: &str) -> Result<Option<Claim>, Error> {
+    let part = locked.shard(id.home()).parts.get(&id);
+    let header = part.and_then(|part| part.header.as_ref()).ok_or(Error::UnknownReservation { id })?;
+    if *header.buyer_id != *buyer_id || buyer_id.is_empty() {
+        return Err(Error::OtherBuyer { id });
+    }
+    match header.state {
+        State::Held => Ok(Some(open_claim(locked, id, &header.shards))),
+        State::Released | State::Expired | State::Replaced | State::Cancelled => Ok(None),
+        state @ (State::Confirmed | State::Shipped) => {
+            Err(Error::ReservationState { id, state, wanted: "only a held reservation can be replaced" })
+        }
+    }
+}
+
+/// Takes units of one SKU for the lines of one hold.
+struct Take<'a> {
+    row: &'a Row,
+    sku: SkuId,
+    /// Lines of the hold that is given up: their units count as available.
+    freed: &'a [Line],
+    lines: &'a mut Lines,
+}
+
+impl Take<'_> {
+    /// Takes up to `wanted` units at one location; gives how many.
+    fn at(&mut self, location: LocationId, wanted: u64) -> u64 {
+        let taken = wanted.min(self.available(location, self.row.available_at(location)));
+        self.push(location, taken);
+        taken
+    }
+
+    /// Takes up to `wanted` units by priority; gives how many.
+    fn anywhere(&mut self, directory: &Directory, wanted: u64) -> u64 {
+        let whole =
+            self.candidates(directory).filter(|(_, _, available)| *available >= wanted).min_by_key(|(rank, ..)| *rank);
+        if let Some((_, location, _)) = whole {
+            self.push(location, wanted);
+            return wanted;
+        }
+        let mut candidates: Vec<_> = self.candidates(directory).filter(|(_, _, available)| *available > 0).collect();
+        candidates.sort_unstable();
+        let mut missing = wanted;
+        for (_, location, available) in candidates {
+            let taken = missing.min(available);
+            self.push(location, taken);
+            missing -= taken;
+            if missing == 0 {
+                break;
+            }
+        }
+        wanted - missing
+    }
+
+    /// Open locations with their rank and what can be taken there.
+    fn candidates<'s>(&'s self, directory: &'s Directory) -> impl Iterator<Item = (u32, LocationId, u64)> + 's {
+        // Places that have nothing but what this request itself gives back are not among the stocked ones.
+        let freed = self
+            .freed
+            .iter()
+            .filter(|line| line.sku == self.sku && self.row.available_at(line.location).is_zero())
+            .map(|line| (line.location, Quantity::ZERO));
+        self.row
+            .stocked()
+            .chain(freed)
+            .map(|(location, available)| (directory.rank(location), location, self.available(location, available)))
+            .filter(|(rank, ..)| *rank != Directory::NOT_OPEN)
+    }
+
+    /// What can be taken at a location: what the row says, with what is given back and without what was taken already.
+    fn available(&self, location: LocationId, plain: Quantity) -> u64 {
+        let freed = units_at(self.freed, self.sku, location);
+        let available = if freed == 0 {
+            plain.units()
+        } else {
+            let mut cell = self.row.get(location);
+            cell.reserved = Quantity::clamp(cell.reserved.units().saturating_sub(freed));
+            cell.available().units()
+        };
+        available - units_at(self.lines, self.sku, location)
+    }
+
+    fn push(&mut self, location: LocationId, units: u64) {
+        if units == 0 {
+            return;
+        }
+        match self.lines.iter_mut().find(|line| line.sku == self.sku && line.location == location) {
+            Some(line) => line.quantity = Quantity::clamp(line.quantity.units() + units),
+            None => self.lines.push(Line { sku: self.sku, location, quantity: Quantity::clamp(units) }),
+        }
+    }
+}
+
+/// Units of lines at one cell.
+fn units_at(lines: &[Line], sku: SkuId, location: LocationId) -> u64 {
+    lines.iter().filter(|line| line.sku == sku && line.location == location).map(|line| line.quantity.units()).sum()
+}

@@ -1,0 +1,169 @@
+//! Truth from outside: counts, differences, arrivals, moves and imports.
+//!
+//! A count below what is promised is a fact and accepted; it shows as a shortfall. What cannot be a fact is refused: taking more from
+//! a bucket than it holds, or a figure past 32 bits.
+
+use super::{Decision, location};
+use crate::{
+    command::{
+        AdjustStock, Bucket, CellCode, ImportStock, MoveStock, ReceiveStock, SetStock, StockCommand, StockReason,
+    },
+    error::Error,
+    event::{CellChange, Event, StockChangeKind, StockChanged},
+    id::{LocationId, SkuId},
+    shard::Locked,
+    stock::{Buckets, Row},
+};
+
+/// A cell that is to change: the figures before and after.
+struct Change<'a> {
+    code: &'a CellCode,
+    sku: SkuId,
+    location: LocationId,
+    before: Buckets,
+    after: Buckets,
+}
+
+impl<'a> Change<'a> {
+    fn begin(locked: &Locked<'_>, code: &'a CellCode, sku: SkuId) -> Result<Self, Error> {
+        let row = active(locked, sku, &code.sku)?;
+        let location = location(locked.directory(), &code.location)?;
+        let before = row.get(location);
+        Ok(Self { code, sku, location, before, after: before })
+    }
+
+    fn add(&mut self, bucket: Bucket, delta: i64) -> Result<(), Error> {
+        let figure = self.after.get_mut(bucket);
+        match figure.checked_add_signed(delta) {
+            Some(sum) => *figure = sum,
+            None if delta > 0 => return Err(Error::Overflow { cell: self.code.clone(), bucket }),
+            None => {
+                return Err(Error::ExceedsBucket {
+                    cell: self.code.clone(),
+                    bucket: bucket.name(),
+                    requested: delta.unsigned_abs(),
+                    held: figure.units(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> CellChange {
+        let delta = |bucket| self.after.get(bucket).signed() - self.before.get(bucket).signed();
+        CellChange {
+            sku: self.sku,
+            location: self.location,
+            on_hand: delta(Bucket::OnHand),
+            safety: delta(Bucket::Safety),
+            quality_control: delta(Bucket::QualityControl),
+            damaged: delta(Bucket::Damaged),
+            in_repair: delta(Bucket::InRepair),
+            incoming: delta(Bucket::Incoming),
+            on_hand_after: self.after.on_hand,
+            available_after: self.after.available(),
+            shortfall_after: self.after.shortfall(),
+        }
+    }
+}
+
+fn active<'a>(locked: &'a Locked<'_>, sku: SkuId, code: &str) -> Result<&'a Row, Error> {
+    let row = locked.shard(sku.shard()).row(sku);
+    if row.retired() { Err(Error::UnknownSku { code: code.into() }) } else { Ok(row) }
+}
+
+fn event(kind: StockChangeKind, reason: StockReason, reference: &str, changes: Vec<CellChange>) -> Decision {
+    Decision::Event(Event::StockChanged(StockChanged { kind, reason, reference: reference.into(), changes }))
+}
+
+/// Decides a change of stock. `skus` are those of its cells, in the same order.
+pub(crate) fn change(locked: &Locked<'_>, command: &StockCommand, skus: &[SkuId]) -> Result<Decision, Error> {
+    match command {
+        StockCommand::Set(request) => set(locked, request, skus),
+        StockCommand::Adjust(request) => adjust(locked, request, skus),
+        StockCommand::Receive(request) => receive(locked, request, skus),
+        StockCommand::Move(request) => step(locked, request, skus),
+        StockCommand::Import(request) => import(locked, request, skus),
+    }
+}
+
+/// Sets a bucket to a figure.
+fn set(locked: &Locked<'_>, request: &SetStock, skus: &[SkuId]) -> Result<Decision, Error> {
+    let mut change = Change::begin(locked, &request.cell, skus[0])?;
+    let revision = locked.shard(change.sku.shard()).row(change.sku).revision();
+    if let Some(expected) = request.expected_revision.filter(|expected| *expected != revision.get()) {
+        return Err(Error::StaleRevision { sku: request.cell.sku.clone(), revision, expected });
+    }
+    *change.after.get_mut(request.bucket) = request.quantity;
+    Ok(event(StockChangeKind::Set, request.reason, &request.reference, vec![change.finish()]))
+}
+
+/// Adds a difference to a bucket.
+fn adjust(locked: &Locked<'_>, request: &AdjustStock, skus: &[SkuId]) -> Result<Decision, Error> {
+    let mut change = Change::begin(locked, &request.cell, skus[0])?;
+    change.add(request.bucket, request.delta)?;
+    Ok(event(StockChangeKind::Adjusted, request.reason, &request.reference, vec![change.finish()]))
+}
+
+/// Adds goods that arrived, duplicates summed, all or nothing.
+fn receive(locked: &Locked<'_>, request: &ReceiveStock, skus: &[SkuId]) -> Result<Decision, Error> {
+    let mut receipts: Vec<_> =
+        request.receipts.iter().zip(skus).map(|((cell, units), sku)| (cell, *sku, units)).collect();
+    receipts.sort_by_key(|(cell, sku, _)| (*sku, &cell.location));
+    let mut changes: Vec<Change<'_>> = Vec::with_capacity(receipts.len());
+    for (cell, sku, units) in receipts {
+        if changes.last().is_none_or(|last| last.sku != sku || last.code.location != cell.location) {
+            changes.push(Change::begin(locked, cell, sku)?);
+        }
+        if let Some(change) = changes.last_mut() {
+            change.add(Bucket::OnHand, units.signed())?;
+            if request.from_incoming {
+                change.add(Bucket::Incoming, -units.signed())?;
+            }
+        }
+    }
+    let changes = changes.iter().map(Change::finish).collect();
+    Ok(event(StockChangeKind::Received, request.reason, &request.reference, changes))
+}
+
+/// Moves units between conditions of one cell.
+fn step(locked: &Locked<'_>, request: &MoveStock, skus: &[SkuId]) -> Result<Decision, Error> {
+    let mut change = Change::begin(locked, &request.cell, skus[0])?;
+    match request.from.bucket() {
+        Some(bucket) => change.add(bucket, -request.quantity.signed())?,
+        None if change.before.sellable() < request.quantity.units() => {
+            return Err(Error::ExceedsBucket {
+                cell: request.cell.clone(),
+                bucket: "sellable",
+                requested: request.quantity.units(),
+                held: change.before.sellable(),
+            });
+        }
+        None => {}
+    }
+    if let Some(bucket) = request.to.bucket() {
+        change.add(bucket, request.quantity.signed())?;
+    }
+    Ok(event(StockChangeKind::Moved, request.reason, &request.reference, vec![change.finish()]))
+}
+
+/// Sets cells to what an import says; what is promised stays.
+fn import(locked: &Locked<'_>, request: &ImportStock, skus: &[SkuId]) -> Result<Decision, Error> {
+    let mut changes = Vec::with_capacity(skus.len());
+    for (row, sku) in request.rows.iter().zip(skus) {
+        let mut change = Change::begin(locked, &row.cell, *sku)?;
+        change.after = Buckets {
+            on_hand: row.on_hand,
+            safety: row.safety,
+            quality_control: row.quality_control,
+            damaged: row.damaged,
+            in_repair: row.in_repair,
+            incoming: row.incoming,
+            ..change.before
+        };
+        changes.push(change.finish());
+    }
+    changes.sort_unstable_by_key(|change| (change.sku, change.location));
+    let reason = StockReason::IMPORT;
+    Ok(event(StockChangeKind::Imported, reason, &request.reference, changes))
+}

@@ -1,0 +1,467 @@
+//! The one write path: remember, resolve, lock, decide, append, apply.
+
+use std::{
+    cell::RefCell,
+    cmp::Reverse,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use quartermaster_journal::{Journal, Lsn};
+use smallvec::SmallVec;
+
+use crate::{
+    apply::apply,
+    catalog::{Catalogue, Directory},
+    codec,
+    command::{CatalogueCommand, Command, Request, Reserve, Step, StockCommand},
+    decide::{Decision, catalogue, lifecycle, reserve, selection::SkuCodes, stock},
+    dedup::{Entry, Retention, SLOTS, Slot, SlotHasher},
+    error::{Error, Rejection},
+    event::{Event, Record, ShardSet},
+    id::{ReservationId, SHARDS, ShardId, SkuId},
+    owners::Owners,
+    reservation::State,
+    shard::{EndedRetention, Locked, Shard, Shards},
+    time::{Micros, Timestamp},
+};
+
+/// What is fixed for the life of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineConfig {
+    /// How long request ids are remembered, at least while fewer than `dedup_entries_max` came after.
+    pub dedup_retention: Micros,
+    /// Request ids remembered at most. About 150 bytes each.
+    pub dedup_entries_max: usize,
+    /// How long ended reservations are kept, at least while fewer than `ended_entries_max` came after.
+    pub ended_retention: Micros,
+    /// Ended reservations kept at most, by their parts in each shard. About 200 bytes each.
+    pub ended_entries_max: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            dedup_retention: Micros::from_secs(24 * 3600),
+            dedup_entries_max: 10_000_000,
+            ended_retention: Micros::from_secs(24 * 3600),
+            ended_entries_max: 2_000_000,
+        }
+    }
+}
+
+/// The answer to a command. It may be told once everything up to `lsn` is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// LSN of the event; for a rejection, of the newest event it rests on.
+    pub lsn: Lsn,
+    /// The request had been answered before; this is that answer.
+    pub replayed: bool,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It happened: the answer is a function of this event alone.
+    Done(Event),
+    /// A business "no".
+    Rejected(Rejection),
+    /// Nothing was to be done: an expiry that was not due.
+    Nothing,
+}
+
+/// What an expiry pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExpiryReport {
+    /// Holds that were ended.
+    pub expired: usize,
+    /// How late the latest of them was.
+    pub lag_max: Micros,
+    /// LSN of the last event, for whoever wants to wait.
+    pub lsn: Lsn,
+}
+
+/// All state, and the only way to change it.
+///
+/// Locks are taken in one order: dedup slot, catalogue, shards ascending, journal. None is held while anything waits for a disk.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) slots: Box<[CachePadded<Mutex<Slot>>]>,
+    pub(crate) slot_hasher: SlotHasher,
+    pub(crate) catalogue: RwLock<Catalogue>,
+    pub(crate) shards: Shards,
+    pub(crate) owners: Owners,
+    pub(crate) next_reservation: AtomicU64,
+}
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Engine {
+    /// An engine without stock.
+    #[must_use]
+    pub fn new(config: EngineConfig, journal: Arc<dyn Journal>) -> Self {
+        let ended = EndedRetention { age: config.ended_retention, entries: (config.ended_entries_max / SHARDS).max(1) };
+        Self {
+            config,
+            journal,
+            slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
+            slot_hasher: SlotHasher::default(),
+            catalogue: RwLock::new(Catalogue::default()),
+            shards: Shards::new(ended),
+            owners: Owners::default(),
+            next_reservation: AtomicU64::new(1),
+        }
+    }
+
+    /// The journal that events go to.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// The catalogue, to turn ids into codes. Let it go before calling the engine again: a writer may wait for it.
+    pub fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+        self.catalogue.read()
+    }
+
+    /// Decides a command and, if it is to happen, makes it happen.
+    ///
+    /// The answer must not leave the process before everything up to its LSN is durable.
+    ///
+    /// # Errors
+    /// When the request cannot stand, see `Error`. Nothing changed.
+    pub fn submit(&self, request: &Request, command: &Command, now: Timestamp) -> Result<Answer, Error> {
+        let fingerprint = command.fingerprint();
+        let mut slot = self.slot(&request.id);
+        if let Some((slot, hash)) = &slot
+            && let Some(entry) = slot.find(*hash, &request.id)
+        {
+            return repeat(entry, &request.id, fingerprint);
+        }
+        let draft = Draft { request, fingerprint, now };
+        let slot = &mut slot;
+        let (lsn, verdict) = match command {
+            Command::Reserve(reserve) => self.reserve(&draft, reserve, slot),
+            Command::Reservation(id, step) => self.step(&draft, *id, step, slot),
+            Command::Stock(stock) => self.change_stock(&draft, stock, slot),
+            Command::Catalogue(catalogue) => self.change_catalogue(&draft, catalogue, slot),
+        }?;
+        Ok(Answer { lsn, replayed: false, verdict })
+    }
+
+    /// Ends holds whose time is up, at most `limit`. Sent by the server's timer every few milliseconds.
+    ///
+    /// # Errors
+    /// When the journal takes no record. The holds that were due stay due.
+    pub fn expire_due(&self, now: Timestamp, limit: usize) -> Result<ExpiryReport, Error> {
+        let mut report = ExpiryReport::default();
+        for shard in ShardId::all() {
+            for (expires_at, id) in self.due(shard, now, limit - report.expired) {
+                match self.submit(
+                    &Request { id: String::new(), actor: String::new() },
+                    &Command::Reservation(id, Step::Expire),
+                    now,
+                ) {
+                    Ok(answer) if matches!(answer.verdict, Verdict::Done(_)) => {
+                        report.expired += 1;
+                        report.lag_max = report.lag_max.max(Micros(now.0 - expires_at.0));
+                        report.lsn = answer.lsn;
+                    }
+                    Ok(_) | Err(Error::UnknownReservation { .. }) => {}
+                    Err(error) => {
+                        self.shards.write(shard).expiries.push(Reverse((expires_at, id)));
+                        return Err(error);
+                    }
+                }
+            }
+            if report.expired >= limit {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Takes due holds off a shard's expiries. Entries of holds that have ended or moved are dropped on the way.
+    fn due(&self, shard: ShardId, now: Timestamp, limit: usize) -> Vec<(Timestamp, ReservationId)> {
+        let overgrown = |shard: &Shard| {
+            let held = usize::try_from(shard.counts.held).unwrap_or(usize::MAX);
+            shard.expiries.len() > held.saturating_mul(2).saturating_add(4096)
+        };
+        let idle = |shard: &Shard| shard.expiries.peek().is_none_or(|Reverse((at, _))| *at > now) && !overgrown(shard);
+        if idle(&self.shards.read(shard)) {
+            return Vec::new();
+        }
+        let shard = &mut *self.shards.write(shard);
+        let parts = &shard.parts;
+        let stands = |at: Timestamp, id: &ReservationId| {
+            let header = parts.get(id).and_then(|part| part.header.as_ref());
+            header.is_some_and(|header| header.state == State::Held && header.expires_at == at)
+        };
+        let mut due = Vec::new();
+        while let Some(Reverse((at, id))) = shard.expiries.peek().copied()
+            && at <= now
+            && due.len() < limit
+        {
+            shard.expiries.pop();
+            if stands(at, &id) {
+                due.push((at, id));
+            }
+        }
+        if shard.expiries.len() > 4096 + due.len() {
+            let before = shard.expiries.len();
+            if before / 2 > usize::try_from(shard.counts.held).unwrap_or(usize::MAX) {
+                shard.expiries.retain(|Reverse((at, id))| stands(*at, id));
+            }
+        }
+        due
+    }
+
+    fn slot(&self, request_id: &str) -> Option<SlotGuard<'_>> {
+        if request_id.is_empty() {
+            return None;
+        }
+        let hash = self.slot_hasher.hash(request_id);
+        Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
+    }
+
+    fn reserve(&self, draft: &Draft<'_>, request: &Reserve, slot: Slotted<'_, '_>) -> Result<(Lsn, Verdict), Error> {
+        let skus = self.resolve(request.lines.iter().map(|line| line.sku.as_str()))?;
+        let demands = reserve::demands(request, &skus)?;
+        if let Some(sold_out) = self.sold_out(request, &demands) {
+            return Ok(sold_out);
+        }
+        let home = skus.first().map_or(ShardId(0), |sku| sku.shard());
+        let sequence = self.next_reservation.fetch_add(1, Ordering::Relaxed);
+        let id = ReservationId::new(sequence, home);
+        let mut shards: ShardSet = skus.iter().map(|sku| sku.shard()).chain([home]).collect();
+        if let Some(earlier) = request.replaces {
+            self.shards_of(earlier)?.iter().for_each(|shard| shards.insert(shard));
+        }
+        let mut locked = self.shards.lock(&shards);
+        let decision = reserve::reserve(&locked, request, &demands, id, draft.now)?;
+        self.commit(draft, decision, &mut locked, slot)
+    }
+
+    /// Says "sold out" from shared locks alone where a single row shows it: no exclusive lock, no id, no record.
+    fn sold_out(&self, request: &Reserve, demands: &[reserve::Demand<'_>]) -> Option<(Lsn, Verdict)> {
+        if request.allow_partial || request.replaces.is_some() || request.unchanged_since_lsn > 0 {
+            return None;
+        }
+        let mut short = SmallVec::<[(&reserve::Demand<'_>, u64); 4]>::new();
+        let mut rests_on = Lsn::ZERO;
+        for demand in demands {
+            let shard = self.shards.read(demand.sku.shard());
+            let (row, directory) = (shard.row(demand.sku), &shard.directory);
+            let named = directory.location(demand.location);
+            let place_is_open =
+                named.map_or(demand.location.is_empty(), |at| directory.rank(at) != Directory::NOT_OPEN);
+            let channel_is_open = request.channel.is_empty()
+                || directory.channel(&request.channel).is_some_and(|channel| channel.spec.active);
+            if row.retired() || !row.sellable() || !place_is_open || !channel_is_open {
+                // There is another answer to give first.
+                return None;
+            }
+            let available = named.map_or(row.available(), |at| row.available_at(at).units());
+            if available < demand.quantity {
+                let open = |at| directory.rank(at) != Directory::NOT_OPEN && named.is_none_or(|named| named == at);
+                let takeable = row.stocked().filter(|(at, _)| open(*at)).map(|(_, units)| units.units()).sum();
+                short.push((demand, takeable));
+                rests_on = rests_on.max(row.revision());
+            }
+        }
+        (!short.is_empty()).then(|| (rests_on, Verdict::Rejected(reserve::insufficient(&mut short))))
+    }
+
+    fn step(
+        &self,
+        draft: &Draft<'_>,
+        id: ReservationId,
+        step: &Step,
+        slot: Slotted<'_, '_>,
+    ) -> Result<(Lsn, Verdict), Error> {
+        let codes = match step {
+            Step::Cancel(_) | Step::Ship(_) | Step::Reassign(_) => self.codes_of(id)?,
+            Step::Confirm | Step::Release | Step::Extend(_) | Step::Expire => SkuCodes::default(),
+        };
+        let mut locked = self.lock_reservation(id)?;
+        let decision = match step {
+            Step::Confirm => lifecycle::confirm(&locked, id, draft.now),
+            Step::Release => lifecycle::release(&locked, id, draft.now),
+            Step::Cancel(lines) => lifecycle::cancel(&locked, &codes, id, lines, draft.now),
+            Step::Extend(ttl) => lifecycle::extend(&locked, id, *ttl, draft.now),
+            Step::Ship(lines) => lifecycle::ship(&locked, &codes, id, lines),
+            Step::Reassign(reassign) => lifecycle::reassign(&locked, &codes, id, reassign, draft.now),
+            Step::Expire => lifecycle::expire(&locked, id, draft.now),
+        }?;
+        self.commit(draft, decision, &mut locked, slot)
+    }
+
+    fn change_stock(
+        &self,
+        draft: &Draft<'_>,
+        command: &StockCommand,
+        slot: Slotted<'_, '_>,
+    ) -> Result<(Lsn, Verdict), Error> {
+        let skus = self.resolve(command.cells().into_iter().map(|cell| cell.sku.as_str()))?;
+        let mut locked = self.shards.lock(&skus.iter().map(|sku| sku.shard()).collect());
+        let decision = stock::change(&locked, command, &skus)?;
+        self.commit(draft, decision, &mut locked, slot)
+    }
+
+    fn change_catalogue(
+        &self,
+        draft: &Draft<'_>,
+        command: &CatalogueCommand,
+        slot: Slotted<'_, '_>,
+    ) -> Result<(Lsn, Verdict), Error> {
+        let mut catalogue = self.catalogue.write();
+        let event = catalogue::change(&catalogue, command)?;
+        let shards = match &event {
+            Event::LocationsUpserted { .. } | Event::ChannelsUpserted { .. } => ShardSet::ALL,
+            event => event.shards(),
+        };
+        let decision = Decision::Event(event);
+        let mut locked = self.shards.lock(&shards);
+        let (lsn, verdict) = self.commit(draft, decision, &mut locked, slot)?;
+        if let Verdict::Done(event) = &verdict
+            && let Some(directory) = apply_catalogue(&mut catalogue, lsn, event)
+        {
+            locked.each().for_each(|shard| shard.directory = Arc::clone(&directory));
+        }
+        Ok((lsn, verdict))
+    }
+
+    /// Appends and applies what was decided. Until the append nothing has changed; after it nothing can fail.
+    fn commit(
+        &self,
+        draft: &Draft<'_>,
+        decision: Decision,
+        locked: &mut Locked<'_>,
+        slot: Slotted<'_, '_>,
+    ) -> Result<(Lsn, Verdict), Error> {
+        let event = match decision {
+            Decision::Event(event) => event,
+            Decision::Rejected(rejection, rests_on) => return Ok((rests_on, Verdict::Rejected(rejection))),
+            Decision::Nothing => return Ok((Lsn::ZERO, Verdict::Nothing)),
+        };
+        let record = Record {
+            time: draft.now,
+            request_id: draft.request.id.clone(),
+            fingerprint: draft.fingerprint,
+            actor: draft.request.actor.clone(),
+            event,
+        };
+        BUFFER
+            .with_borrow_mut(|bytes| {
+                bytes.clear();
+                codec::encode(&record, bytes);
+                let lsn = self.journal.append(bytes)?;
+                let shards = record.event.shards();
+                for shard in locked.each().filter(|shard| shards.contains(shard.id)) {
+                    apply(shard, lsn, &record);
+                    self.owners.forget(shard);
+                }
+                if let Event::Held(held) = &record.event {
+                    self.owners.add(&held.buyer_id, held.reservation);
+                }
+                if let Some((slot, _)) = slot {
+                    let entry = Entry { lsn, record: codec::answer(&record, bytes) };
+                    slot.insert(&self.slot_hasher, entry, self.dedup_retention());
+                }
+                Ok(lsn)
+            })
+            .map(|lsn| (lsn, Verdict::Done(record.event)))
+    }
+
+    pub(crate) fn dedup_retention(&self) -> Retention {
+        Retention { age: self.config.dedup_retention, entries: (self.config.dedup_entries_max / SLOTS).max(1) }
+    }
+
+    fn resolve<'a>(&self, codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
+        let catalogue = self.catalogue.read();
+        codes.map(|code| catalogue.sku(code).ok_or_else(|| Error::UnknownSku { code: code.into() })).collect()
+    }
+
+    /// The shards a reservation lies in.
+    pub(crate) fn shards_of(&self, id: ReservationId) -> Result<ShardSet, Error> {
+        let home = self.shards.read(id.home());
+        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
+        header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })
+    }
+
+    /// Locks a reservation's shards. Most lie in their home alone, so that one is tried first; which shards a reservation lies in
+    /// never changes, so the second look needs no third.
+    fn lock_reservation(&self, id: ReservationId) -> Result<Locked<'_>, Error> {
+        let home = self.shards.write(id.home());
+        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
+        let shards = header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })?;
+        if shards == ShardSet::from_iter([id.home()]) {
+            return Ok(Locked::one(home));
+        }
+        drop(home);
+        Ok(self.shards.lock(&shards))
+    }
+
+    fn codes_of(&self, id: ReservationId) -> Result<SkuCodes, Error> {
+        let shards = self.shards_of(id)?;
+        let locked = self.shards.lock_shared(&shards);
+        let parts = shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id));
+        let skus: Vec<SkuId> = parts.flat_map(|part| part.lines.iter().map(|line| line.sku)).collect();
+        drop(locked);
+        Ok(SkuCodes::of(&self.catalogue.read(), skus))
+    }
+}
+
+type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);
+type Slotted<'a, 'lock> = &'a mut Option<SlotGuard<'lock>>;
+
+/// What every event of a request carries.
+struct Draft<'a> {
+    request: &'a Request,
+    fingerprint: u64,
+    now: Timestamp,
+}
+
+/// Puts a catalogue event in its place; gives the new directory if it changed.
+pub(crate) fn apply_catalogue(catalogue: &mut Catalogue, lsn: Lsn, event: &Event) -> Option<Arc<Directory>> {
+    let directory = match event {
+        Event::SkusUpserted { skus, .. } => {
+            skus.iter().for_each(|sku| catalogue.put_sku(sku.clone()));
+            None
+        }
+        Event::SkusRetired { skus } => {
+            for id in skus {
+                let mut sku = (*catalogue.skus()[id.index()]).clone();
+                sku.retired = Some(lsn);
+                catalogue.put_sku(sku);
+            }
+            None
+        }
+        Event::LocationsUpserted { locations, .. } => Some(catalogue.directory().with_locations(locations)),
+        Event::ChannelsUpserted { channels, .. } => Some(catalogue.directory().with_channels(channels)),
+        _ => return None,
+    };
+    catalogue.set_revision(lsn);
+    directory.map(|directory| {
+        let directory = Arc::new(directory);
+        catalogue.set_directory(Arc::clone(&directory));
+        directory
+    })
+}
+
+fn repeat(entry: &Entry, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {
+    if codec::peek(&entry.record).fingerprint != fingerprint {
+        return Err(Error::RequestIdReused { request_id: request_id.into(), lsn: entry.lsn });
+    }
+    let record = codec::decode(&entry.record).expect("Invariant: a remembered record was written by this codec");
+    Ok(Answer { lsn: entry.lsn, replayed: true, verdict: Verdict::Done(record.event) })
+}

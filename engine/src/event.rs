@@ -1,0 +1,415 @@
+//! What happened: the only thing that is logged, and the only thing that changes state.
+//!
+//! Events are facts with resolved places and quantities. Each names every cell it touches, so that a lock shard can be brought
+//! forward without its neighbours.
+
+use smallvec::SmallVec;
+
+use crate::{
+    catalog::{Channel, Location, Sku},
+    command::StockReason,
+    id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
+    quantity::Quantity,
+    reservation::State,
+    time::Timestamp,
+};
+
+/// Units of one SKU at one location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// SKU.
+    pub sku: SkuId,
+    /// Location.
+    pub location: LocationId,
+    /// Units, at least 1.
+    pub quantity: Quantity,
+}
+
+/// Lines of an event; most orders have one.
+pub type Lines = SmallVec<[Line; 2]>;
+
+/// An event and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// Idempotency key; empty for what the server does by itself.
+    pub request_id: String,
+    /// Hash of the request's content.
+    pub fingerprint: u64,
+    /// Who asked.
+    pub actor: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A change of state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A hold was granted.
+    Held(Held),
+    /// A hold became a commitment.
+    Confirmed {
+        /// All that was open.
+        claim: Claim,
+    },
+    /// A hold was given back or its time was up.
+    HoldEnded {
+        /// All that was open.
+        claim: Claim,
+        /// Why.
+        reason: HoldEndReason,
+    },
+    /// Units were cancelled.
+    Cancelled {
+        /// What was cancelled.
+        claim: Claim,
+        /// Bucket it was in.
+        promise: Promise,
+        /// What this made of the reservation, if nothing is left open.
+        end: Option<EndState>,
+    },
+    /// A hold's expiry moved.
+    Extended {
+        /// Which.
+        reservation: ReservationId,
+        /// To when.
+        expires_at: Timestamp,
+    },
+    /// Units left.
+    Shipped {
+        /// What left.
+        claim: Claim,
+        /// What this made of the reservation, if nothing is left open.
+        end: Option<EndState>,
+    },
+    /// Units moved to another location.
+    Reassigned {
+        /// Whose.
+        reservation: ReservationId,
+        /// Bucket they are in.
+        promise: Promise,
+        /// Where they are now.
+        line: Line,
+        /// Where they were.
+        from: LocationId,
+    },
+    /// Buckets changed from outside.
+    StockChanged(StockChanged),
+    /// SKUs were added or replaced.
+    SkusUpserted {
+        /// Each whole, by id.
+        skus: Vec<Sku>,
+        /// How many are new.
+        created: u32,
+    },
+    /// SKUs were retired.
+    SkusRetired {
+        /// Which.
+        skus: Vec<SkuId>,
+    },
+    /// Locations were added or replaced.
+    LocationsUpserted {
+        /// Each whole.
+        locations: Vec<Location>,
+        /// How many are new.
+        created: u32,
+    },
+    /// Channels were added or replaced.
+    ChannelsUpserted {
+        /// Each whole.
+        channels: Vec<Channel>,
+        /// How many are new.
+        created: u32,
+    },
+    /// Stands for a large event where only its answer is kept. Never in the journal.
+    Summary(Summary),
+}
+
+/// A hold was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its id.
+    pub reservation: ReservationId,
+    /// The caller's order number.
+    pub order_id: Box<str>,
+    /// The buyer.
+    pub buyer_id: Box<str>,
+    /// The channel.
+    pub channel: Option<ChannelId>,
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// What was taken, by SKU and location.
+    pub lines: Lines,
+    /// A hold given up in the same step.
+    pub replaced: Option<Claim>,
+    /// What a partial hold could not take.
+    pub shortages: Vec<Shortage>,
+}
+
+/// A reservation and the units of it that an event moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which reservation.
+    pub reservation: ReservationId,
+    /// The units.
+    pub lines: Lines,
+    /// Shards the reservation lies in besides its home and those of the lines: it has nothing open there, and must hear of its end.
+    pub others: ShardSet,
+}
+
+impl Claim {
+    /// Units of a reservation that lies in `shards`.
+    #[must_use]
+    pub fn new(reservation: ReservationId, lines: Lines, shards: &ShardSet) -> Self {
+        let named = lines.iter().map(|line| line.sku.shard()).chain([reservation.home()]).collect();
+        Self { reservation, lines, others: shards.without(&named) }
+    }
+
+    fn shards(&self) -> ShardSet {
+        let mut shards = self.others;
+        shards.insert(self.reservation.home());
+        self.lines.iter().for_each(|line| shards.insert(line.sku.shard()));
+        shards
+    }
+}
+
+/// Units asked for and not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// SKU.
+    pub sku: SkuId,
+    /// Location, when one was named.
+    pub location: Option<LocationId>,
+    /// Units asked for.
+    pub requested: u64,
+    /// Units taken.
+    pub available: u64,
+}
+
+/// Why a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldEndReason {
+    /// The caller gave it back.
+    Released,
+    /// Its time was up.
+    Expired,
+}
+
+/// The bucket of a cell that holds a reservation's open units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Reserved: the reservation is held.
+    Reserved,
+    /// Committed: it is confirmed.
+    Committed,
+}
+
+/// How a confirmed or cancelled reservation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndState {
+    /// Something was shipped.
+    Shipped,
+    /// Nothing was shipped.
+    Cancelled,
+}
+
+/// Buckets changed from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockChanged {
+    /// By what kind of request.
+    pub kind: StockChangeKind,
+    /// Why.
+    pub reason: StockReason,
+    /// The caller's document.
+    pub reference: Box<str>,
+    /// Each cell once, by SKU and location.
+    pub changes: Vec<CellChange>,
+}
+
+/// What kind of request changed stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StockChangeKind {
+    /// An absolute figure.
+    Set,
+    /// A difference.
+    Adjusted,
+    /// Goods arrived.
+    Received,
+    /// Units changed bucket.
+    Moved,
+    /// Part of an import.
+    Imported,
+}
+
+/// Differences to one cell's buckets, and figures after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellChange {
+    /// SKU.
+    pub sku: SkuId,
+    /// Location.
+    pub location: LocationId,
+    /// Difference in on hand.
+    pub on_hand: i64,
+    /// Difference in safety.
+    pub safety: i64,
+    /// Difference in quality control.
+    pub quality_control: i64,
+    /// Difference in damaged.
+    pub damaged: i64,
+    /// Difference in in repair.
+    pub in_repair: i64,
+    /// Difference in incoming.
+    pub incoming: i64,
+    /// On hand after it.
+    pub on_hand_after: Quantity,
+    /// Available after it.
+    pub available_after: Quantity,
+    /// Promised units that are not there after it.
+    pub shortfall_after: u64,
+}
+
+/// The answer of a large event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Name of the event.
+    pub event: Box<str>,
+    /// Entries or cells in it.
+    pub entries: u32,
+    /// How many were new.
+    pub created: u32,
+    /// Cells in shortfall after it.
+    pub shortfalls: u32,
+}
+
+impl EndState {
+    /// The state it leaves the reservation in.
+    #[must_use]
+    pub fn state(self) -> State {
+        match self {
+            Self::Shipped => State::Shipped,
+            Self::Cancelled => State::Cancelled,
+        }
+    }
+}
+
+impl Event {
+    /// Its name, as in the journal's proto.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Held(_) => "Held",
+            Self::Confirmed { .. } => "Confirmed",
+            Self::HoldEnded { .. } => "HoldEnded",
+            Self::Cancelled { .. } => "Cancelled",
+            Self::Extended { .. } => "Extended",
+            Self::Shipped { .. } => "Shipped",
+            Self::Reassigned { .. } => "Reassigned",
+            Self::StockChanged(_) => "StockChanged",
+            Self::SkusUpserted { .. } => "SkusUpserted",
+            Self::SkusRetired { .. } => "SkusRetired",
+            Self::LocationsUpserted { .. } => "LocationsUpserted",
+            Self::ChannelsUpserted { .. } => "ChannelsUpserted",
+            Self::Summary(summary) => &summary.event,
+        }
+    }
+
+    /// The reservation it concerns, if it concerns one.
+    #[must_use]
+    pub fn reservation(&self) -> Option<ReservationId> {
+        match self {
+            Self::Held(held) => Some(held.reservation),
+            Self::Confirmed { claim }
+            | Self::HoldEnded { claim, .. }
+            | Self::Cancelled { claim, .. }
+            | Self::Shipped { claim, .. } => Some(claim.reservation),
+            Self::Extended { reservation, .. } | Self::Reassigned { reservation, .. } => Some(*reservation),
+            _ => None,
+        }
+    }
+
+    /// The shards it changes. Empty for a change of the directory, which every shard shares.
+    #[must_use]
+    pub fn shards(&self) -> ShardSet {
+        match self {
+            Self::Held(held) => {
+                let mut shards = held.replaced.as_ref().map_or_else(ShardSet::default, Claim::shards);
+                shards.insert(held.reservation.home());
+                held.lines.iter().for_each(|line| shards.insert(line.sku.shard()));
+                shards
+            }
+            Self::Confirmed { claim }
+            | Self::HoldEnded { claim, .. }
+            | Self::Cancelled { claim, .. }
+            | Self::Shipped { claim, .. } => claim.shards(),
+            Self::Extended { reservation, .. } => ShardSet::from_iter([reservation.home()]),
+            Self::Reassigned { reservation, line, .. } => ShardSet::from_iter([reservation.home(), line.sku.shard()]),
+            Self::StockChanged(change) => change.changes.iter().map(|cell| cell.sku.shard()).collect(),
+            Self::SkusUpserted { skus, .. } => skus.iter().map(|sku| sku.id.shard()).collect(),
+            Self::SkusRetired { skus } => skus.iter().map(|sku| sku.shard()).collect(),
+            Self::LocationsUpserted { .. } | Self::ChannelsUpserted { .. } | Self::Summary(_) => ShardSet::default(),
+        }
+    }
+}
+
+/// A set of shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ShardSet([u64; 4]);
+
+impl ShardSet {
+    /// Every shard.
+    pub const ALL: Self = Self([u64::MAX; 4]);
+
+    /// Adds one.
+    pub fn insert(&mut self, shard: ShardId) {
+        self.0[usize::from(shard.0 >> 6)] |= 1 << (shard.0 & 63);
+    }
+
+    /// Whether it is in.
+    #[must_use]
+    pub fn contains(&self, shard: ShardId) -> bool {
+        self.0[usize::from(shard.0 >> 6)] & 1 << (shard.0 & 63) != 0
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = *self;
+        rest.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine &= !theirs);
+        rest
+    }
+
+    /// Ascending: the order of locking.
+    pub fn iter(&self) -> impl Iterator<Item = ShardId> {
+        (0_u8..4).zip(self.0).flat_map(|(word, mut bits)| {
+            std::iter::from_fn(move || {
+                let bit = u8::try_from(bits.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+                bits &= bits - 1;
+                Some(ShardId(word << 6 | bit))
+            })
+        })
+    }
+}
+
+impl FromIterator<ShardId> for ShardSet {
+    fn from_iter<I: IntoIterator<Item = ShardId>>(shards: I) -> Self {
+        let mut set = Self::default();
+        shards.into_iter().for_each(|shard| set.insert(shard));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_set_iterates_ascending() {
+        let set: ShardSet = [200, 3, 64, 63, 255, 3].into_iter().map(ShardId).collect();
+        assert_eq!(set.iter().map(|shard| shard.0).collect::<Vec<_>>(), [3, 63, 64, 200, 255]);
+        assert!(set.contains(ShardId(64)) && !set.contains(ShardId(65)));
+        assert_eq!(ShardSet::ALL.iter().count(), 256);
+        assert_eq!(ShardSet::ALL.without(&set).iter().count(), 251);
+        assert_eq!(set.without(&ShardSet::ALL), ShardSet::default());
+    }
+}

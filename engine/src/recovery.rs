@@ -1,0 +1,341 @@
+//! State from a snapshot and the log past it.
+//!
+//! Each shard, dedup slot and the catalogue knows up to which LSN it is complete; an event is applied only where it is new. Nothing
+//! is decided again.
+
+use std::{
+    cmp::Reverse,
+    sync::{Arc, atomic::Ordering},
+};
+
+use prost::Message as _;
+use quartermaster_journal::{Journal, Lsn, MemoryJournal};
+use quartermaster_proto::journal::v1 as wire;
+use thiserror::Error;
+
+use crate::{
+    apply::{apply, count},
+    codec::{self, DecodeError},
+    dedup::{Entry, SLOTS, SlotHasher},
+    engine::{Engine, EngineConfig, apply_catalogue},
+    event::{Event, Record},
+    id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
+    quantity::Quantity,
+    reservation::{Header, Part, PartLine},
+    shard::Shard,
+    snapshot::{kind, state_from_wire},
+    stock::{Buckets, Row, row::PackedCell},
+    time::Timestamp,
+};
+
+/// What is wrong with a snapshot or a record. The checksums were right, so this is a newer version or a bug.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// A section is no message of its kind.
+    #[error("snapshot section {kind}/{unit}: {source}")]
+    Section {
+        /// Kind.
+        kind: u16,
+        /// Unit.
+        unit: u32,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// A section contradicts itself.
+    #[error("snapshot section {kind}/{unit}: {what}")]
+    Inconsistent {
+        /// Kind.
+        kind: u16,
+        /// Unit.
+        unit: u32,
+        /// In words.
+        what: &'static str,
+    },
+    /// A record is no event that this version knows.
+    #[error("record at LSN {lsn}: {source}")]
+    Record {
+        /// Where.
+        lsn: Lsn,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// A record speaks of a SKU or location that no record before it made.
+    #[error("record at LSN {lsn}: it names {what}, which no record before it made")]
+    Dangling {
+        /// Where.
+        lsn: Lsn,
+        /// What.
+        what: &'static str,
+    },
+}
+
+/// An engine that is being brought back.
+pub struct Recovery {
+    engine: Engine,
+    slot_lsn: Vec<Lsn>,
+    last_time: Timestamp,
+    records: u64,
+}
+
+impl Recovery {
+    /// Begins with nothing.
+    #[must_use]
+    pub fn new(config: EngineConfig) -> Self {
+        let engine = Engine::new(config, Arc::new(MemoryJournal::new()));
+        Self { engine, slot_lsn: vec![Lsn::ZERO; SLOTS], last_time: Timestamp(0), records: 0 }
+    }
+
+    /// Loads a section of a snapshot. Sections come in the order they were written in.
+    ///
+    /// # Errors
+    /// When it is no section that this version knows.
+    pub fn load(&mut self, kind: u16, unit: u32, lsn: Lsn, payload: &[u8]) -> Result<(), RecoveryError> {
+        let broken = |source: DecodeError| RecoveryError::Section { kind, unit, source };
+        let decode = |source: prost::DecodeError| broken(source.into());
+        match kind {
+            kind::META => {
+                let meta = wire::MetaSection::decode(payload).map_err(decode)?;
+                self.engine.next_reservation.store(meta.next_reservation_sequence.max(1), Ordering::SeqCst);
+                self.last_time = Timestamp(meta.time_us);
+            }
+            kind::CATALOGUE => {
+                let section = wire::CatalogueSection::decode(payload).map_err(decode)?;
+                self.load_catalogue(section, lsn).map_err(broken)?;
+            }
+            kind::SHARD => {
+                let section = wire::ShardSection::decode(payload).map_err(decode)?;
+                let what = |what| RecoveryError::Inconsistent { kind, unit, what };
+                let id = u8::try_from(section.shard).map(ShardId).map_err(|_| what("no such shard"))?;
+                let shard = &mut *self.engine.shards.write(id);
+                load_shard(shard, section).map_err(|error| match error {
+                    ShardError::Decode(source) => broken(source),
+                    ShardError::Inconsistent(text) => what(text),
+                })?;
+                shard.lsn = lsn;
+                for (id, part) in &shard.parts {
+                    if let Some(header) = &part.header {
+                        self.engine.owners.add(&header.buyer_id, *id);
+                    }
+                }
+            }
+            kind::DEDUP => {
+                let section = wire::DedupSection::decode(payload).map_err(decode)?;
+                let index = usize_from(section.slot);
+                let slot = self.engine.slots.get(index);
+                let slot = slot.ok_or(RecoveryError::Inconsistent { kind, unit, what: "no such slot" })?;
+                let mut slot = slot.lock();
+                for entry in section.entries {
+                    let entry = Entry { lsn: Lsn::new(entry.lsn), record: entry.record.into() };
+                    slot.insert(&self.engine.slot_hasher, entry, self.engine.dedup_retention());
+                }
+                self.slot_lsn[index] = lsn;
+            }
+            _ => return Err(RecoveryError::Inconsistent { kind, unit, what: "unknown kind of section" }),
+        }
+        Ok(())
+    }
+
+    /// Applies a record of the log, wherever it is new. Records come in order.
+    ///
+    /// # Errors
+    /// When it is no record that this version knows, or does not follow from those before it.
+    pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
+        let record = codec::decode(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
+        self.check(lsn, &record.event)?;
+        self.records += 1;
+        self.last_time = self.last_time.max(record.time);
+        let engine = &self.engine;
+        let catalogue = &mut *engine.catalogue.write();
+        if lsn > catalogue.revision()
+            && let Some(directory) = apply_catalogue(catalogue, lsn, &record.event)
+        {
+            for shard in ShardId::all() {
+                engine.shards.write(shard).directory = Arc::clone(&directory);
+            }
+        }
+        for id in record.event.shards().iter() {
+            let shard = &mut *engine.shards.write(id);
+            if lsn > shard.lsn {
+                apply(shard, lsn, &record);
+                engine.owners.forget(shard);
+            }
+        }
+        self.note(lsn, &record, bytes);
+        Ok(())
+    }
+
+    /// Records applied so far.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Time of the newest event.
+    #[must_use]
+    pub fn last_time(&self) -> Timestamp {
+        self.last_time
+    }
+
+    /// The engine, ready to write to its journal.
+    #[must_use]
+    pub fn finish(mut self, journal: Arc<dyn Journal>) -> Engine {
+        let directory = Arc::clone(self.engine.catalogue.get_mut().directory());
+        for shard in ShardId::all() {
+            self.engine.shards.write(shard).directory = Arc::clone(&directory);
+        }
+        self.engine.journal = journal;
+        self.engine
+    }
+
+    fn note(&self, lsn: Lsn, record: &Record, bytes: &[u8]) {
+        let engine = &self.engine;
+        if let Event::Held(held) = &record.event {
+            engine.owners.add(&held.buyer_id, held.reservation);
+            engine.next_reservation.fetch_max(held.reservation.sequence() + 1, Ordering::SeqCst);
+        }
+        if !record.request_id.is_empty() {
+            let index = SlotHasher::slot(engine.slot_hasher.hash(&record.request_id));
+            if lsn > self.slot_lsn[index] {
+                let entry = Entry { lsn, record: codec::answer(record, bytes) };
+                engine.slots[index].lock().insert(&engine.slot_hasher, entry, engine.dedup_retention());
+            }
+        }
+    }
+
+    /// A record that passed its checksum can still come from another history; applying it would break an invariant with a panic.
+    fn check(&self, lsn: Lsn, event: &Event) -> Result<(), RecoveryError> {
+        let catalogue = self.engine.catalogue.read();
+        let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
+        let sku = |id: SkuId| id.index() < skus;
+        let location = |id: LocationId| id.index() < locations;
+        let lines = |lines: &[crate::event::Line]| lines.iter().all(|line| sku(line.sku) && location(line.location));
+        let known = match event {
+            Event::Held(held) => {
+                lines(&held.lines) && held.replaced.as_ref().is_none_or(|replaced| lines(&replaced.lines))
+            }
+            Event::Confirmed { claim }
+            | Event::HoldEnded { claim, .. }
+            | Event::Cancelled { claim, .. }
+            | Event::Shipped { claim, .. } => lines(&claim.lines),
+            Event::Reassigned { line, from, .. } => sku(line.sku) && location(line.location) && location(*from),
+            Event::StockChanged(change) => change.changes.iter().all(|cell| sku(cell.sku) && location(cell.location)),
+            Event::SkusRetired { skus } => skus.iter().all(|id| sku(*id)),
+            Event::Extended { .. }
+            | Event::SkusUpserted { .. }
+            | Event::LocationsUpserted { .. }
+            | Event::ChannelsUpserted { .. } => true,
+            Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
+        };
+        if known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU or location" }) }
+    }
+
+    fn load_catalogue(&mut self, section: wire::CatalogueSection, lsn: Lsn) -> Result<(), DecodeError> {
+        let catalogue = self.engine.catalogue.get_mut();
+        section.skus.into_iter().for_each(|sku| catalogue.put_sku(codec::sku_from_wire(sku)));
+        let locations: Result<Vec<_>, _> = section.locations.into_iter().map(codec::location_from_wire).collect();
+        let channels: Vec<_> = section.channels.into_iter().map(codec::channel_from_wire).collect();
+        let directory = catalogue.directory().with_locations(&locations?).with_channels(&channels);
+        catalogue.set_directory(Arc::new(directory));
+        catalogue.set_revision(lsn);
+        Ok(())
+    }
+}
+
+enum ShardError {
+    Decode(DecodeError),
+    Inconsistent(&'static str),
+}
+
+fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), ShardError> {
+    let lengths = [section.row_revision.len(), section.row_flags.len()];
+    if lengths.iter().any(|length| *length != section.row_cells.len()) {
+        return Err(ShardError::Inconsistent("its columns differ in length"));
+    }
+    let (mut cells, rest) = section.cells.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(ShardError::Inconsistent("its cells are cut short"));
+    }
+    shard.rows.reserve_exact(section.row_cells.len());
+    for ((count, revision), flags) in section.row_cells.iter().zip(&section.row_revision).zip(&section.row_flags) {
+        let (mine, others) =
+            cells.split_at_checked(usize_from(*count)).ok_or(ShardError::Inconsistent("it lacks cells"))?;
+        cells = others;
+        let packed: Vec<PackedCell> = mine.iter().map(packed_cell).collect();
+        let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
+        shard.counts.cells += u64::from(*count);
+        let place = shard.rows.len();
+        let row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        let sku = SkuId::from_row(shard.id, place).ok_or(ShardError::Inconsistent("it has too many rows"))?;
+        let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);
+        shard.shortfalls.extend(short.map(|(location, _)| (sku, location)));
+        shard.rows.push(row);
+    }
+    for extra in section.extras {
+        let (sku, location) = (SkuId(extra.sku), LocationId(extra.location));
+        if sku.shard() != shard.id || sku.row() >= shard.rows.len() {
+            return Err(ShardError::Inconsistent("it names a SKU that it does not have"));
+        }
+        let row = shard.row_mut(sku);
+        let cell = Buckets {
+            safety: Quantity(extra.safety),
+            quality_control: Quantity(extra.quality_control),
+            damaged: Quantity(extra.damaged),
+            in_repair: Quantity(extra.in_repair),
+            incoming: Quantity(extra.incoming),
+            ..row.get(location)
+        };
+        row.put(location, &cell);
+        if cell.shortfall() > 0 {
+            shard.shortfalls.insert((sku, location));
+        }
+    }
+    shard.parts.reserve(section.parts.len());
+    let mut ended = Vec::new();
+    for part in section.parts {
+        let (id, part) = part_from_wire(part)?;
+        if let Some(header) = &part.header {
+            *count(&mut shard.counts, header.state) += 1;
+            if header.state == crate::reservation::State::Held {
+                shard.expiries.push(Reverse((header.expires_at, id)));
+            }
+        }
+        ended.extend(part.ended_at.map(|at| (at, id)));
+        shard.parts.insert(id, part);
+    }
+    ended.sort_unstable();
+    shard.ended = ended.into();
+    Ok(())
+}
+
+fn packed_cell(bytes: &[u8; 16]) -> PackedCell {
+    let (words, _) = bytes.as_chunks::<4>();
+    let word = |place: usize| u32::from_le_bytes(words[place]);
+    PackedCell { tag: word(0), on_hand: word(1), reserved: word(2), committed: word(3) }
+}
+
+fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), ShardError> {
+    let lines = part.lines.iter().map(|line| PartLine {
+        sku: SkuId(line.sku),
+        location: LocationId(line.location),
+        open: Quantity(line.open),
+        shipped: Quantity(line.shipped),
+        returned: Quantity(line.returned),
+    });
+    let header = match part.header {
+        None => None,
+        Some(header) => Some(Box::new(Header {
+            state: state_from_wire(header.state)
+                .ok_or(ShardError::Inconsistent("a reservation has an unknown state"))?,
+            order_id: header.order_id.into(),
+            buyer_id: header.buyer_id.into(),
+            channel: header.channel.checked_sub(1).map(ChannelId),
+            created_at: Timestamp(header.create_time_us),
+            expires_at: Timestamp(header.expire_time_us),
+            revision: Lsn::new(header.revision),
+            shards: codec::shards_from_wire(&header.shards),
+        })),
+    };
+    let promise = codec::promise_from_wire(part.promise).map_err(ShardError::Decode)?;
+    let ended_at = (part.ended_time_us > 0).then_some(Timestamp(part.ended_time_us));
+    Ok((ReservationId(part.reservation), Part { promise, lines: lines.collect(), ended_at, header }))
+}

@@ -1,0 +1,126 @@
+//! Reservations: what is kept of them, and the states they pass through.
+//!
+//! A reservation's lines lie in the shards of their SKUs, so that every shard can be checked, copied and brought forward alone. What
+//! concerns the whole of it, its header, lies in its home shard.
+
+use quartermaster_journal::Lsn;
+use smallvec::SmallVec;
+
+use crate::{
+    event::{Promise, ShardSet},
+    id::{ChannelId, LocationId, ReservationId, SkuId},
+    quantity::Quantity,
+    time::Timestamp,
+};
+
+/// State of a reservation: held → confirmed → shipped, or an earlier end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Units are reserved until the expiry.
+    Held,
+    /// Units are committed.
+    Confirmed,
+    /// Ended: nothing is open and something was shipped.
+    Shipped,
+    /// Ended: given back.
+    Released,
+    /// Ended: its time was up.
+    Expired,
+    /// Ended: cancelled before anything was shipped.
+    Cancelled,
+    /// Ended: another took its place.
+    Replaced,
+}
+
+impl State {
+    /// Whether it may still hold units.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Held | Self::Confirmed)
+    }
+
+    /// Name in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Confirmed => "confirmed",
+            Self::Shipped => "shipped",
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// A reservation's lines within one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) promise: Promise,
+    pub(crate) lines: SmallVec<[PartLine; 1]>,
+    /// When the reservation ended.
+    pub(crate) ended_at: Option<Timestamp>,
+    /// In the home shard only.
+    pub(crate) header: Option<Box<Header>>,
+}
+
+/// A line of a reservation as it stands. One per SKU and location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartLine {
+    /// SKU.
+    pub sku: SkuId,
+    /// Location.
+    pub location: LocationId,
+    /// Still promised.
+    pub open: Quantity,
+    /// Left the location.
+    pub shipped: Quantity,
+    /// Given back.
+    pub returned: Quantity,
+}
+
+/// What concerns a whole reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) state: State,
+    pub(crate) order_id: Box<str>,
+    pub(crate) buyer_id: Box<str>,
+    pub(crate) channel: Option<ChannelId>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) revision: Lsn,
+    /// Where its lines are, its home included.
+    pub(crate) shards: ShardSet,
+}
+
+/// A reservation as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Its id.
+    pub id: ReservationId,
+    /// State.
+    pub state: State,
+    /// The caller's order number.
+    pub order_id: Box<str>,
+    /// The buyer.
+    pub buyer_id: Box<str>,
+    /// The channel.
+    pub channel: Option<ChannelId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the hold expires.
+    pub expires_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// LSN of the last event that changed it.
+    pub revision: Lsn,
+    /// Its lines by SKU and location.
+    pub lines: Vec<PartLine>,
+}
+
+impl Part {
+    pub(crate) fn line_mut(&mut self, sku: SkuId, location: LocationId) -> Option<&mut PartLine> {
+        self.lines.iter_mut().find(|line| line.sku == sku && line.location == location)
+    }
+}

@@ -1,0 +1,175 @@
+//! A lock shard: the stock of its SKUs, the reservation lines on them, and the headers and expiries of the reservations at home here.
+//!
+//! Lock order, everywhere: dedup slot, catalogue, shards ascending, journal.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap, VecDeque},
+    sync::Arc,
+};
+
+use ahash::RandomState;
+use crossbeam_utils::CachePadded;
+use hashbrown::HashMap;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use quartermaster_journal::Lsn;
+use smallvec::SmallVec;
+
+use crate::{
+    catalog::{Directory, hasher},
+    event::ShardSet,
+    id::{LocationId, ReservationId, ShardId, SkuId},
+    reservation::Part,
+    stock::Row,
+    time::{Micros, Timestamp},
+};
+
+/// How long ended reservations are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndedRetention {
+    pub(crate) age: Micros,
+    /// Parts a shard keeps at most.
+    pub(crate) entries: usize,
+}
+
+/// State behind one lock.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) parts: HashMap<ReservationId, Part, RandomState>,
+    /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
+    pub(crate) directory: Arc<Directory>,
+    /// When holds at home here expire. Entries of holds that ended or moved are dropped when their time comes.
+    pub(crate) expiries: BinaryHeap<Reverse<(Timestamp, ReservationId)>>,
+    /// Ended reservations' parts, oldest first.
+    pub(crate) ended: VecDeque<(Timestamp, ReservationId)>,
+    /// Cells that promise more than they have.
+    pub(crate) shortfalls: BTreeSet<(SkuId, LocationId)>,
+    /// Reservations forgotten by the last event, with their buyers, for the index of owners to follow.
+    pub(crate) forgotten: Vec<(Box<str>, ReservationId)>,
+    pub(crate) counts: Counts,
+    /// Last event that was applied.
+    pub(crate) lsn: Lsn,
+    pub(crate) retention: EndedRetention,
+}
+
+/// Running figures of a shard; the engine adds them up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Populated cells.
+    pub cells: u64,
+    /// Reservations held.
+    pub held: u64,
+    /// Reservations confirmed and not shipped in full.
+    pub confirmed: u64,
+    /// Ended reservations still kept.
+    pub ended: u64,
+    /// Cells in shortfall.
+    pub shortfalls: u64,
+    /// Request ids remembered.
+    pub dedup_entries: u64,
+}
+
+impl Shard {
+    fn new(id: ShardId, retention: EndedRetention) -> Self {
+        Self {
+            id,
+            rows: Vec::new(),
+            parts: HashMap::with_hasher(hasher()),
+            directory: Arc::default(),
+            expiries: BinaryHeap::new(),
+            ended: VecDeque::new(),
+            shortfalls: BTreeSet::new(),
+            forgotten: Vec::new(),
+            counts: Counts::default(),
+            lsn: Lsn::ZERO,
+            retention,
+        }
+    }
+
+    /// The row of a SKU of this shard.
+    ///
+    /// # Panics
+    /// If the SKU was never created: ids come from the catalogue, which creates the row with the id.
+    pub(crate) fn row(&self, sku: SkuId) -> &Row {
+        &self.rows[sku.row()]
+    }
+
+    pub(crate) fn row_mut(&mut self, sku: SkuId) -> &mut Row {
+        &mut self.rows[sku.row()]
+    }
+}
+
+/// All shards.
+#[derive(Debug)]
+pub(crate) struct Shards(Box<[CachePadded<RwLock<Shard>>]>);
+
+impl Shards {
+    pub(crate) fn new(retention: EndedRetention) -> Self {
+        Self(ShardId::all().map(|id| CachePadded::new(RwLock::new(Shard::new(id, retention)))).collect())
+    }
+
+    pub(crate) fn read(&self, shard: ShardId) -> RwLockReadGuard<'_, Shard> {
+        self.0[shard.index()].read()
+    }
+
+    pub(crate) fn write(&self, shard: ShardId) -> RwLockWriteGuard<'_, Shard> {
+        self.0[shard.index()].write()
+    }
+
+    /// Locks shards for a change, ascending.
+    pub(crate) fn lock(&self, shards: &ShardSet) -> Locked<'_> {
+        Locked(shards.iter().map(|shard| self.write(shard)).collect())
+    }
+
+    /// Locks shards for a consistent read, ascending.
+    pub(crate) fn lock_shared(&self, shards: &ShardSet) -> SharedLocked<'_> {
+        SharedLocked(shards.iter().map(|shard| self.read(shard)).collect())
+    }
+}
+
+/// Shards locked for a change.
+pub(crate) struct Locked<'a>(SmallVec<[RwLockWriteGuard<'a, Shard>; 4]>);
+
+impl<'a> Locked<'a> {
+    pub(crate) fn one(guard: RwLockWriteGuard<'a, Shard>) -> Self {
+        Self(SmallVec::from_iter([guard]))
+    }
+
+    /// One of the locked shards.
+    ///
+    /// # Panics
+    /// If it was not locked: whoever decides must have locked what it decides on.
+    pub(crate) fn shard(&self, id: ShardId) -> &Shard {
+        if let [only] = &*self.0 {
+            assert_eq!(only.id, id, "the shard is locked");
+            return only;
+        }
+        let place = self.0.binary_search_by_key(&id, |shard| shard.id).expect("the shard is locked");
+        &self.0[place]
+    }
+
+    pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Shard> {
+        self.0.iter_mut().map(|guard| &mut **guard)
+    }
+
+    /// Locations and channels, as all locked shards see them.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0.first().expect("a decision locks at least one shard").directory
+    }
+}
+
+/// Shards locked for a read.
+pub(crate) struct SharedLocked<'a>(SmallVec<[RwLockReadGuard<'a, Shard>; 4]>);
+
+impl SharedLocked<'_> {
+    /// One of the locked shards.
+    ///
+    /// # Panics
+    /// If it was not locked.
+    pub(crate) fn shard(&self, id: ShardId) -> &Shard {
+        let place = self.0.binary_search_by_key(&id, |shard| shard.id).expect("the shard is locked");
+        &self.0[place]
+    }
+}

@@ -1,0 +1,136 @@
+//! The arithmetic of a cell: what can be sold, and what is promised but not there.
+
+use crate::{command::Bucket, event::Promise, quantity::Quantity};
+
+/// All buckets of a cell, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Buckets {
+    /// Units physically there, whatever their condition.
+    pub on_hand: Quantity,
+    /// Promised to orders not yet paid.
+    pub reserved: Quantity,
+    /// Promised to confirmed orders, not shipped.
+    pub committed: Quantity,
+    /// Kept back.
+    pub safety: Quantity,
+    /// In quality control.
+    pub quality_control: Quantity,
+    /// Damaged.
+    pub damaged: Quantity,
+    /// In repair.
+    pub in_repair: Quantity,
+    /// Expected, not there.
+    pub incoming: Quantity,
+}
+
+impl Buckets {
+    /// Units that can still be promised: on hand, less promised, less what is not for sale. Zero, not negative, when a count has put
+    /// on hand below what is promised already.
+    #[must_use]
+    pub fn available(&self) -> Quantity {
+        let taken = self.promised() + self.safety.units() + self.unsellable();
+        Quantity::clamp(self.on_hand.units().saturating_sub(taken))
+    }
+
+    /// Reserved and committed together.
+    #[must_use]
+    pub fn promised(&self) -> u64 {
+        self.reserved.units() + self.committed.units()
+    }
+
+    /// Units in quality control, damaged or in repair.
+    #[must_use]
+    pub fn unsellable(&self) -> u64 {
+        self.quality_control.units() + self.damaged.units() + self.in_repair.units()
+    }
+
+    /// Units on hand that are in a condition to be sold, promised or not.
+    #[must_use]
+    pub fn sellable(&self) -> u64 {
+        self.on_hand.units().saturating_sub(self.unsellable())
+    }
+
+    /// Promised units that are no longer there. Safety stock is a wish and does not count.
+    #[must_use]
+    pub fn shortfall(&self) -> u64 {
+        self.promised().saturating_sub(self.sellable())
+    }
+
+    /// The figure of one bucket.
+    #[must_use]
+    pub fn get(&self, bucket: Bucket) -> Quantity {
+        match bucket {
+            Bucket::OnHand => self.on_hand,
+            Bucket::Safety => self.safety,
+            Bucket::QualityControl => self.quality_control,
+            Bucket::Damaged => self.damaged,
+            Bucket::InRepair => self.in_repair,
+            Bucket::Incoming => self.incoming,
+        }
+    }
+
+    /// One bucket, to change.
+    pub fn get_mut(&mut self, bucket: Bucket) -> &mut Quantity {
+        match bucket {
+            Bucket::OnHand => &mut self.on_hand,
+            Bucket::Safety => &mut self.safety,
+            Bucket::QualityControl => &mut self.quality_control,
+            Bucket::Damaged => &mut self.damaged,
+            Bucket::InRepair => &mut self.in_repair,
+            Bucket::Incoming => &mut self.incoming,
+        }
+    }
+
+    /// The bucket of a promise, to change.
+    pub fn promise_mut(&mut self, promise: Promise) -> &mut Quantity {
+        match promise {
+            Promise::Reserved => &mut self.reserved,
+            Promise::Committed => &mut self.committed,
+        }
+    }
+
+    /// The buckets that most cells do not use.
+    pub(crate) fn extra(&self) -> Extra {
+        Extra {
+            safety: self.safety,
+            quality_control: self.quality_control,
+            damaged: self.damaged,
+            in_repair: self.in_repair,
+            incoming: self.incoming,
+        }
+    }
+}
+
+/// The rarer buckets, kept apart so that a cell costs 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Extra {
+    pub(crate) safety: Quantity,
+    pub(crate) quality_control: Quantity,
+    pub(crate) damaged: Quantity,
+    pub(crate) in_repair: Quantity,
+    pub(crate) incoming: Quantity,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn available_and_shortfall_follow_the_definition() {
+        let cell = |on_hand, reserved, committed, safety, damaged| Buckets {
+            on_hand: Quantity(on_hand),
+            reserved: Quantity(reserved),
+            committed: Quantity(committed),
+            safety: Quantity(safety),
+            damaged: Quantity(damaged),
+            ..Buckets::default()
+        };
+        assert_eq!(cell(10, 2, 3, 1, 1).available(), Quantity(3));
+        assert_eq!(cell(10, 2, 3, 9, 0).available(), Quantity(0));
+        assert_eq!(cell(10, 2, 3, 9, 0).shortfall(), 0, "safety stock makes no shortfall");
+        assert_eq!(cell(4, 2, 3, 0, 1).shortfall(), 2);
+        assert_eq!(cell(4, 2, 3, 0, 9).sellable(), 0);
+        let full = cell(u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX);
+        assert_eq!((full.available(), full.shortfall()), (Quantity(0), 2 * u64::from(u32::MAX)));
+    }
+}

@@ -1,0 +1,324 @@
+//! A row: the cells of one SKU, packed.
+//!
+//! A cell is 16 bytes in an array sorted by location. The rarer buckets stand in a side table, and a bit of the location says that
+//! they do. The sum of what is available is kept, so that "sold out" is one comparison. A wide row also keeps a bitmap of the
+//! locations that have availability.
+
+use quartermaster_journal::Lsn;
+use roaring::RoaringBitmap;
+
+use super::cell::{Buckets, Extra};
+use crate::{id::LocationId, quantity::Quantity};
+
+/// From this many cells on a row keeps a bitmap; below, looking at each cell is as fast and costs nothing to keep.
+const WIDE: usize = 64;
+
+const HAS_EXTRA: u32 = 1 << 31;
+
+/// Sixteen bytes a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackedCell {
+    /// Location, and `HAS_EXTRA`.
+    pub(crate) tag: u32,
+    pub(crate) on_hand: u32,
+    pub(crate) reserved: u32,
+    pub(crate) committed: u32,
+}
+
+impl PackedCell {
+    pub(crate) fn location(&self) -> LocationId {
+        LocationId(self.tag & !HAS_EXTRA)
+    }
+
+    fn has_extra(&self) -> bool {
+        self.tag & HAS_EXTRA != 0
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Side {
+    extras: Vec<(LocationId, Extra)>,
+    stocked: Option<RoaringBitmap>,
+}
+
+/// The stock of one SKU.
+#[derive(Clone, Debug)]
+pub struct Row {
+    cells: Vec<PackedCell>,
+    side: Option<Box<Side>>,
+    available: u64,
+    revision: Lsn,
+    sellable: bool,
+    retired: bool,
+}
+
+impl Row {
+    /// A row without stock.
+    #[must_use]
+    pub fn new(sellable: bool) -> Self {
+        Self { cells: Vec::new(), side: None, available: 0, revision: Lsn::ZERO, sellable, retired: false }
+    }
+
+    /// Units available at all locations together, closed ones included: no request can take more.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        self.available
+    }
+
+    /// LSN of the last event that changed a cell.
+    #[must_use]
+    pub fn revision(&self) -> Lsn {
+        self.revision
+    }
+
+    /// Whether the SKU is for sale.
+    #[must_use]
+    pub fn sellable(&self) -> bool {
+        self.sellable
+    }
+
+    /// Whether the SKU is retired.
+    #[must_use]
+    pub fn retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Number of cells.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether it has no cell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    pub(crate) fn set_revision(&mut self, lsn: Lsn) {
+        self.revision = lsn;
+    }
+
+    pub(crate) fn set_sellable(&mut self, sellable: bool) {
+        self.sellable = sellable;
+    }
+
+    pub(crate) fn set_retired(&mut self) {
+        self.retired = true;
+    }
+
+    /// The cell at a location; all zero where there is none.
+    #[must_use]
+    pub fn get(&self, location: LocationId) -> Buckets {
+        self.find(location).map_or_else(|_| Buckets::default(), |place| self.unpack(&self.cells[place]))
+    }
+
+    /// Units available at a location.
+    #[must_use]
+    pub fn available_at(&self, location: LocationId) -> Quantity {
+        self.find(location).map_or(Quantity::ZERO, |place| self.available_of(&self.cells[place]))
+    }
+
+    /// All cells by location.
+    pub fn cells(&self) -> impl Iterator<Item = (LocationId, Buckets)> + '_ {
+        self.cells.iter().map(|cell| (cell.location(), self.unpack(cell)))
+    }
+
+    /// Locations with something available, ascending, with how much.
+    pub fn stocked(&self) -> impl Iterator<Item = (LocationId, Quantity)> + '_ {
+        let bitmap = self.bitmap();
+        let narrow = if bitmap.is_some() { &[][..] } else { &self.cells };
+        let wide = bitmap.into_iter().flatten().map(|id| (LocationId(id), self.available_at(LocationId(id))));
+        narrow
+            .iter()
+            .map(|cell| (cell.location(), self.available_of(cell)))
+            .filter(|(_, available)| !available.is_zero())
+            .chain(wide)
+    }
+
+    /// The locations with something available, as a set. Wide rows keep it, others make it.
+    #[must_use]
+    pub fn stocked_bitmap(&self) -> RoaringBitmap {
+        self.bitmap().cloned().unwrap_or_else(|| self.stocked().map(|(location, _)| location.0).collect())
+    }
+
+    /// Puts a cell in its place. Keeps the sum and the bitmap right.
+    pub(crate) fn put(&mut self, location: LocationId, buckets: &Buckets) {
+        let available = buckets.available();
+        let extra = buckets.extra();
+        let tag = location.0 | if extra == Extra::default() { 0 } else { HAS_EXTRA };
+        let packed = PackedCell {
+            tag,
+            on_hand: buckets.on_hand.0,
+            reserved: buckets.reserved.0,
+            committed: buckets.committed.0,
+        };
+        match self.find(location) {
+            Ok(place) => {
+                let old = self.cells[place];
+                self.available -= self.available_of(&old).units();
+                if old.has_extra() || tag & HAS_EXTRA != 0 {
+                    self.put_extra(location, extra);
+                }
+                self.cells[place] = packed;
+            }
+            Err(place) => {
+                if tag & HAS_EXTRA != 0 {
+                    self.put_extra(location, extra);
+                }
+                if self.cells.len() == self.cells.capacity() {
+                    // A tenth more instead of twice as much: rows grow rarely and stay for ever.
+                    self.cells.reserve_exact(1 + self.cells.len() / 10);
+                }
+                self.cells.insert(place, packed);
+            }
+        }
+        self.available += available.units();
+        self.note_stocked(location, !available.is_zero());
+    }
+
+    /// Bytes on the heap, for the memory figure.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let side = self.side.as_ref().map_or(0, |side| {
+            size_of::<Side>()
+                + side.extras.capacity() * size_of::<(LocationId, Extra)>()
+                + side.stocked.as_ref().map_or(0, RoaringBitmap::serialized_size)
+        });
+        self.cells.capacity() * size_of::<PackedCell>() + side
+    }
+
+    pub(crate) fn packed(&self) -> &[PackedCell] {
+        &self.cells
+    }
+
+    pub(crate) fn extras(&self) -> impl Iterator<Item = (LocationId, Extra)> + '_ {
+        self.side.iter().flat_map(|side| side.extras.iter().copied())
+    }
+
+    /// Builds a row from a snapshot. `extras` are put afterwards.
+    pub(crate) fn restore(cells: Vec<PackedCell>, revision: Lsn, sellable: bool, retired: bool) -> Self {
+        let mut row = Self { cells, side: None, available: 0, revision, sellable, retired };
+        for cell in &mut row.cells {
+            cell.tag &= !HAS_EXTRA;
+        }
+        row.available = row.cells.iter().map(|cell| row.available_of(cell).units()).sum();
+        if row.cells.len() >= WIDE {
+            row.build_bitmap();
+        }
+        row
+    }
+
+    fn find(&self, location: LocationId) -> Result<usize, usize> {
+        self.cells.binary_search_by_key(&location, PackedCell::location)
+    }
+
+    fn unpack(&self, cell: &PackedCell) -> Buckets {
+        let extra = if cell.has_extra() { self.extra(cell.location()) } else { Extra::default() };
+        Buckets {
+            on_hand: Quantity(cell.on_hand),
+            reserved: Quantity(cell.reserved),
+            committed: Quantity(cell.committed),
+            safety: extra.safety,
+            quality_control: extra.quality_control,
+            damaged: extra.damaged,
+            in_repair: extra.in_repair,
+            incoming: extra.incoming,
+        }
+    }
+
+    fn available_of(&self, cell: &PackedCell) -> Quantity {
+        self.unpack(cell).available()
+    }
+
+    fn extra(&self, location: LocationId) -> Extra {
+        let extras = self.side.as_ref().map_or(&[][..], |side| &side.extras);
+        extras.binary_search_by_key(&location, |(at, _)| *at).map_or_else(|_| Extra::default(), |place| extras[place].1)
+    }
+
+    fn put_extra(&mut self, location: LocationId, extra: Extra) {
+        let extras = &mut self.side.get_or_insert_default().extras;
+        match (extras.binary_search_by_key(&location, |(at, _)| *at), extra == Extra::default()) {
+            (Ok(place), true) => drop(extras.remove(place)),
+            (Ok(place), false) => extras[place].1 = extra,
+            (Err(_), true) => {}
+            (Err(place), false) => extras.insert(place, (location, extra)),
+        }
+    }
+
+    fn bitmap(&self) -> Option<&RoaringBitmap> {
+        self.side.as_ref().and_then(|side| side.stocked.as_ref())
+    }
+
+    fn note_stocked(&mut self, location: LocationId, stocked: bool) {
+        if self.cells.len() < WIDE {
+            return;
+        }
+        match self.side.as_mut().and_then(|side| side.stocked.as_mut()) {
+            Some(bitmap) if stocked => _ = bitmap.insert(location.0),
+            Some(bitmap) => _ = bitmap.remove(location.0),
+            None => self.build_bitmap(),
+        }
+    }
+
+    fn build_bitmap(&mut self) {
+        let bitmap = self.stocked().map(|(location, _)| location.0).collect();
+        self.side.get_or_insert_default().stocked = Some(bitmap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn buckets(on_hand: u32, reserved: u32, safety: u32, incoming: u32) -> Buckets {
+        Buckets {
+            on_hand: Quantity(on_hand),
+            reserved: Quantity(reserved),
+            safety: Quantity(safety),
+            incoming: Quantity(incoming),
+            ..Buckets::default()
+        }
+    }
+
+    proptest! {
+        /// A row says what a plain map of cells says, whatever the order of changes, narrow or wide.
+        #[test]
+        fn a_row_equals_a_map(puts in prop::collection::vec((0_u32..90, 0_u32..6, 0_u32..4, 0_u32..3, 0_u32..2), 0..300)) {
+            let mut row = Row::new(true);
+            let mut model = BTreeMap::new();
+            for (location, on_hand, reserved, safety, incoming) in puts {
+                let cell = buckets(on_hand, reserved, safety, incoming);
+                row.put(LocationId(location), &cell);
+                model.insert(location, cell);
+                let sum: u64 = model.values().map(|cell| cell.available().units()).sum();
+                prop_assert_eq!(row.available(), sum);
+            }
+            let all: Vec<_> = row.cells().map(|(location, cell)| (location.0, cell)).collect();
+            prop_assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
+            let stocked: Vec<_> = row.stocked().collect();
+            let expected: Vec<_> = model
+                .iter()
+                .map(|(location, cell)| (LocationId(*location), cell.available()))
+                .filter(|(_, available)| !available.is_zero())
+                .collect();
+            prop_assert_eq!(&stocked, &expected);
+            prop_assert_eq!(row.stocked_bitmap().len(), u64::try_from(expected.len()).unwrap());
+            let mut copy = Row::restore(row.packed().to_vec(), row.revision(), true, false);
+            for (location, _) in row.extras() {
+                copy.put(location, &row.get(location));
+            }
+            prop_assert_eq!(copy.available(), row.available());
+            prop_assert_eq!(copy.stocked().collect::<Vec<_>>(), stocked);
+        }
+    }
+
+    #[test]
+    fn a_cell_is_sixteen_bytes() {
+        assert_eq!(size_of::<PackedCell>(), 16);
+    }
+}
