@@ -2,7 +2,7 @@
 //!
 //! The crate has never heard of stock. A caller appends opaque records, gets a dense [`Lsn`] for each at once, and
 //! learns later, by one rising watermark, which of them survive a power cut. The byte layouts are described where
-//! they are encoded: [`frame`] for batches, `segment` for segment files.
+//! they are encoded: [`frame`] for batches, `segment` for segment files, [`snapshot`] for snapshots.
 #![deny(unsafe_code)]
 
 mod backlog;
@@ -22,6 +22,7 @@ mod reader;
 mod recovery;
 mod repair;
 mod segment;
+pub mod snapshot;
 mod spare;
 mod stats;
 pub mod storage;
@@ -38,6 +39,7 @@ pub use memory::MemoryJournal;
 pub use reader::{Batch, LogPosition, LogReader, Record, Records, TornTail};
 pub use recovery::{RecoveryReport, Visit, open_read_only};
 pub use segment::{SEGMENT_HEADER_BYTES, SegmentInfo};
+pub use snapshot::{SnapshotReader, SnapshotStart, SnapshotStore, SnapshotWriter};
 pub use stats::{Histogram, LogStats};
 pub use storage::{FileStorage, SimStorage, Storage, StorageFile};
 pub use trim::TrimReport;

@@ -72,7 +72,7 @@ pub trait Storage: Clone + Send + Sync + 'static {
 }
 
 /// An open file of a [`Storage`].
-pub trait StorageFile: Send + Sync + 'static {
+pub trait StorageFile: std::fmt::Debug + Send + Sync + 'static {
     /// Length in bytes.
     ///
     /// # Errors

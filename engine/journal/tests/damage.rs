@@ -1,0 +1,236 @@
+//! Damage to the files: cut or flipped anywhere, missing, stale, or newer than this program.
+
+mod common;
+
+use std::sync::OnceLock;
+
+use common::{append, check, open, read, segments};
+use quartermaster_journal::frame::{self, FORMAT_VERSION};
+use quartermaster_journal::{
+    Epoch, Error, Journal, LogConfig, Lsn, SEGMENT_HEADER_BYTES, SimStorage, Storage, TornTail,
+};
+
+/// Bytes of batches in the log that is cut and flipped everywhere: what fits in a minute of a debug build.
+/// `JOURNAL_TEST_LOG_BYTES=262144` is the full figure.
+fn log_bytes() -> u64 {
+    std::env::var("JOURNAL_TEST_LOG_BYTES").map_or(20 << 10, |bytes| bytes.parse().unwrap())
+}
+
+fn config() -> LogConfig {
+    LogConfig { segment_bytes: log_bytes().max(64 << 10), ..LogConfig::small() }
+}
+
+/// A log of one segment, whose batches hold 1 to 5 records; its name and bytes.
+fn one_segment() -> &'static (String, Vec<u8>) {
+    static MADE: OnceLock<(String, Vec<u8>)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let storage = SimStorage::new();
+        let (log, _, _) = open(&storage, config()).unwrap();
+        let mut batch = 0;
+        while log.stats().bytes + (8 << 10) < log_bytes() {
+            append(&log, 1 + batch % 5);
+            log.step().unwrap();
+            batch += 1;
+        }
+        let name = segments(&storage).remove(0);
+        let mut bytes = storage.content(&name).unwrap();
+        // The zeros behind the last batch are all alike: some of them are enough.
+        bytes.truncate(usize::try_from(log.stats().bytes).unwrap() + (4 << 10));
+        (name, bytes)
+    })
+}
+
+/// Where each batch begins and ends, with the last LSN up to there.
+fn batches(bytes: &[u8]) -> Vec<(usize, usize, u64)> {
+    let mut offset = SEGMENT_HEADER_BYTES;
+    let mut found = Vec::new();
+    while let Ok(header) = frame::decode(&bytes[offset..]) {
+        found.push((offset, offset + header.padded_bytes(), header.last_lsn.get()));
+        offset += header.padded_bytes();
+    }
+    found
+}
+
+fn with(name: &str, bytes: &[u8]) -> SimStorage {
+    let storage = SimStorage::new();
+    storage.plant(name, bytes);
+    storage
+}
+
+#[test]
+fn a_log_cut_at_any_byte_holds_exactly_its_whole_batches() {
+    let (name, bytes) = one_segment();
+    let batches = batches(bytes);
+    for cut in 0..=bytes.len() {
+        let storage = with(name, &bytes[..cut]);
+        let whole = batches.iter().rfind(|(_, end, _)| *end <= cut);
+        let last = whole.map_or(0, |(_, _, last)| *last);
+        let (report, found) = read(&storage, Lsn::new(1)).unwrap();
+        assert_eq!(report.last_lsn.get(), last, "cut at {cut}");
+        // A few are opened for writing as well: all of them would take a minute.
+        if cut % 61 == 0 {
+            check(&found, 1, last);
+            let (log, opened, _) = open(&storage, config()).unwrap();
+            assert_eq!(opened.torn_tail, report.torn_tail, "cut at {cut}");
+            append(&log, 3);
+            log.close().unwrap();
+            let (report, found) = read(&storage.crash(u64::try_from(cut).unwrap()), Lsn::new(1)).unwrap();
+            check(&found, 1, last + 3);
+            assert_eq!(report.torn_tail, None, "cut at {cut}: the tail came back");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_the_log_is_refused_by_place_or_cut_from_the_last_batch() {
+    let (name, bytes) = one_segment();
+    let batches = batches(bytes);
+    let (last_start, last_end, last_lsn) = *batches.last().unwrap();
+    let before_last = batches[batches.len() - 2].2;
+    for position in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[position] ^= 1 << (position % 8);
+        let result = read(&with(name, &broken), Lsn::new(1));
+        if position < SEGMENT_HEADER_BYTES {
+            assert!(matches!(result, Err(Error::Damaged { offset: 0, .. })), "byte {position}: {result:?}");
+        } else if position < last_start {
+            let (start, _, _) = batches.iter().find(|(_, end, _)| position < *end).unwrap();
+            let Err(Error::Damaged { offset, expected_lsn, .. }) = result else {
+                panic!("byte {position}: {result:?}")
+            };
+            assert_eq!(offset, u64::try_from(*start).unwrap(), "byte {position}");
+            assert!(expected_lsn.get() <= before_last + 1);
+        } else {
+            // The last batch, or the zeros behind it.
+            let (report, _) = result.unwrap();
+            assert!(report.torn_tail.is_some(), "byte {position} passed in silence");
+            assert_eq!(report.last_lsn.get(), if position < last_end { before_last } else { last_lsn });
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_is_reported_cut_and_does_not_come_back() {
+    let (name, bytes) = one_segment();
+    let batches = batches(bytes);
+    let (start, end, _) = *batches.last().unwrap();
+    let mut torn = bytes.clone();
+    torn[start] ^= 1;
+    let storage = with(name, &torn);
+    let (report, _) = read(&storage, Lsn::new(1)).unwrap();
+    let tail = report.torn_tail.unwrap();
+    assert_eq!((&tail.file, tail.offset), (&storage.path_of(name), u64::try_from(start).unwrap()));
+    assert!(tail.offset + tail.bytes <= u64::try_from(end).unwrap());
+    assert_eq!(storage.content(name).unwrap(), torn, "a read-only open changes nothing");
+    let (log, report, _) = open(&storage, config()).unwrap();
+    assert_eq!(report.torn_tail, Some(TornTail { ..tail }));
+    drop(log);
+    assert!(storage.content(name).unwrap()[start..].iter().all(|byte| *byte == 0));
+    assert_eq!(open(&storage, config()).unwrap().1.torn_tail, None);
+}
+
+#[test]
+fn damage_at_the_end_of_a_segment_that_another_follows_is_no_torn_tail() {
+    let (storage, names) = several_segments();
+    let mut bytes = storage.content(&names[1]).unwrap();
+    let (start, _, _) = *batches(&bytes).last().unwrap();
+    bytes[start + 80] ^= 1;
+    storage.plant(&names[1], &bytes);
+    let error = open(&storage, LogConfig::small()).unwrap_err();
+    let Error::Damaged { file, offset, .. } = error else { panic!("{error}") };
+    assert_eq!((file, offset), (storage.path_of(&names[1]), u64::try_from(start).unwrap()));
+}
+
+#[test]
+fn a_missing_segment_is_named_and_a_missing_first_one_is_a_gap() {
+    let (storage, names) = several_segments();
+    let before = storage.restart();
+    storage.remove(&names[1]).unwrap();
+    let error = open(&storage, LogConfig::small()).unwrap_err();
+    assert!(matches!(&error, Error::MissingSegment { file, .. } if *file == storage.path_of(&names[2])), "{error}");
+    before.remove(&names[0]).unwrap();
+    let error = open(&before, LogConfig::small()).unwrap_err();
+    assert!(matches!(error, Error::Gap { .. }), "{error}");
+    assert!(read(&before, Lsn::ZERO).is_ok(), "whatever there is can still be looked at");
+}
+
+#[test]
+fn segments_of_two_logs_do_not_mix() {
+    let (storage, names) = several_segments();
+    let (other, others) = several_segments_of(1, 251);
+    assert_eq!(names[1], others[1], "the test needs equal names");
+    storage.plant(&names[1], &other.content(&names[1]).unwrap());
+    assert!(matches!(open(&storage, LogConfig::small()), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_newer_segment_is_refused_by_name_and_version() {
+    let (name, bytes) = one_segment();
+    let mut newer = bytes.clone();
+    newer[8..10].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+    let checksum = crc_fast::crc32_iscsi(&newer[..508]);
+    newer[508..512].copy_from_slice(&checksum.to_le_bytes());
+    let storage = with(name, &newer);
+    let error = open(&storage, config()).unwrap_err();
+    let Error::NewerFormat { file, found, supported } = error else { panic!("{error}") };
+    assert_eq!((file, found, supported), (storage.path_of(name), FORMAT_VERSION + 1, FORMAT_VERSION));
+}
+
+#[test]
+fn every_open_takes_a_new_epoch_even_if_it_never_writes() {
+    let storage = SimStorage::new();
+    for epoch in 1..=20 {
+        let (log, report, _) = open(&storage, LogConfig::small()).unwrap();
+        assert_eq!((log.epoch(), report.epoch), (Epoch::new(epoch), Epoch::new(epoch)));
+        assert_eq!(segments(&storage).len(), 1, "a writer that never wrote leaves nothing behind");
+    }
+}
+
+#[test]
+fn recycled_segments_never_bring_old_records_back() {
+    let storage = SimStorage::new();
+    let mut kept = 1;
+    for round in 0..12 {
+        let (log, report, found) = common::open_from(&storage, LogConfig::small(), Lsn::new(kept)).unwrap();
+        check(&found, kept, report.last_lsn.get());
+        for _ in 0..20 {
+            append(&log, 15);
+            log.step().unwrap();
+            log.prepare_spare().unwrap();
+            let report = log.trim(log.durable_lsn()).unwrap();
+            assert!(log.segments().len() == 1 && report.first_lsn == log.first_lsn());
+        }
+        kept = log.first_lsn().get();
+        let (report, found) = read(&storage.crash(round), Lsn::ZERO).unwrap();
+        assert_eq!(report.last_lsn, log.durable_lsn());
+        check(&found, report.first_lsn.get(), report.last_lsn.get());
+        log.close().unwrap();
+    }
+    assert!(kept > 3000);
+    assert!(storage.list().unwrap().len() < 5, "trimmed segments are used again: {:?}", storage.list());
+}
+
+/// A log of at least four small segments and their names.
+fn several_segments() -> (SimStorage, Vec<String>) {
+    several_segments_of(0, 250)
+}
+
+/// The same numbers of batches and records; `fill` is in every record.
+fn several_segments_of(first: u8, fill: u8) -> (SimStorage, Vec<String>) {
+    let storage = SimStorage::new();
+    let (log, _, _) = open(&storage, LogConfig::small()).unwrap();
+    for number in 0..400 {
+        let mut record = vec![fill; 900];
+        record[0] = first;
+        record[1] = u8::try_from(number % 256).unwrap();
+        log.append(&record).unwrap();
+        if number % 3 == 0 {
+            log.step().unwrap();
+        }
+    }
+    log.close().unwrap();
+    drop(log);
+    let names = segments(&storage);
+    assert!(names.len() >= 4);
+    (storage, names)
+}
