@@ -5,15 +5,16 @@ mod common;
 use std::sync::OnceLock;
 
 use common::{append, check, open, read, segments};
+use proptest::prelude::*;
 use quartermaster_journal::frame::{self, FORMAT_VERSION};
 use quartermaster_journal::{
-    Epoch, Error, Journal, LogConfig, Lsn, SEGMENT_HEADER_BYTES, SimStorage, Storage, TornTail,
+    Damage, Epoch, Error, Journal, LogConfig, Lsn, SEGMENT_HEADER_BYTES, SimStorage, Storage, TornTail,
 };
 
 /// Bytes of batches in the log that is cut and flipped everywhere: what fits in a minute of a debug build.
 /// `JOURNAL_TEST_LOG_BYTES=262144` is the full figure.
 fn log_bytes() -> u64 {
-    std::env::var("JOURNAL_TEST_LOG_BYTES").map_or(20 << 10, |bytes| bytes.parse().unwrap())
+    std::env::var("JOURNAL_TEST_LOG_BYTES").map_or(40 << 10, |bytes| bytes.parse().unwrap())
 }
 
 fn config() -> LogConfig {
@@ -161,6 +162,39 @@ fn segments_of_two_logs_do_not_mix() {
     assert_eq!(names[1], others[1], "the test needs equal names");
     storage.plant(&names[1], &other.content(&names[1]).unwrap());
     assert!(matches!(open(&storage, LogConfig::small()), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_whole_batch_of_another_log_at_the_right_place_is_refused_by_its_chain() {
+    let (storage, names) = several_segments();
+    let (other, _) = several_segments_of(1, 251);
+    let mut bytes = storage.content(&names[0]).unwrap();
+    let foreign = other.content(&names[0]).unwrap();
+    let (start, end, _) = batches(&bytes)[3];
+    bytes[start..end].copy_from_slice(&foreign[start..end]);
+    storage.plant(&names[0], &bytes);
+    let error = open(&storage, LogConfig::small()).unwrap_err();
+    assert!(matches!(error, Error::Damaged { damage: Damage::Chain, .. }), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn whatever_is_overwritten_nothing_false_is_read_and_nothing_panics(
+        places in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 1..700)), 1..6),
+    ) {
+        let (name, bytes) = one_segment();
+        let mut broken = bytes.clone();
+        for (place, garbage) in places {
+            let start = place.index(broken.len());
+            let end = broken.len().min(start + garbage.len());
+            broken[start..end].copy_from_slice(&garbage[..end - start]);
+        }
+        if let Ok((report, found)) = read(&with(name, &broken), Lsn::new(1)) {
+            check(&found, 1, report.last_lsn.get());
+        }
+    }
 }
 
 #[test]
