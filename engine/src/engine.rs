@@ -26,7 +26,7 @@ use crate::{
     id::{ReservationId, SHARDS, ShardId, SkuId},
     owners::Owners,
     reservation::State,
-    shard::{EndedRetention, Locked, Shard, Shards},
+    shard::{EndedRetention, LockObserver, Locked, Shard, Shards},
     time::{Micros, Timestamp},
 };
 
@@ -120,6 +120,11 @@ impl Engine {
             owners: Owners::default(),
             next_reservation: AtomicU64::new(1),
         }
+    }
+
+    /// Tells `observer` of every wait for a shard's lock. The first observer stays.
+    pub fn observe_locks(&self, observer: Arc<dyn LockObserver>) {
+        self.shards.observe(observer);
     }
 
     /// The journal that events go to.

@@ -30,8 +30,13 @@ impl Fingerprinter {
 
     /// Folds a text.
     pub fn text(&mut self, text: &str) -> &mut Self {
-        self.number(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        for chunk in text.as_bytes().chunks(8) {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Folds bytes, with their length.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.number(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
             self.number(u64::from_le_bytes(word));

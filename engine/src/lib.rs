@@ -28,4 +28,4 @@ pub mod time;
 
 pub use engine::{Answer, Engine, EngineConfig, Verdict};
 pub use error::{CodedShortage, Error, Rejection};
-pub use shard::Counts;
+pub use shard::{Counts, LockObserver};

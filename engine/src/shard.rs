@@ -5,7 +5,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use ahash::RandomState;
@@ -101,21 +101,48 @@ impl Shard {
     }
 }
 
+/// Learns of waits for a shard's lock. The engine has no clock, so whoever watches brings its own.
+pub trait LockObserver: Send + Sync {
+    /// A thread is about to wait. Gives what `ended` shall be told, usually the time.
+    fn began(&self) -> u64;
+    /// The wait that `began` with this is over.
+    fn ended(&self, began: u64);
+}
+
 /// All shards.
-#[derive(Debug)]
-pub(crate) struct Shards(Box<[CachePadded<RwLock<Shard>>]>);
+pub(crate) struct Shards {
+    locks: Box<[CachePadded<RwLock<Shard>>]>,
+    observer: OnceLock<Arc<dyn LockObserver>>,
+}
 
 impl Shards {
     pub(crate) fn new(retention: EndedRetention) -> Self {
-        Self(ShardId::all().map(|id| CachePadded::new(RwLock::new(Shard::new(id, retention)))).collect())
+        let locks = ShardId::all().map(|id| CachePadded::new(RwLock::new(Shard::new(id, retention)))).collect();
+        Self { locks, observer: OnceLock::new() }
+    }
+
+    pub(crate) fn observe(&self, observer: Arc<dyn LockObserver>) {
+        // The first observer stays.
+        _ = self.observer.set(observer);
     }
 
     pub(crate) fn read(&self, shard: ShardId) -> RwLockReadGuard<'_, Shard> {
-        self.0[shard.index()].read()
+        let lock = &self.locks[shard.index()];
+        lock.try_read().unwrap_or_else(|| self.waiting(|| lock.read()))
     }
 
     pub(crate) fn write(&self, shard: ShardId) -> RwLockWriteGuard<'_, Shard> {
-        self.0[shard.index()].write()
+        let lock = &self.locks[shard.index()];
+        lock.try_write().unwrap_or_else(|| self.waiting(|| lock.write()))
+    }
+
+    #[cold]
+    fn waiting<T>(&self, lock: impl FnOnce() -> T) -> T {
+        let Some(observer) = self.observer.get() else { return lock() };
+        let began = observer.began();
+        let guard = lock();
+        observer.ended(began);
+        guard
     }
 
     /// Locks shards for a change, ascending.
