@@ -1,1 +1,5 @@
-//! Skeleton.
+//! The server of Quartermaster: the only place that knows gRPC, tokio, the wall clock, the environment and signals.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod logging;

@@ -1,0 +1,116 @@
+//! The ranges of the settings, and the few that depend on each other.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use humantime_serde::re::humantime;
+use tracing_subscriber::EnvFilter;
+
+use super::error::ConfigError;
+use super::load::Origin;
+use super::{Config, Durability};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The first setting that may not be as it is.
+pub(super) fn check(
+    config: &Config,
+    unsafe_no_fsync: bool,
+    origin: impl Fn(&str) -> Origin,
+) -> Result<(), ConfigError> {
+    let check = Check { origin: &origin };
+    check.time("sync_interval", config.sync_interval, MILLISECOND, 10 * SECOND)?;
+    check.bytes("segment_bytes", config.segment_bytes, 64 * KIB, GIB)?;
+    check.right(config.segment_bytes.is_multiple_of(512), "segment_bytes", config.segment_bytes, || {
+        "a multiple of 512, the size of a sector".to_owned()
+    })?;
+    let batch = 4 * KIB..=(64 * MIB).min(config.segment_bytes / 2);
+    check.right(batch.contains(&config.batch_bytes_max), "batch_bytes_max", config.batch_bytes_max, || {
+        format!("{} to {} bytes: at most 64 MiB and half of segment_bytes", batch.start(), batch.end())
+    })?;
+    let backlog = (64 * KIB).max(config.batch_bytes_max)..=GIB;
+    check.right(backlog.contains(&config.backlog_bytes_max), "backlog_bytes_max", config.backlog_bytes_max, || {
+        format!("{} to {} bytes: at least 64 KiB and batch_bytes_max", backlog.start(), backlog.end())
+    })?;
+    check.time_or_off("snapshot_interval", config.snapshot_interval, SECOND, 7 * DAY)?;
+    check.time("expiry_tick", config.expiry_tick, MILLISECOND, SECOND)?;
+    check.time("dedup_retention", config.dedup_retention, MINUTE, 30 * DAY)?;
+    check.number("dedup_entries_max", config.dedup_entries_max, 1_000, 1_000_000_000)?;
+    check.time("ended_retention", config.ended_retention, MINUTE, 365 * DAY)?;
+    check.number("ended_entries_max", config.ended_entries_max, 1_000, 1_000_000_000)?;
+    check.time_or_off("audit_interval", config.audit_interval, SECOND, 7 * DAY)?;
+    check.number("in_flight_max", config.in_flight_max.into(), 1, 1_000_000)?;
+    check.number("connections_max", config.connections_max.into(), 1, 1_000_000)?;
+    check.number("concurrency_per_connection", config.concurrency_per_connection.into(), 1, 65_536)?;
+    check.time("handshake_timeout", config.handshake_timeout, 100 * MILLISECOND, MINUTE)?;
+    check.time_or_off("connection_age_max", config.connection_age_max, 10 * SECOND, 7 * DAY)?;
+    check.bytes("message_bytes_max", config.message_bytes_max, 4 * KIB, 64 * MIB)?;
+    check.bytes("json_stream_bytes_max", config.json_stream_bytes_max, 4 * KIB, GIB)?;
+    check.time("default_deadline", config.default_deadline, 10 * MILLISECOND, HOUR)?;
+    check.number("worker_threads", config.worker_threads.into(), 1, 1_024)?;
+    check.time("drain_grace", config.drain_grace, Duration::ZERO, 10 * MINUTE)?;
+    if let Err(problem) = EnvFilter::try_new(&config.log_level) {
+        let origin = origin("log_level");
+        return Err(ConfigError::Value { key: "log_level".to_owned(), origin, problem: problem.to_string() });
+    }
+    if config.durability == Durability::None && !unsafe_no_fsync {
+        return Err(ConfigError::UnsafeDurability { origin: origin("durability") });
+    }
+    Ok(())
+}
+
+struct Check<'a> {
+    origin: &'a dyn Fn(&str) -> Origin,
+}
+
+impl Check<'_> {
+    fn number(&self, key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
+        let right = (least..=most).contains(&value);
+        self.right(right, key, value, || format!("{least} to {most}"))
+    }
+
+    fn bytes(&self, key: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
+        let right = (least..=most).contains(&value);
+        self.right(right, key, format_args!("{value} bytes"), || format!("{least} to {most} bytes"))
+    }
+
+    fn time(&self, key: &'static str, value: Duration, least: Duration, most: Duration) -> Result<(), ConfigError> {
+        let right = (least..=most).contains(&value);
+        self.right(right, key, text(value), || format!("{} to {}", text(least), text(most)))
+    }
+
+    fn time_or_off(
+        &self,
+        key: &'static str,
+        value: Duration,
+        least: Duration,
+        most: Duration,
+    ) -> Result<(), ConfigError> {
+        let right = value.is_zero() || (least..=most).contains(&value);
+        self.right(right, key, text(value), || format!("0s for never, or {} to {}", text(least), text(most)))
+    }
+
+    fn right(
+        &self,
+        right: bool,
+        key: &'static str,
+        value: impl Display,
+        range: impl Fn() -> String,
+    ) -> Result<(), ConfigError> {
+        if right {
+            return Ok(());
+        }
+        Err(ConfigError::OutOfRange { key, value: value.to_string(), origin: (self.origin)(key), range: range() })
+    }
+}
+
+fn text(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
