@@ -4,5 +4,13 @@
 pub mod acks;
 pub mod clock;
 pub mod config;
+pub mod deadline;
+pub mod health;
+mod json;
+pub mod limits;
 pub mod logging;
+pub mod methods;
+pub mod metrics;
+pub mod refusal;
+pub mod serve;
 pub mod shutdown;

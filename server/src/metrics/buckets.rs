@@ -1,0 +1,115 @@
+//! Histograms with fixed buckets: counted by atomics here, or handed over as counts by engine and journal.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What the numbers of a histogram are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// Published as they are.
+    #[default]
+    Count,
+    /// Published as seconds.
+    Nanoseconds,
+    /// Published as seconds.
+    Microseconds,
+}
+
+/// Counts in fixed buckets, as they were at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Buckets {
+    /// Inclusive upper bound of each bucket but the last, which has none.
+    pub bounds: &'static [u64],
+    /// Observations per bucket, not summed up: one more than there are bounds. Empty for "not known".
+    pub counts: Vec<u64>,
+    /// Sum of all observations.
+    pub sum: u64,
+    /// What they are.
+    pub unit: Unit,
+}
+
+impl Buckets {
+    /// The journal's counts.
+    pub fn of(histogram: quartermaster_journal::Histogram, unit: Unit) -> Buckets {
+        Buckets { bounds: histogram.bounds, counts: histogram.counts, sum: histogram.sum, unit }
+    }
+}
+
+/// Counts durations as they happen. Two relaxed additions each: the numbers order nothing.
+#[derive(Debug)]
+pub struct Histogram {
+    counts: [AtomicU64; BOUNDS.len() + 1],
+    sum_nanos: AtomicU64,
+}
+
+/// 10 µs to 10 s in steps of 2 to 2.5, in nanoseconds: fine where an fsync and its queue lie, coarse beyond.
+const BOUNDS: [u64; 19] = [
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+
+impl Histogram {
+    /// Nothing observed.
+    pub fn new() -> Histogram {
+        Histogram { counts: Default::default(), sum_nanos: AtomicU64::new(0) }
+    }
+
+    /// Counts one duration.
+    pub fn observe(&self, duration: Duration) {
+        // Saturating: 584 years.
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
+        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// The counts now.
+    pub fn read(&self) -> Buckets {
+        Buckets {
+            bounds: &BOUNDS,
+            counts: self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            sum: self.sum_nanos.load(Ordering::Relaxed),
+            unit: Unit::Nanoseconds,
+        }
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        let histogram = Histogram::new();
+        for nanos in [1, 10_000, 10_001, 10_000_000_000, 10_000_000_001] {
+            histogram.observe(Duration::from_nanos(nanos));
+        }
+        let buckets = histogram.read();
+        assert_eq!(buckets.counts[..2], [2, 1]);
+        assert_eq!(buckets.counts[18..], [1, 1]);
+        assert_eq!(buckets.sum, 20_000_020_003);
+    }
+}

@@ -1,0 +1,116 @@
+//! Writes the Prometheus text exposition format, version 0.0.4.
+
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+use super::buckets::{Buckets, Unit};
+
+/// A page being written: a family is opened, then given its samples.
+pub(super) struct Page {
+    text: String,
+    family: &'static str,
+}
+
+impl Page {
+    pub(super) fn new() -> Page {
+        Page { text: String::with_capacity(32 << 10), family: "" }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    pub(super) fn counter(&mut self, name: &'static str, help: &'static str) {
+        self.open(name, "counter", help);
+    }
+
+    pub(super) fn gauge(&mut self, name: &'static str, help: &'static str) {
+        self.open(name, "gauge", help);
+    }
+
+    pub(super) fn histogram(&mut self, name: &'static str, help: &'static str) {
+        self.open(name, "histogram", help);
+    }
+
+    fn open(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    /// A sample of the open counter or gauge.
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.line("", labels, None, value);
+    }
+
+    /// A counter or gauge without labels, and its only sample.
+    pub(super) fn single(&mut self, value: impl Display) {
+        self.sample(&[], value);
+    }
+
+    /// The samples of one histogram of the open family; none when it is not known.
+    pub(super) fn buckets(&mut self, labels: &[(&str, &str)], buckets: &Buckets) {
+        if buckets.counts.is_empty() {
+            return;
+        }
+        let mut total = 0;
+        for (index, count) in buckets.counts.iter().enumerate() {
+            total += count;
+            let bound = buckets.bounds.get(index).map(|bound| number(*bound, buckets.unit));
+            self.line("_bucket", labels, Some(bound.as_deref().unwrap_or("+Inf")), total);
+        }
+        self.line("_sum", labels, None, number(buckets.sum, buckets.unit));
+        self.line("_count", labels, None, total);
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: impl Display) {
+        let family = self.family;
+        self.write(format_args!("{family}{suffix}"));
+        let all = labels.iter().copied().chain(bound.map(|bound| ("le", bound)));
+        let mut separator = '{';
+        for (name, label) in all {
+            // Values come from closed sets of names and numbers: nothing in them needs escaping.
+            self.write(format_args!("{separator}{name}=\"{label}\""));
+            separator = ',';
+        }
+        if separator == ',' {
+            self.text.push('}');
+        }
+        self.write(format_args!(" {value}\n"));
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _infallible = self.text.write_fmt(text);
+    }
+}
+
+fn number(value: u64, unit: Unit) -> String {
+    match unit {
+        Unit::Count => value.to_string(),
+        Unit::Nanoseconds => Duration::from_nanos(value).as_secs_f64().to_string(),
+        Unit::Microseconds => Duration::from_micros(value).as_secs_f64().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_what_prometheus_reads() {
+        let mut page = Page::new();
+        page.counter("shed_total", "Refused.");
+        page.sample(&[("cause", "in_flight")], 3);
+        page.histogram("wait_seconds", "Waited.");
+        let buckets = Buckets { bounds: &[50, 100], counts: vec![1, 2, 1], sum: 1_000_250, unit: Unit::Microseconds };
+        page.buckets(&[("kind", "a")], &buckets);
+        assert_eq!(
+            page.into_text(),
+            "# HELP shed_total Refused.\n# TYPE shed_total counter\nshed_total{cause=\"in_flight\"} 3\n\
+             # HELP wait_seconds Waited.\n# TYPE wait_seconds histogram\n\
+             wait_seconds_bucket{kind=\"a\",le=\"0.00005\"} 1\nwait_seconds_bucket{kind=\"a\",le=\"0.0001\"} 3\n\
+             wait_seconds_bucket{kind=\"a\",le=\"+Inf\"} 4\nwait_seconds_sum{kind=\"a\"} 1.00025\n\
+             wait_seconds_count{kind=\"a\"} 4\n"
+        );
+    }
+}

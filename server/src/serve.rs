@@ -1,0 +1,209 @@
+//! The server around the services: two sockets, health and reflection, and an orderly end.
+//!
+//! `bind` takes the addresses and starts the metrics page, so that a start that replays for a minute can be watched; `run` begins to
+//! listen for calls and returns when the order to stop has been carried out.
+mod accept;
+mod admin;
+mod answer;
+mod calls;
+mod front;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::HealthService;
+use tonic_reflection::server::Builder;
+
+pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
+
+use crate::config::Config;
+use crate::health::{Health, Phase};
+use crate::json;
+use crate::limits::InFlight;
+use crate::methods::Methods;
+use crate::metrics::Metrics;
+use crate::shutdown::{self, Stop, Stopper};
+use accept::Connections;
+use admin::Admin;
+use front::Front;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// Connections to the metrics page at once: a few scrapers and a person.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be taken.
+    #[error("cannot listen on {address} for {purpose}; is another server running there?")]
+    Listen {
+        /// The address of the configuration.
+        address: SocketAddr,
+        /// What it is for.
+        purpose: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The descriptors were refused by the reflection service.
+    #[error("the API's descriptors cannot be served by reflection")]
+    Reflection {
+        /// What it said.
+        #[from]
+        source: tonic_reflection::server::Error,
+    },
+}
+
+/// How a stop went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that still had calls in work when the grace ran out, and were closed.
+    pub cut_off: usize,
+}
+
+/// The address of gRPC, taken but not listened on: callers are refused until the server is ready for them.
+#[derive(Debug)]
+pub struct Port {
+    socket: TcpSocket,
+}
+
+/// The frame of the server. The metrics page answers as long as it lives.
+pub struct Server {
+    config: Config,
+    metrics_address: SocketAddr,
+    methods: Arc<Methods>,
+    metrics: Arc<Metrics>,
+    in_flight: Arc<InFlight>,
+    health: Health,
+    /// Dropping it ends the metrics page.
+    _admin: Stopper,
+}
+
+impl Server {
+    /// Takes both addresses and starts the metrics page, which tells that the server is starting.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`] when an address is not to be had.
+    pub async fn bind(config: &Config) -> Result<(Server, Port), ServeError> {
+        let socket = take(config.listen).map_err(|source| refused(config.listen, "gRPC", source))?;
+        let (listener, metrics_address) = TcpListener::bind(config.metrics_listen)
+            .await
+            .and_then(with_address)
+            .map_err(|source| refused(config.metrics_listen, "metrics", source))?;
+
+        let methods = Arc::new(Methods::new());
+        let in_flight = InFlight::new(config.in_flight_max);
+        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&in_flight));
+        let health = Health::new(&methods).await;
+
+        let page = Admin::new(Arc::clone(&metrics), health.clone());
+        let (stopper, stop) = shutdown::order();
+        let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
+        tokio::spawn(connections.serve(listener, page, None, stop, Duration::ZERO));
+        let config = config.clone();
+        let server = Server { config, metrics_address, methods, metrics, in_flight, health, _admin: stopper };
+        Ok((server, Port { socket }))
+    }
+
+    /// The metrics, to be given their sources.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The state, for whoever must tell or change it.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Address of the metrics page, with the port the system chose where the configuration said 0.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// Serves `services` on `port`, with health, reflection and the JSON view beside them, until `stop` is ordered and what was in
+    /// work is finished or the grace is over. `ready` is called once, with the address of gRPC, when calls are answered.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or the descriptors cannot be served.
+    pub async fn run(
+        &self,
+        port: Port,
+        services: Routes,
+        mut stop: Stop,
+        ready: impl FnOnce(SocketAddr),
+    ) -> Result<Drained, ServeError> {
+        let routes = self.with_own_services(services)?;
+        let (listener, address) = port
+            .socket
+            .listen(BACKLOG)
+            .and_then(with_address)
+            .map_err(|source| refused(self.config.listen, "gRPC", source))?;
+
+        let calls = Calls::new(
+            &self.config,
+            routes,
+            Arc::clone(&self.methods),
+            &self.metrics,
+            Arc::clone(&self.in_flight),
+            stop.clone(),
+        );
+        let front = Front::new(calls.clone(), json::View::new(&self.config, calls));
+        let connections = Connections::of(&self.config);
+        let metrics = Some(Arc::clone(&self.metrics));
+        let (stopper, stop_accepting) = shutdown::order();
+        let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);
+        let serving = tokio::spawn(serving);
+
+        self.health.set(Phase::Serving).await;
+        ready(address);
+        stop.ordered().await;
+        self.health.set(Phase::Draining).await;
+        stopper.stop();
+        let cut_off = serving.await.expect("the accept loop does not panic and is never aborted");
+        Ok(Drained { cut_off })
+    }
+
+    /// Prints the one line on stdout that scripts and tests wait for.
+    pub fn announce(&self, grpc: SocketAddr) {
+        let mut stdout = io::stdout().lock();
+        // Whoever closed stdout does not wait for the line.
+        let _closed = writeln!(stdout, "ready grpc={grpc} metrics={}", self.metrics_address);
+        let _closed = stdout.flush();
+    }
+
+    fn with_own_services(&self, services: Routes) -> Result<Routes, ServeError> {
+        let reflection = || {
+            Builder::configure()
+                .register_encoded_file_descriptor_set(quartermaster_proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        // Both versions: many tools still ask the older one first.
+        Ok(services
+            .add_service(HealthServer::new(HealthService::from_health_reporter(self.health.reporter())))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .prepare())
+    }
+}
+
+fn refused(address: SocketAddr, purpose: &'static str, source: io::Error) -> ServeError {
+    ServeError::Listen { address, purpose, source }
+}
+
+fn take(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn with_address(listener: TcpListener) -> io::Result<(TcpListener, SocketAddr)> {
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}

@@ -1,0 +1,47 @@
+//! One port for all: gRPC goes to the services, everything else to the JSON view.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use tonic::body::Body;
+
+use super::accept::Answer;
+use super::calls::Calls;
+use crate::json::View;
+
+/// Answers on the port of callers.
+#[derive(Clone)]
+pub(super) struct Front {
+    ways: Arc<Ways>,
+}
+
+/// Shared by all connections, so that a request costs one reference.
+struct Ways {
+    calls: Calls,
+    view: View,
+}
+
+impl Front {
+    pub(super) fn new(calls: Calls, view: View) -> Front {
+        Front { ways: Arc::new(Ways { calls, view }) }
+    }
+}
+
+impl Answer for Front {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if is_grpc(request.headers()) {
+            self.ways.calls.answer(request.map(Body::new)).await
+        } else {
+            self.ways.view.answer(request).await
+        }
+    }
+}
+
+/// "application/grpc", "application/grpc+proto", but not "application/grpc-web".
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let rest = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
