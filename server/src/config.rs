@@ -4,6 +4,7 @@
 //! a bad value stops the start with a message that names the key and where it stands; nothing is quietly corrected.
 mod check;
 mod error;
+mod limits;
 mod load;
 mod parts;
 mod show;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+pub use limits::Limit;
 pub use load::{Loaded, Origin};
 
 /// Declares the keys: for each its documentation, type, default and how its text form is read. Makes [`Config`] and [`Flags`] from
@@ -59,6 +61,9 @@ macro_rules! keys {
 
         /// Names of the keys, in the order of the documentation.
         pub const KEYS: &[&str] = &[ $( stringify!($key) ),+ ];
+
+        /// What each of [`KEYS`] means, in the same order.
+        const DESCRIPTIONS: &[&str] = &[ $( concat!($($doc),+) ),+ ];
     };
 }
 
