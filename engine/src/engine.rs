@@ -262,6 +262,7 @@ impl Engine {
             return None;
         }
         let mut short = SmallVec::<[(&reserve::Demand<'_>, u64); 4]>::new();
+        let mut others = SmallVec::<[&reserve::Demand<'_>; 4]>::new();
         let mut rests_on = Lsn::ZERO;
         for demand in demands {
             let shard = self.shards.read(demand.sku.shard());
@@ -277,13 +278,26 @@ impl Engine {
             }
             let available = named.map_or(row.available(), |at| row.available_at(at).units());
             if available < demand.quantity {
-                let open = |at| directory.rank(at) != Directory::NOT_OPEN && named.is_none_or(|named| named == at);
-                let takeable = row.stocked().filter(|(at, _)| open(*at)).map(|(_, units)| units.units()).sum();
-                short.push((demand, takeable));
+                short.push((demand, takeable(&shard, demand)));
                 rests_on = rests_on.max(row.revision());
+            } else {
+                others.push(demand);
             }
         }
-        (!short.is_empty()).then(|| (rests_on, Verdict::Rejected(reserve::insufficient(&mut short))))
+        if short.is_empty() || demands.windows(2).any(|pair| pair[0].sku == pair[1].sku) {
+            // Lines of one SKU take from each other: that is for the full decision to tell.
+            return None;
+        }
+        // Closed locations may leave more lines short than the sums show, and all that are short are told.
+        for demand in others {
+            let shard = self.shards.read(demand.sku.shard());
+            let takeable = takeable(&shard, demand);
+            if takeable < demand.quantity {
+                short.push((demand, takeable));
+                rests_on = rests_on.max(shard.row(demand.sku).revision());
+            }
+        }
+        Some((rests_on, Verdict::Rejected(reserve::insufficient(&mut short))))
     }
 
     fn step(
@@ -428,6 +442,18 @@ impl Engine {
 
 type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);
 type Slotted<'a, 'lock> = &'a mut Option<SlotGuard<'lock>>;
+
+/// Units that a demand could take where it may: at the location it names, or at all open ones.
+fn takeable(shard: &Shard, demand: &reserve::Demand<'_>) -> u64 {
+    let (row, directory) = (shard.row(demand.sku), &shard.directory);
+    match directory.location(demand.location) {
+        Some(at) => row.available_at(at).units(),
+        None => {
+            let open = row.stocked().filter(|(at, _)| directory.rank(*at) != Directory::NOT_OPEN);
+            open.map(|(_, units)| units.units()).sum()
+        }
+    }
+}
 
 /// What every event of a request carries.
 struct Draft<'a> {

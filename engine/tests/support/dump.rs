@@ -1,0 +1,157 @@
+//! All state that callers can see, as canonical text: two engines are equal when their dumps are.
+
+use std::fmt::Write as _;
+
+use quartermaster_engine::{
+    Engine,
+    id::{LocationId, ReservationId, SkuId},
+    query::{ReservationFilter, Shortfall},
+    reservation::Reservation,
+    stock::Buckets,
+};
+
+use super::render;
+
+/// Everything: catalogue, cells, availability, reservations, shortfalls, figures, and what the request ids led to.
+pub(crate) fn dump<'a>(engine: &Engine, requests: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    catalogue(engine, &mut text);
+    state(engine, &mut text);
+    for id in requests {
+        let outcome = engine.outcome(id).1;
+        let outcome =
+            outcome.map(|(lsn, event)| (lsn, render::event(&engine.catalogue(), &event, &|id| id.to_string())));
+        _ = writeln!(text, "outcome {id} {outcome:?}");
+    }
+    text
+}
+
+fn catalogue(engine: &Engine, text: &mut String) {
+    let catalogue = engine.catalogue();
+    for sku in catalogue.skus() {
+        _ = writeln!(
+            text,
+            "{sku:?} active={:?} style={:?}",
+            catalogue.sku(&sku.spec.code),
+            catalogue.style(&sku.spec.style)
+        );
+    }
+    let directory = catalogue.directory();
+    for location in directory.locations() {
+        _ = writeln!(
+            text,
+            "{location:?} rank={} {:?}",
+            directory.rank(location.id),
+            directory.location(&location.spec.code)
+        );
+    }
+    for channel in directory.channels() {
+        _ = writeln!(text, "{channel:?} {:?}", directory.channel(&channel.spec.code).map(|channel| channel.id));
+    }
+}
+
+/// What the model keeps, too: cells, availability, reservations, shortfalls and figures.
+pub(crate) fn state(engine: &Engine, text: &mut String) {
+    let (skus, locations) = {
+        let catalogue = engine.catalogue();
+        let skus: Vec<SkuId> = catalogue.skus().iter().map(|sku| sku.id).collect();
+        let locations: Vec<LocationId> = catalogue.directory().locations().iter().map(|place| place.id).collect();
+        (skus, locations)
+    };
+    for sku in &skus {
+        let mut after = None;
+        loop {
+            let (_, cells, more) = engine.cells(*sku, after, 2);
+            for cell in &cells {
+                let (figures, derived) = figures(&cell.buckets);
+                _ = writeln!(text, "{}", cell_line(sku.0, cell.location.0, figures, derived, cell.revision.get()));
+                assert_eq!(engine.cell(*sku, cell.location), *cell, "one cell is what the list says");
+            }
+            after = cells.last().map(|cell| cell.location);
+            if !more {
+                break;
+            }
+        }
+    }
+    for row in engine.availability(&skus, &locations).1 {
+        let by_location: Vec<u64> = row.by_location.iter().map(|units| units.units()).collect();
+        _ = writeln!(text, "{}", available_line(row.sku.0, row.available, &by_location, row.revision.get()));
+    }
+    for reservation in reservations(engine, &ReservationFilter::default()) {
+        _ = writeln!(text, "{}", reservation_line(&reservation));
+    }
+    for shortfall in shortfalls(engine) {
+        let cell = &shortfall.cell;
+        _ = writeln!(
+            text,
+            "{}",
+            shortfall_line(cell.sku.0, cell.location.0, cell.buckets.shortfall(), &shortfall.hurt)
+        );
+    }
+    let counts = engine.counts();
+    let counts = [counts.cells, counts.held, counts.confirmed, counts.ended, counts.shortfalls, counts.dedup_entries];
+    _ = writeln!(text, "counts {counts:?}");
+}
+
+/// All reservations that pass a filter, read in short pages.
+pub(crate) fn reservations(engine: &Engine, filter: &ReservationFilter) -> Vec<Reservation> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (_, page, more) = engine.reservations(filter, after, 3);
+        assert!(page.len() == 3 || !more, "a page is full unless it is the last");
+        after = page.last().map(|reservation| reservation.id);
+        all.extend(page);
+        if !more {
+            return all;
+        }
+    }
+}
+
+/// All shortfalls, read in short pages.
+pub(crate) fn shortfalls(engine: &Engine) -> Vec<Shortfall> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (_, page, more) = engine.shortfalls(after, 2, 100);
+        after = page.last().map(|shortfall| (shortfall.cell.sku, shortfall.cell.location));
+        all.extend(page);
+        if !more {
+            return all;
+        }
+    }
+}
+
+/// Figures: on hand, reserved, committed, safety, quality control, damaged, in repair, incoming; then available and shortfall.
+pub(crate) fn cell_line(sku: u32, location: u32, figures: [u64; 8], derived: [u64; 2], revision: u64) -> String {
+    format!("cell {sku}@{location} {figures:?} {derived:?} revision={revision}")
+}
+
+fn figures(buckets: &Buckets) -> ([u64; 8], [u64; 2]) {
+    let Buckets { on_hand, reserved, committed, safety, quality_control, damaged, in_repair, incoming } = buckets;
+    let figures = [on_hand, reserved, committed, safety, quality_control, damaged, in_repair, incoming];
+    (figures.map(|figure| figure.units()), [buckets.available().units(), buckets.shortfall()])
+}
+
+pub(crate) fn available_line(sku: u32, total: u64, by_location: &[u64], revision: u64) -> String {
+    format!("available {sku} {total} {by_location:?} revision={revision}")
+}
+
+pub(crate) fn reservation_line(reservation: &Reservation) -> String {
+    let lines = reservation
+        .lines
+        .iter()
+        .map(|line| format!(" {}@{}:{}/{}/{}", line.sku.0, line.location.0, line.open, line.shipped, line.returned));
+    let lines: String = lines.collect();
+    let Reservation { id, state, order_id, buyer_id, channel, created_at, expires_at, ended_at, revision, .. } =
+        reservation;
+    let (channel, ended) = (channel.map(|channel| channel.0), ended_at.map(|at| at.0));
+    format!(
+        "reservation {id} {} order={order_id} buyer={buyer_id} channel={channel:?} {} {} {ended:?} revision={revision}{lines}",
+        state.name(),
+        created_at.0,
+        expires_at.0,
+    )
+}
+
+pub(crate) fn shortfall_line(sku: u32, location: u32, units: u64, hurt: &[ReservationId]) -> String {
+    format!("shortfall {sku}@{location} {units} hurts {hurt:?}")
+}

@@ -1,0 +1,103 @@
+//! What the engine's tests share: answers and state as text, restarts, and random commands.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub(crate) mod dump;
+pub(crate) mod generate;
+pub(crate) mod render;
+
+use std::{convert::Infallible, sync::Arc};
+
+use quartermaster_engine::{
+    Answer, Engine, EngineConfig, Error,
+    command::{Command, Request},
+    recovery::{Recovery, RecoveryError},
+    snapshot::{Section, SnapshotSpan},
+    time::Timestamp,
+};
+use quartermaster_journal::{Journal, Lsn, MemoryJournal};
+
+/// When every test begins: any time will do that is not 0.
+pub(crate) const T0: u64 = 1_700_000_000_000_000;
+
+/// An engine whose journal the test can read.
+pub(crate) struct Rig {
+    pub(crate) config: EngineConfig,
+    pub(crate) engine: Engine,
+    pub(crate) journal: Arc<MemoryJournal>,
+    pub(crate) now: Timestamp,
+}
+
+impl Rig {
+    pub(crate) fn new(config: EngineConfig) -> Self {
+        let journal = Arc::new(MemoryJournal::keeping_records());
+        let engine = Engine::new(config, Arc::clone(&journal) as Arc<dyn Journal>);
+        Self { config, engine, journal, now: Timestamp(T0) }
+    }
+
+    pub(crate) fn submit(&self, id: &str, command: &Command) -> Result<Answer, Error> {
+        self.engine.submit(&request(id), command, self.now)
+    }
+
+    /// Becomes what a restart from the whole journal makes of it.
+    pub(crate) fn restart(&mut self) {
+        self.engine = replay(self.config, &self.journal.records())
+            .expect("the engine's own records replay")
+            .finish(Arc::clone(&self.journal) as Arc<dyn Journal>);
+    }
+
+    /// Becomes what a restart from a snapshot makes of it.
+    pub(crate) fn restart_from_snapshot(&mut self) {
+        let (span, sections) = snapshot(&self.engine, self.now);
+        let recovery = recover(self.config, &sections, span, &self.journal.records());
+        self.engine = recovery.finish(Arc::clone(&self.journal) as Arc<dyn Journal>);
+    }
+}
+
+/// A request of nobody in particular.
+pub(crate) fn request(id: &str) -> Request {
+    Request { id: id.into(), actor: "tester".into() }
+}
+
+/// Replays records from the first.
+pub(crate) fn replay(config: EngineConfig, records: &[Vec<u8>]) -> Result<Recovery, RecoveryError> {
+    let mut recovery = Recovery::new(config);
+    for (lsn, record) in (1..).zip(records) {
+        recovery.replay(Lsn::new(lsn), record)?;
+    }
+    Ok(recovery)
+}
+
+/// Takes a snapshot while nothing else happens.
+pub(crate) fn snapshot(engine: &Engine, now: Timestamp) -> (SnapshotSpan, Vec<Section>) {
+    let mut sections = Vec::new();
+    let span = engine.snapshot(now, |section| {
+        sections.push(section);
+        Ok::<(), Infallible>(())
+    });
+    let Ok(span) = span;
+    (span, sections)
+}
+
+/// Loads a snapshot and replays the records past it.
+pub(crate) fn recover(config: EngineConfig, sections: &[Section], span: SnapshotSpan, records: &[Vec<u8>]) -> Recovery {
+    let mut recovery = Recovery::new(config);
+    for section in sections {
+        recovery
+            .load(section.kind, section.unit, section.lsn, &section.payload)
+            .expect("the engine's own sections load");
+    }
+    for (lsn, record) in (1..).zip(records).filter(|(lsn, _)| *lsn > span.complete_to.get()) {
+        recovery.replay(Lsn::new(lsn), record).expect("the engine's own records replay");
+    }
+    recovery
+}
+
+/// Number of cases: what the variable says, or the default.
+pub(crate) fn cases(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number of cases"))
+}
+
+/// Where found seeds are kept.
+pub(crate) fn regressions(file: &'static str) -> Option<Box<dyn proptest::test_runner::FailurePersistence>> {
+    Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(file)))
+}

@@ -1,0 +1,148 @@
+//! Answers as one line of text: what scenarios write, and what the model says.
+
+use quartermaster_engine::{
+    Answer, CodedShortage, Engine, Error, Rejection, Verdict,
+    catalog::Catalogue,
+    event::{Claim, EndState, Event, HoldEndReason, Line, StockChangeKind},
+    id::ReservationId,
+    time::Timestamp,
+};
+
+use super::T0;
+
+/// How a test calls reservations.
+pub(crate) type Names<'a> = &'a dyn Fn(ReservationId) -> String;
+
+/// Seconds since the test began.
+pub(crate) fn time(at: Timestamp) -> String {
+    let micros = i128::from(at.0) - i128::from(T0);
+    let sign = if micros < 0 { "-" } else { "" };
+    let (seconds, rest) = (micros.abs() / 1_000_000, micros.abs() % 1_000_000);
+    if rest == 0 { format!("{sign}{seconds}s") } else { format!("{sign}{seconds}.{rest:06}s") }
+}
+
+/// The answer or the error.
+pub(crate) fn answer(engine: &Engine, result: &Result<Answer, Error>, names: Names<'_>) -> String {
+    match result {
+        Ok(answer) => {
+            let text = match &answer.verdict {
+                Verdict::Done(done) => event(&engine.catalogue(), done, names),
+                Verdict::Rejected(no) => rejection(no, names),
+                Verdict::Nothing => "nothing".into(),
+            };
+            if answer.replayed { format!("replayed {text}") } else { text }
+        }
+        Err(no) => error(no, names),
+    }
+}
+
+pub(crate) fn event(catalogue: &Catalogue, event: &Event, names: Names<'_>) -> String {
+    let place =
+        |sku, location| format!("{}@{}", catalogue.sku_code(sku), catalogue.directory().location_code(location));
+    let lines = |lines: &[Line]| {
+        let lines: Vec<_> =
+            lines.iter().map(|line| format!("{}:{}", place(line.sku, line.location), line.quantity)).collect();
+        lines.join(" ")
+    };
+    let ended = |what: &str, claim: &Claim, end: &Option<EndState>| {
+        let end = end.map_or_else(String::new, |end| format!(" end={}", end.state().name()));
+        format!("{what} {}{end}", lines(&claim.lines))
+    };
+    let summary = |entries: usize, created: u32, shortfalls: usize| {
+        format!("{} entries={entries} created={created} shortfalls={shortfalls}", event.name())
+    };
+    match event {
+        Event::Held(held) => {
+            let mut text = lines(&held.lines);
+            for short in &held.shortages {
+                let code = match short.location {
+                    Some(location) => place(short.sku, location),
+                    None => catalogue.sku_code(short.sku).into(),
+                };
+                text += &format!(" short {code}:{}/{}", short.requested, short.available);
+            }
+            if let Some(replaced) = &held.replaced {
+                text += &format!(" replaced {} {}", names(replaced.reservation), lines(&replaced.lines));
+            }
+            text
+        }
+        Event::Confirmed { claim } => ended("confirmed", claim, &None),
+        Event::HoldEnded { claim, reason: HoldEndReason::Released } => ended("released", claim, &None),
+        Event::HoldEnded { claim, reason: HoldEndReason::Expired } => ended("expired", claim, &None),
+        Event::Cancelled { claim, end, .. } => ended("cancelled", claim, end),
+        Event::Extended { expires_at, .. } => format!("until={}", time(*expires_at)),
+        Event::Shipped { claim, end } => ended("shipped", claim, end),
+        Event::Reassigned { line, from, .. } => {
+            format!("{} from={}", lines(&[*line]), catalogue.directory().location_code(*from))
+        }
+        Event::StockChanged(change) if change.kind == StockChangeKind::Imported => {
+            let shortfalls = change.changes.iter().filter(|cell| cell.shortfall_after > 0).count();
+            summary(change.changes.len(), 0, shortfalls)
+        }
+        Event::StockChanged(change) => {
+            let levels = change.changes.iter().map(|cell| {
+                let shortfall = if cell.shortfall_after > 0 {
+                    format!(" shortfall={}", cell.shortfall_after)
+                } else {
+                    String::new()
+                };
+                let place = place(cell.sku, cell.location);
+                format!("{place} on_hand={} available={}{shortfall}", cell.on_hand_after, cell.available_after)
+            });
+            levels.collect::<Vec<_>>().join(", ")
+        }
+        Event::SkusUpserted { skus, created } => summary(skus.len(), *created, 0),
+        Event::SkusRetired { skus } => summary(skus.len(), 0, 0),
+        Event::LocationsUpserted { locations, created } => summary(locations.len(), *created, 0),
+        Event::ChannelsUpserted { channels, created } => summary(channels.len(), *created, 0),
+        Event::Summary(short) => format!(
+            "{} entries={} created={} shortfalls={}",
+            short.event, short.entries, short.created, short.shortfalls
+        ),
+    }
+}
+
+fn shortages(shortages: &[CodedShortage]) -> String {
+    let each = shortages.iter().map(|short| {
+        let at = if short.location.is_empty() { String::new() } else { format!("@{}", short.location) };
+        format!(" {}{at}:{}/{}", short.sku, short.requested, short.available)
+    });
+    each.collect()
+}
+
+fn rejection(rejection: &Rejection, names: Names<'_>) -> String {
+    match rejection {
+        Rejection::InsufficientStock { shortages: short } => format!("INSUFFICIENT_STOCK{}", shortages(short)),
+        Rejection::LocationNotOpen { location, state } => format!("LOCATION_NOT_OPEN {location} {state}"),
+        Rejection::ReservationExpired { reservation, expired_at } => {
+            format!("RESERVATION_EXPIRED {} {}", names(*reservation), time(*expired_at))
+        }
+        Rejection::SkuNotSellable { sku } => format!("SKU_NOT_SELLABLE {sku}"),
+        Rejection::ChannelNotActive { channel } => format!("CHANNEL_NOT_ACTIVE {channel}"),
+    }
+}
+
+fn error(error: &Error, names: Names<'_>) -> String {
+    match error {
+        Error::UnknownSku { code } => format!("UNKNOWN_SKU {code}"),
+        Error::UnknownLocation { code } => format!("UNKNOWN_LOCATION {code}"),
+        Error::UnknownChannel { code } => format!("UNKNOWN_CHANNEL {code}"),
+        Error::UnknownReservation { id } => format!("UNKNOWN_RESERVATION {}", names(*id)),
+        Error::RequestIdReused { request_id, .. } => format!("REQUEST_ID_REUSED {request_id}"),
+        Error::StaleRevision { sku, .. } => format!("STALE_REVISION {sku}"),
+        Error::ReservationState { id, state, .. } => format!("RESERVATION_STATE {} {}", names(*id), state.name()),
+        Error::OtherBuyer { id } => format!("OTHER_BUYER {}", names(*id)),
+        Error::NoSuchLine { sku, location, lines, .. } => format!("NO_SUCH_LINE {sku}@{location} lines={lines}"),
+        Error::ExceedsOpen { sku, location, requested, open } => {
+            format!("EXCEEDS_OPEN {sku}@{location} {requested}/{open}")
+        }
+        Error::ExceedsBucket { cell, bucket, requested, held } => {
+            format!("EXCEEDS_BUCKET {}@{} {bucket} {requested}/{held}", cell.sku, cell.location)
+        }
+        Error::Overflow { cell, bucket } => format!("OVERFLOW {}@{} {}", cell.sku, cell.location, bucket.name()),
+        Error::SumOverflow { sku, requested } => format!("SUM_OVERFLOW {sku} {requested}"),
+        Error::SameLocation { sku, location } => format!("SAME_LOCATION {sku}@{location}"),
+        Error::TableFull { what, limit } => format!("TABLE_FULL {what} {limit}"),
+        Error::Journal(refused) => format!("JOURNAL {refused}"),
+    }
+}
