@@ -202,6 +202,7 @@ pub struct Directory {
     channels: Vec<Arc<Channel>>,
     channel_by_code: HashMap<Box<str>, ChannelId, RandomState>,
     ranks: Vec<u32>,
+    revision: Lsn,
 }
 
 impl Default for Directory {
@@ -212,6 +213,7 @@ impl Default for Directory {
             channels: Vec::new(),
             channel_by_code: HashMap::with_hasher(hasher()),
             ranks: Vec::new(),
+            revision: Lsn::ZERO,
         }
     }
 }
@@ -257,6 +259,17 @@ impl Directory {
     #[must_use]
     pub fn rank(&self, id: LocationId) -> u32 {
         self.ranks[id.index()]
+    }
+
+    /// LSN of the last event that changed it: what every decision about places and channels rests on.
+    #[must_use]
+    pub fn revision(&self) -> Lsn {
+        self.revision
+    }
+
+    /// This directory as an event left it.
+    pub(crate) fn at(self, revision: Lsn) -> Self {
+        Self { revision, ..self }
     }
 
     /// State of a location.

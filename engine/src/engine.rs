@@ -170,7 +170,8 @@ impl Engine {
     pub fn expire_due(&self, now: Timestamp, limit: usize) -> Result<ExpiryReport, Error> {
         let mut report = ExpiryReport::default();
         for shard in ShardId::all() {
-            for (expires_at, id) in self.due(shard, now, limit - report.expired) {
+            let mut due = self.due(shard, now, limit - report.expired).into_iter();
+            while let Some((expires_at, id)) = due.next() {
                 match self.submit(
                     &Request { id: String::new(), actor: String::new() },
                     &Command::Reservation(id, Step::Expire),
@@ -183,7 +184,8 @@ impl Engine {
                     }
                     Ok(_) | Err(Error::UnknownReservation { .. }) => {}
                     Err(error) => {
-                        self.shards.write(shard).expiries.push(Reverse((expires_at, id)));
+                        let rest = [(expires_at, id)].into_iter().chain(due).map(Reverse);
+                        self.shards.write(shard).expiries.extend(rest);
                         return Err(error);
                     }
                 }
@@ -279,7 +281,7 @@ impl Engine {
             let available = named.map_or(row.available(), |at| row.available_at(at).units());
             if available < demand.quantity {
                 short.push((demand, takeable(&shard, demand)));
-                rests_on = rests_on.max(row.revision());
+                rests_on = rests_on.max(row.revision()).max(directory.revision());
             } else {
                 others.push(demand);
             }
@@ -294,7 +296,7 @@ impl Engine {
             let takeable = takeable(&shard, demand);
             if takeable < demand.quantity {
                 short.push((demand, takeable));
-                rests_on = rests_on.max(shard.row(demand.sku).revision());
+                rests_on = rests_on.max(shard.row(demand.sku).revision()).max(shard.directory.revision());
             }
         }
         Some((rests_on, Verdict::Rejected(reserve::insufficient(&mut short))))
@@ -483,7 +485,7 @@ pub(crate) fn apply_catalogue(catalogue: &mut Catalogue, lsn: Lsn, event: &Event
     };
     catalogue.set_revision(lsn);
     directory.map(|directory| {
-        let directory = Arc::new(directory);
+        let directory = Arc::new(directory.at(lsn));
         catalogue.set_directory(Arc::clone(&directory));
         directory
     })

@@ -71,7 +71,13 @@ impl Engine {
         let shards: ShardSet = skus.iter().map(|sku| sku.shard()).collect();
         let locked = self.shards.lock_shared(&shards);
         let rows: Vec<SkuAvailability> = skus.iter().map(|sku| availability(&locked, *sku, locations)).collect();
-        let newest = rows.iter().map(|row| row.revision).max().unwrap_or(Lsn::ZERO);
+        let rests_on = skus.iter().zip(&rows).map(|(sku, row)| {
+            let shard = locked.shard(sku.shard());
+            // A row does not tell when it went off sale; its shard cannot have heard of it later than this.
+            let for_sale = shard.row(*sku).sellable() && !shard.row(*sku).retired();
+            row.revision.max(shard.directory.revision()).max(if for_sale { Lsn::ZERO } else { shard.lsn })
+        });
+        let newest = rests_on.max().unwrap_or(Lsn::ZERO);
         (self.as_of(newest), rows)
     }
 
@@ -107,7 +113,8 @@ impl Engine {
     }
 
     /// Reservations past `after` in the order of their ids, at most `limit`; and whether there may be more. By owner this is quick;
-    /// otherwise every reservation that is kept is looked at. Each reservation is of one moment, the page is not.
+    /// otherwise every reservation that is kept is looked at. Each reservation is of one moment, the page is not: its LSN is that of
+    /// the newest event it can rest on, by what is in it and by what is missing from it.
     #[must_use]
     pub fn reservations(
         &self,
@@ -115,26 +122,35 @@ impl Engine {
         after: Option<ReservationId>,
         limit: usize,
     ) -> (Lsn, Vec<Reservation>, bool) {
-        let ids = if filter.buyer_id.is_empty() {
-            self.scan(filter, after, limit + 1)
-        } else {
-            self.owners.page(&filter.buyer_id, after, usize::MAX)
-        };
-        let found = ids.into_iter().filter_map(|id| self.reservation(id).ok());
         let wanted = |reservation: &Reservation| {
             filter.state.is_none_or(|state| state == reservation.state)
                 && filter.expires_before.is_none_or(|before| reservation.expires_at < before)
                 && (filter.buyer_id.is_empty() || filter.buyer_id == *reservation.buyer_id)
         };
-        let mut page: Vec<Reservation> =
-            found.map(|(_, reservation)| reservation).filter(wanted).take(limit + 1).collect();
+        let mut page: Vec<Reservation> = Vec::new();
+        let mut after = after;
+        loop {
+            let missing = limit + 1 - page.len();
+            let ids = if filter.buyer_id.is_empty() {
+                self.scan(filter, after, missing)
+            } else {
+                self.owners.page(&filter.buyer_id, after, usize::MAX)
+            };
+            let found = ids.iter().filter_map(|id| self.reservation(*id).ok());
+            page.extend(found.map(|(_, reservation)| reservation).filter(&wanted).take(missing));
+            // Some may have moved on since, or lost a part to another shard's retention: then there are more to look at.
+            if page.len() > limit || ids.len() < missing {
+                break;
+            }
+            after = ids.last().copied();
+        }
         let more = page.len() > limit;
         page.truncate(limit);
-        let newest = page.iter().map(|reservation| reservation.revision).max().unwrap_or(Lsn::ZERO);
-        (self.as_of(newest), page, more)
+        (self.journal.appended_lsn(), page, more)
     }
 
-    /// Cells in shortfall past `after`, by SKU and location, at most `limit`; and whether there are more.
+    /// Cells in shortfall past `after`, by SKU and location, at most `limit`; and whether there are more. Each is of one moment, the
+    /// page is not.
     #[must_use]
     pub fn shortfalls(
         &self,
@@ -156,8 +172,7 @@ impl Engine {
                 hurt: self.hurt(sku, location, hurt_max),
             })
             .collect();
-        let newest = shortfalls.iter().map(|shortfall| shortfall.cell.revision).max().unwrap_or(Lsn::ZERO);
-        (self.as_of(newest), shortfalls, more)
+        (self.journal.appended_lsn(), shortfalls, more)
     }
 
     /// Open reservations on a cell, newest first, until their units cover its shortfall, at most `limit`.

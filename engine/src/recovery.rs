@@ -235,7 +235,7 @@ impl Recovery {
         let locations: Result<Vec<_>, _> = section.locations.into_iter().map(codec::location_from_wire).collect();
         let channels: Vec<_> = section.channels.into_iter().map(codec::channel_from_wire).collect();
         let directory = catalogue.directory().with_locations(&locations?).with_channels(&channels);
-        catalogue.set_directory(Arc::new(directory));
+        catalogue.set_directory(Arc::new(directory.at(lsn)));
         catalogue.set_revision(lsn);
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! What may become of a reservation once it is held.
 
-use quartermaster_journal::Lsn;
-
 use super::{
     Decision, location,
     selection::{SkuCodes, Subject},
@@ -199,7 +197,7 @@ pub(crate) fn reassign(
         let state = directory.state(target);
         if state != LocationState::Open {
             let rejection = Rejection::LocationNotOpen { location: request.to.clone(), state: state.name() };
-            return Ok(Decision::Rejected(rejection, Lsn::ZERO));
+            return Ok(Decision::Rejected(rejection, directory.revision()));
         }
         (target, row.available_at(target))
     };
@@ -211,7 +209,7 @@ pub(crate) fn reassign(
             available: available.units(),
         };
         let rejection = Rejection::InsufficientStock { shortages: vec![shortage] };
-        return Ok(Decision::Rejected(rejection, row.revision()));
+        return Ok(Decision::Rejected(rejection, row.revision().max(directory.revision())));
     }
     let moved = Line { location: target, ..line };
     Ok(Decision::Event(Event::Reassigned { reservation: id, promise, line: moved, from: line.location }))

@@ -3,7 +3,6 @@
 //! A line that names a location takes there. Lines that name none are served after those, by the locations' priority: from the first
 //! location that has the whole line, else from as many as it needs in that order.
 
-use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
 use super::{Decision, lifecycle::open_claim, location};
@@ -81,7 +80,7 @@ pub(crate) fn reserve(
     let directory = locked.directory();
     let channel = match channel(directory, &request.channel)? {
         Ok(channel) => channel,
-        Err(rejection) => return Ok(Decision::Rejected(rejection, Lsn::ZERO)),
+        Err(rejection) => return Ok(Decision::Rejected(rejection, directory.revision())),
     };
     let replaced = match request.replaces {
         Some(earlier) => replaced(locked, earlier, &request.buyer_id)?,
@@ -91,16 +90,18 @@ pub(crate) fn reserve(
 
     let mut lines = Lines::new();
     let mut short = SmallVec::<[(&Demand<'_>, u64); 4]>::new();
-    let mut rests_on = Lsn::ZERO;
+    let mut rests_on = directory.revision();
     for demand in demands {
-        let row = locked.shard(demand.sku.shard()).row(demand.sku);
+        let shard = locked.shard(demand.sku.shard());
+        let row = shard.row(demand.sku);
         if row.retired() {
             return Err(Error::UnknownSku { code: demand.code.into() });
         }
         rests_on = rests_on.max(row.revision());
         if !row.sellable() {
             let rejection = Rejection::SkuNotSellable { sku: demand.code.into() };
-            return Ok(Decision::Rejected(rejection, rests_on));
+            // A row does not tell when it went off sale; its shard cannot have heard of it later than this.
+            return Ok(Decision::Rejected(rejection, shard.lsn));
         }
         if request.unchanged_since_lsn > 0 && row.revision().get() > request.unchanged_since_lsn {
             return Err(Error::StaleRevision {

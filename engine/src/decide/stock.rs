@@ -122,6 +122,7 @@ fn receive(locked: &Locked<'_>, request: &ReceiveStock, skus: &[SkuId]) -> Resul
             }
         }
     }
+    changes.sort_unstable_by_key(|change| (change.sku, change.location));
     let changes = changes.iter().map(Change::finish).collect();
     Ok(event(StockChangeKind::Received, request.reason, &request.reference, changes))
 }
