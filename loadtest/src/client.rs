@@ -58,7 +58,7 @@ pub struct Answered<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address is not a URL.
-    #[error("{target:?} is not an address; it should look like http://127.0.0.1:7420")]
+    #[error("{target:?} is not an address; it should look like http://127.0.0.1:7070")]
     Address {
         /// What was given.
         target: String,
@@ -76,7 +76,7 @@ pub enum ConnectError {
 }
 
 impl Client {
-    /// Opens `connections` (at least one) connections to `target`, for example `http://127.0.0.1:7420`.
+    /// Opens `connections` (at least one) connections to `target`, for example `http://127.0.0.1:7070`.
     ///
     /// # Errors
     /// When the address is malformed or nobody answers there.

@@ -40,7 +40,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct SeedArgs {
     /// Server to load.
-    #[arg(long, default_value = "http://127.0.0.1:7420")]
+    #[arg(long, default_value = "http://127.0.0.1:7070")]
     target: String,
     /// Seed of the stock.
     #[arg(long, default_value_t = 1)]

@@ -18,6 +18,8 @@ pub struct Tally {
     pub units: u64,
     /// Rejections for want of stock.
     pub sold_out: u64,
+    /// Payments that came after the hold's time was up.
+    pub expired: u64,
     /// Other rejections, by reason.
     pub rejections: BTreeMap<String, u64>,
     /// Error statuses by code and reason: `UNAVAILABLE OVERLOADED`.
@@ -49,12 +51,14 @@ impl Tally {
 
     /// Counts a rejection.
     pub fn rejection(&mut self, reason: RejectionReason) {
-        if reason == RejectionReason::InsufficientStock {
-            self.sold_out += 1;
-            return;
+        match reason {
+            RejectionReason::InsufficientStock => self.sold_out += 1,
+            RejectionReason::ReservationExpired => self.expired += 1,
+            reason => {
+                let name = reason.as_str_name().trim_start_matches("REJECTION_REASON_");
+                *self.rejections.entry(name.to_owned()).or_default() += 1;
+            }
         }
-        let name = reason.as_str_name().trim_start_matches("REJECTION_REASON_");
-        *self.rejections.entry(name.to_owned()).or_default() += 1;
     }
 
     /// Counts the retries of a call, and its error if it ended in one.
@@ -91,6 +95,7 @@ impl Tally {
         self.holds += other.holds;
         self.units += other.units;
         self.sold_out += other.sold_out;
+        self.expired += other.expired;
         self.retries += other.retries;
         self.replayed += other.replayed;
         self.confirmed += other.confirmed;

@@ -29,6 +29,9 @@ impl Display for SaleReport<'_> {
         row("reservations", tally.holds, percent(tally.holds, decided));
         row("sold out", tally.sold_out, percent(tally.sold_out, decided));
         row("paid", tally.confirmed, percent(tally.confirmed, decided));
+        if tally.expired > 0 {
+            row("paid too late", tally.expired, percent(tally.expired, decided));
+        }
         row("shipped", tally.shipped, percent(tally.shipped, decided));
         tally.rejections.iter().for_each(|(reason, &count)| row(reason, count, String::new()));
         tally.errors.iter().for_each(|(error, &count)| row(error, count, String::new()));

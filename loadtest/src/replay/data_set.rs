@@ -285,7 +285,7 @@ fn read_products(directory: &Path, currency: &str, names: &mut Names) -> Result<
         let unit_value = match price {
             Some(price) if !file.text(price).is_empty() => {
                 let minor = minor_units(file.text(price));
-                let minor_units = minor.ok_or_else(|| file.wrong(price, "a price with at most two decimals"))?;
+                let minor_units = minor.ok_or_else(|| file.wrong(price, "a price with at most six decimals"))?;
                 Some(Money { currency_code: currency.to_owned(), minor_units })
             }
             _ => None,
@@ -300,16 +300,15 @@ fn read_products(directory: &Path, currency: &str, names: &mut Names) -> Result<
     Ok(skus)
 }
 
-/// `12.3` as 1,230 minor units.
+/// `12.3` as 1,230 minor units. A median may have more decimals than a price: half a unit and more is rounded up.
 fn minor_units(text: &str) -> Option<i64> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let part: i64 = match part.len() {
-        0 => 0,
-        1 => part.parse::<i64>().ok()? * 10,
-        2 => part.parse().ok()?,
-        _ => return None,
-    };
-    whole.parse::<u32>().ok().map(|whole| i64::from(whole) * 100 + part)
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = part.len();
+    if !(1..=6).contains(&digits) || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let millionths = part.parse::<i64>().ok()? * 10_i64.pow(6 - u32::try_from(digits).ok()?);
+    whole.parse::<u32>().ok().map(|whole| i64::from(whole) * 100 + (millionths + 5_000) / 10_000)
 }
 
 fn read_opening(directory: &Path, names: &mut Names) -> Result<Vec<Goods>, InputError> {
@@ -546,8 +545,8 @@ mod tests {
             ),
             (
                 "products.csv",
-                "sku,name,median_price\nA,apple,1.555\n",
-                "products.csv, row 2, column median_price: \"1.555\" is not a price",
+                "sku,name,median_price\nA,apple,1.5x\n",
+                "products.csv, row 2, column median_price: \"1.5x\" is not a price",
             ),
         ];
         for (file, text, expected) in table {
@@ -558,6 +557,14 @@ mod tests {
         fs::remove_file(directory.path().join("stock.csv")).unwrap();
         let error = read(&directory).unwrap_err().to_string();
         assert!(error.contains("stock.csv is missing") && error.contains("stock.csv.gz"), "{error}");
+    }
+
+    #[test]
+    fn prices_become_minor_units() {
+        let table = [("12", 1_200), ("12.3", 1_230), ("0.85", 85), ("1.225", 123), ("1.224", 122), ("0.999", 100)];
+        table.into_iter().for_each(|(text, minor)| assert_eq!(minor_units(text), Some(minor), "{text}"));
+        let wrong = ["", ".5", "-1", "1.", "1.-5", "1,5", "1.1234567"];
+        wrong.into_iter().for_each(|text| assert_eq!(minor_units(text), None, "{text}"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ use crate::status::{JournalWork, get_status};
 #[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
     /// Server to play against. Start it on an empty data directory.
-    #[arg(long, default_value = "http://127.0.0.1:7420")]
+    #[arg(long, default_value = "http://127.0.0.1:7070")]
     pub target: String,
     /// Directory with the files.
     #[arg(long)]

@@ -52,7 +52,7 @@ pub enum Output {
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Server under test.
-    #[arg(long, default_value = "http://127.0.0.1:7420")]
+    #[arg(long, default_value = "http://127.0.0.1:7070")]
     pub target: String,
     /// Reservations a second (open loop), or "max" (closed loop: as many as --in-flight allows).
     #[arg(long, default_value = "1000")]

@@ -80,6 +80,9 @@ impl Display for RunReport {
         if tally.confirmed > 0 {
             row("confirmed", tally.confirmed);
         }
+        if tally.expired > 0 {
+            row("expired before confirmed", tally.expired);
+        }
         if tally.shipped > 0 {
             row("shipped", tally.shipped);
         }
