@@ -1,0 +1,161 @@
+//! The allocation service: convert, submit, wait, convert.
+
+use std::{pin::Pin, sync::Arc};
+
+use quartermaster_engine::query::ReservationFilter;
+use quartermaster_proto::v1::{self, allocation_service_server::AllocationService};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    batch::Decided,
+    convert::{allocation, answers, checks::Checks, reservations},
+    import, limits,
+    status::ApiError,
+    stream,
+};
+use crate::node::Node;
+
+type Reply<T> = Result<Response<T>, Status>;
+
+/// Takes stock for orders and follows it to the parcel.
+#[derive(Clone)]
+pub struct Allocation {
+    node: Arc<Node>,
+}
+
+impl Allocation {
+    /// The service of a node.
+    #[must_use]
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+}
+
+#[tonic::async_trait]
+impl AllocationService for Allocation {
+    type ReserveStreamStream = Pin<Box<dyn Stream<Item = Result<v1::ReserveStreamResponse, Status>> + Send>>;
+
+    async fn reserve(&self, request: Request<v1::ReserveRequest>) -> Reply<v1::ReserveResponse> {
+        let (request, command) = allocation::reserve(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::reserve(&self.node, answer)?))
+    }
+
+    async fn reserve_batch(&self, request: Request<v1::ReserveBatchRequest>) -> Reply<v1::ReserveBatchResponse> {
+        let requests = request.into_inner().requests;
+        let mut checks = Checks::default();
+        checks.length("requests", requests.len(), 1, &limits::BATCH_REQUESTS_MAX);
+        checks.finish(())?;
+        let decided = Decided::of(&self.node, requests).await;
+        self.node.settle(decided.lsn).await?;
+        let position = Some(self.node.position(decided.lsn));
+        Ok(Response::new(v1::ReserveBatchResponse { position, results: decided.results }))
+    }
+
+    async fn reserve_stream(
+        &self,
+        request: Request<Streaming<v1::ReserveStreamRequest>>,
+    ) -> Reply<Self::ReserveStreamStream> {
+        let answers = stream::answers(Arc::clone(&self.node), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn confirm(&self, request: Request<v1::ConfirmRequest>) -> Reply<v1::ConfirmResponse> {
+        let (request, command) = allocation::confirm(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::confirm(&self.node, answer)?))
+    }
+
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Reply<v1::ReleaseResponse> {
+        let (request, command) = allocation::release(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::release(&self.node, answer)?))
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelRequest>) -> Reply<v1::CancelResponse> {
+        let (request, command) = allocation::cancel(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::cancel(&self.node, answer)?))
+    }
+
+    async fn extend(&self, request: Request<v1::ExtendRequest>) -> Reply<v1::ExtendResponse> {
+        let (request, command) = allocation::extend(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::extend(&self.node, answer)?))
+    }
+
+    async fn ship(&self, request: Request<v1::ShipRequest>) -> Reply<v1::ShipResponse> {
+        let (request, command) = allocation::ship(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::ship(&self.node, answer)?))
+    }
+
+    async fn reassign(&self, request: Request<v1::ReassignRequest>) -> Reply<v1::ReassignResponse> {
+        let (request, command) = allocation::reassign(request.into_inner())?;
+        let answer = self.node.submit(request, command).await?;
+        Ok(Response::new(answers::reassign(&self.node, answer)?))
+    }
+
+    async fn get_reservation(&self, request: Request<v1::GetReservationRequest>) -> Reply<v1::GetReservationResponse> {
+        let id = allocation::get(request.get_ref())?;
+        let (lsn, found) = self.node.engine().reservation(id).map_err(ApiError::from)?;
+        self.node.settle(lsn).await?;
+        let reservation = reservations::reservation(&self.node.engine().catalogue(), &found);
+        let position = Some(self.node.position(lsn));
+        Ok(Response::new(v1::GetReservationResponse { position, reservation: Some(reservation) }))
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<v1::ListReservationsRequest>,
+    ) -> Reply<v1::ListReservationsResponse> {
+        let page = allocation::list(request.into_inner())?;
+        let (lsn, found, more) = if page.filter.buyer_id.is_empty() {
+            self.scan(page.filter, page.after, page.size).await?
+        } else {
+            self.node.engine().reservations(&page.filter, page.after, page.size)
+        };
+        self.node.settle(lsn).await?;
+        let next_page_token = found.last().filter(|_| more).map(|last| page.pages.token(last.id.0)).unwrap_or_default();
+        let catalogue = self.node.engine().catalogue();
+        let reservations = found.iter().map(|found| reservations::reservation(&catalogue, found)).collect();
+        drop(catalogue);
+        let position = Some(self.node.position(lsn));
+        Ok(Response::new(v1::ListReservationsResponse { position, reservations, next_page_token }))
+    }
+
+    async fn get_outcome(&self, request: Request<v1::GetOutcomeRequest>) -> Reply<v1::GetOutcomeResponse> {
+        let id = allocation::outcome(request.into_inner())?;
+        let (lsn, found) = self.node.engine().outcome(&id);
+        self.node.settle(lsn).await?;
+        let position = Some(self.node.position(lsn));
+        let Some((decided, event)) = found else {
+            return Ok(Response::new(v1::GetOutcomeResponse { position, ..Default::default() }));
+        };
+        let mut outcome = answers::outcome(&self.node.engine().catalogue(), &event);
+        if let v1::get_outcome_response::Outcome::Change(change) = &mut outcome {
+            change.entries = change.entries.saturating_add(import::entries_before(self.node.engine(), &id));
+        }
+        let decided = Some(self.node.position(decided));
+        Ok(Response::new(v1::GetOutcomeResponse { position, known: true, decided, outcome: Some(outcome) }))
+    }
+}
+
+type Page = (quartermaster_journal::Lsn, Vec<quartermaster_engine::reservation::Reservation>, bool);
+
+impl Allocation {
+    /// A page that every reservation is looked at for: long work, off the threads that answer calls.
+    async fn scan(
+        &self,
+        filter: ReservationFilter,
+        after: Option<quartermaster_engine::id::ReservationId>,
+        size: usize,
+    ) -> Result<Page, ApiError> {
+        let node = Arc::clone(&self.node);
+        let scan = move || node.engine().reservations(&filter, after, size);
+        tokio::task::spawn_blocking(scan)
+            .await
+            .map_err(|_| ApiError::Internal { what: "a scan of reservations broke off" })
+    }
+}

@@ -1,0 +1,238 @@
+//! What is told of a change: functions of its event, so that a repeated request is told the same, and of a rejection.
+
+use quartermaster_engine::{
+    Answer, CodedShortage, Rejection, Verdict,
+    catalog::Catalogue,
+    event::{Event, Held, HoldEndReason, Line, Promise},
+    reservation::State,
+};
+use quartermaster_proto::v1;
+
+use super::{reservations::state, time};
+use crate::{grpc::status::ApiError, node::Node};
+
+/// An event that its request cannot lead to.
+const FOREIGN_EVENT: ApiError = ApiError::Internal { what: "a request was answered with an event of another kind" };
+
+/// A change that was decided, as all answers tell it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told<T> {
+    pub(crate) position: v1::Position,
+    pub(crate) replayed: bool,
+    pub(crate) outcome: Result<T, v1::Rejection>,
+}
+
+impl<T> Told<T> {
+    /// Tells an answer; `say` tells its event, or gives nothing when the event is not of its kind.
+    pub(crate) fn of(
+        node: &Node,
+        answer: Answer,
+        say: impl FnOnce(&Catalogue, &Event) -> Option<T>,
+    ) -> Result<Self, ApiError> {
+        let outcome = match answer.verdict {
+            Verdict::Done(event) => Ok(say(&node.engine().catalogue(), &event).ok_or(FOREIGN_EVENT)?),
+            Verdict::Rejected(refused) => Err(rejection(refused)),
+            Verdict::Nothing => return Err(FOREIGN_EVENT),
+        };
+        Ok(Self { position: node.position(answer.lsn), replayed: answer.replayed, outcome })
+    }
+
+    /// The same for what cannot be rejected.
+    pub(crate) fn done(self) -> Result<(v1::Position, bool, T), ApiError> {
+        let done = self.outcome.map_err(|_| ApiError::Internal { what: "stock or catalogue was rejected" })?;
+        Ok((self.position, self.replayed, done))
+    }
+}
+
+/// The answer to a Reserve.
+pub(crate) fn reserve(node: &Node, answer: Answer) -> Result<v1::ReserveResponse, ApiError> {
+    use v1::reserve_response::Outcome;
+    let told = Told::of(node, answer, |catalogue, event| match event {
+        Event::Held(held) => Some(hold(catalogue, held)),
+        _ => None,
+    })?;
+    Ok(v1::ReserveResponse {
+        position: Some(told.position),
+        replayed: told.replayed,
+        outcome: Some(told.outcome.map_or_else(Outcome::Rejection, Outcome::Hold)),
+    })
+}
+
+/// Answers to what changes a reservation: messages of the same fields, each with a type of its own.
+macro_rules! updates {
+    ($($name:ident -> $module:ident::$message:ident;)*) => {$(
+        #[doc = concat!("The answer that is a `", stringify!($message), "`.")]
+        pub(crate) fn $name(node: &Node, answer: Answer) -> Result<v1::$message, ApiError> {
+            use v1::$module::Outcome;
+            let told = Told::of(node, answer, update)?;
+            Ok(v1::$message {
+                position: Some(told.position),
+                replayed: told.replayed,
+                outcome: Some(told.outcome.map_or_else(Outcome::Rejection, Outcome::Update)),
+            })
+        }
+    )*};
+}
+
+updates! {
+    confirm -> confirm_response::ConfirmResponse;
+    release -> release_response::ReleaseResponse;
+    cancel -> cancel_response::CancelResponse;
+    extend -> extend_response::ExtendResponse;
+    ship -> ship_response::ShipResponse;
+    reassign -> reassign_response::ReassignResponse;
+}
+
+/// A hold that was granted.
+pub(crate) fn hold(catalogue: &Catalogue, held: &Held) -> v1::Hold {
+    let shortages = held.shortages.iter().map(|short| {
+        let location = short.location.map_or("", |at| catalogue.directory().location_code(at));
+        shortage(catalogue.sku_code(short.sku), location, short.requested, short.available)
+    });
+    v1::Hold {
+        reservation_id: held.reservation.to_string(),
+        expire_time: Some(time::to_wire(held.expires_at)),
+        allocations: allocations(catalogue, &held.lines),
+        shortages: shortages.collect(),
+    }
+}
+
+/// What a change did to a reservation; `None` when it did not change one that was there.
+pub(crate) fn update(catalogue: &Catalogue, event: &Event) -> Option<v1::ReservationUpdate> {
+    let (reservation, after, lines, expires_at) = match event {
+        Event::Confirmed { claim } => (claim.reservation, State::Confirmed, &claim.lines[..], None),
+        Event::HoldEnded { claim, reason } => {
+            let after = match reason {
+                HoldEndReason::Released => State::Released,
+                HoldEndReason::Expired => State::Expired,
+            };
+            (claim.reservation, after, &claim.lines[..], None)
+        }
+        Event::Cancelled { claim, promise, end } => {
+            let after = end.map_or_else(|| open(*promise), |end| end.state());
+            (claim.reservation, after, &claim.lines[..], None)
+        }
+        Event::Extended { reservation, expires_at } => (*reservation, State::Held, &[][..], Some(*expires_at)),
+        Event::Shipped { claim, end } => {
+            let after = end.map_or(State::Confirmed, |end| end.state());
+            (claim.reservation, after, &claim.lines[..], None)
+        }
+        Event::Reassigned { reservation, promise, line, from: _ } => {
+            (*reservation, open(*promise), std::slice::from_ref(line), None)
+        }
+        Event::Held(_)
+        | Event::StockChanged(_)
+        | Event::SkusUpserted { .. }
+        | Event::SkusRetired { .. }
+        | Event::LocationsUpserted { .. }
+        | Event::ChannelsUpserted { .. }
+        | Event::Summary(_) => return None,
+    };
+    Some(v1::ReservationUpdate {
+        reservation_id: reservation.to_string(),
+        state: i32::from(state(after)),
+        allocations: allocations(catalogue, lines),
+        expire_time: expires_at.map(time::to_wire),
+    })
+}
+
+/// The state of a reservation whose open units are in this bucket.
+fn open(promise: Promise) -> State {
+    match promise {
+        Promise::Reserved => State::Held,
+        Promise::Committed => State::Confirmed,
+    }
+}
+
+fn allocations(catalogue: &Catalogue, lines: &[Line]) -> Vec<v1::Allocation> {
+    let allocation = |line: &Line| v1::Allocation {
+        sku: catalogue.sku_code(line.sku).to_owned(),
+        location: catalogue.directory().location_code(line.location).to_owned(),
+        quantity: line.quantity.signed(),
+    };
+    lines.iter().map(allocation).collect()
+}
+
+/// A business "no".
+pub(crate) fn rejection(rejection: Rejection) -> v1::Rejection {
+    use v1::RejectionReason as Reason;
+    let message = rejection.to_string();
+    let (reason, shortages) = match rejection {
+        Rejection::InsufficientStock { shortages } => (Reason::InsufficientStock, shortages),
+        Rejection::LocationNotOpen { .. } => (Reason::LocationNotOpen, Vec::new()),
+        Rejection::ReservationExpired { .. } => (Reason::ReservationExpired, Vec::new()),
+        Rejection::SkuNotSellable { .. } => (Reason::SkuNotSellable, Vec::new()),
+        Rejection::ChannelNotActive { .. } => (Reason::ChannelNotActive, Vec::new()),
+    };
+    let told = |short: CodedShortage| shortage(&short.sku, &short.location, short.requested, short.available);
+    v1::Rejection { reason: i32::from(reason), message, shortages: shortages.into_iter().map(told).collect() }
+}
+
+fn shortage(sku: &str, location: &str, requested: u64, available: u64) -> v1::LineShortage {
+    v1::LineShortage {
+        sku: sku.into(),
+        location: location.into(),
+        requested: units(requested),
+        available: units(available),
+    }
+}
+
+/// A sum of units as it is told. Every sum of quantities over the cells of one machine fits.
+pub(crate) fn units(sum: u64) -> i64 {
+    i64::try_from(sum).unwrap_or(i64::MAX)
+}
+
+/// How many entries of the catalogue an event added and replaced; `None` when it did neither.
+pub(crate) fn upserted(event: &Event) -> Option<(i64, i64)> {
+    let (entries, created) = match event {
+        Event::SkusUpserted { skus, created } => (skus.len(), *created),
+        Event::LocationsUpserted { locations, created } => (locations.len(), *created),
+        Event::ChannelsUpserted { channels, created } => (channels.len(), *created),
+        Event::Summary(summary) => return Some((summary.created.into(), (summary.entries - summary.created).into())),
+        Event::Held(_)
+        | Event::Confirmed { .. }
+        | Event::HoldEnded { .. }
+        | Event::Cancelled { .. }
+        | Event::Extended { .. }
+        | Event::Shipped { .. }
+        | Event::Reassigned { .. }
+        | Event::StockChanged(_)
+        | Event::SkusRetired { .. } => return None,
+    };
+    Some((i64::from(created), length(entries) - i64::from(created)))
+}
+
+/// What a request id led to.
+pub(crate) fn outcome(catalogue: &Catalogue, event: &Event) -> v1::get_outcome_response::Outcome {
+    use v1::get_outcome_response::Outcome;
+    if let Event::Held(held) = event {
+        return Outcome::Hold(hold(catalogue, held));
+    }
+    match update(catalogue, event) {
+        Some(update) => Outcome::Update(update),
+        None => Outcome::Change(v1::ChangeSummary { event: event.name().to_owned(), entries: entry_count(event) }),
+    }
+}
+
+/// Cells or entries of the catalogue that an event changed.
+pub(crate) fn entry_count(event: &Event) -> i64 {
+    match event {
+        Event::StockChanged(change) => length(change.changes.len()),
+        Event::SkusUpserted { skus, .. } => length(skus.len()),
+        Event::SkusRetired { skus } => length(skus.len()),
+        Event::LocationsUpserted { locations, .. } => length(locations.len()),
+        Event::ChannelsUpserted { channels, .. } => length(channels.len()),
+        Event::Summary(summary) => i64::from(summary.entries),
+        Event::Held(_)
+        | Event::Confirmed { .. }
+        | Event::HoldEnded { .. }
+        | Event::Cancelled { .. }
+        | Event::Extended { .. }
+        | Event::Shipped { .. }
+        | Event::Reassigned { .. } => 0,
+    }
+}
+
+fn length(entries: usize) -> i64 {
+    i64::try_from(entries).unwrap_or(i64::MAX)
+}

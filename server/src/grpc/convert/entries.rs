@@ -1,0 +1,65 @@
+//! Entries of the catalogue as they are shown.
+
+use quartermaster_engine::catalog::{Capabilities, Channel, Location, LocationKind, LocationState, Sku};
+use quartermaster_journal::Lsn;
+use quartermaster_proto::v1;
+
+/// A SKU.
+pub(crate) fn sku(sku: &Sku) -> v1::Sku {
+    let spec = &sku.spec;
+    let unit_value = (!spec.currency.is_empty())
+        .then(|| v1::Money { currency_code: spec.currency.clone(), minor_units: spec.unit_value });
+    v1::Sku {
+        code: spec.code.clone(),
+        style: spec.style.clone(),
+        colour: spec.colour.clone(),
+        size: spec.size.clone(),
+        attributes: spec.attributes.iter().cloned().collect(),
+        weight_grams: i64::try_from(spec.weight_grams).unwrap_or(i64::MAX),
+        unit_value,
+        sellable: Some(spec.sellable),
+        retired_lsn: sku.retired.map_or(0, Lsn::get),
+    }
+}
+
+/// A location.
+pub(crate) fn location(location: &Location) -> v1::Location {
+    let spec = &location.spec;
+    let kind = match spec.kind {
+        LocationKind::Unspecified => v1::LocationKind::Unspecified,
+        LocationKind::DistributionCentre => v1::LocationKind::DistributionCentre,
+        LocationKind::ForwardWarehouse => v1::LocationKind::ForwardWarehouse,
+        LocationKind::Store => v1::LocationKind::Store,
+        LocationKind::ThirdParty => v1::LocationKind::ThirdParty,
+        LocationKind::Supplier => v1::LocationKind::Supplier,
+    };
+    let state = match spec.state {
+        LocationState::Open => v1::LocationState::Open,
+        LocationState::Paused => v1::LocationState::Paused,
+        LocationState::Closed => v1::LocationState::Closed,
+    };
+    v1::Location {
+        code: spec.code.clone(),
+        name: spec.name.clone(),
+        kind: i32::from(kind),
+        coordinates: spec.coordinates.map(|at| v1::LatLng {
+            latitude: f64::from(at.latitude_e7) / 1e7,
+            longitude: f64::from(at.longitude_e7) / 1e7,
+        }),
+        region: spec.region.clone(),
+        capabilities: capabilities(spec.capabilities),
+        state: i32::from(state),
+        priority: i32::try_from(spec.priority).unwrap_or(i32::MAX),
+    }
+}
+
+/// Bit n stands for capability number n.
+fn capabilities(bits: Capabilities) -> Vec<i32> {
+    (0..31).filter(|number| bits.0 >> number & 1 == 1).collect()
+}
+
+/// A channel.
+pub(crate) fn channel(channel: &Channel) -> v1::Channel {
+    let spec = &channel.spec;
+    v1::Channel { code: spec.code.clone(), name: spec.name.clone(), active: Some(spec.active) }
+}

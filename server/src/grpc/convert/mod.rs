@@ -1,0 +1,12 @@
+//! Messages to commands and back. What arrives is checked here, whole, and never again; what leaves is a function of what happened.
+
+pub(crate) mod allocation;
+pub(crate) mod answers;
+pub(crate) mod catalog;
+pub(crate) mod checks;
+pub(crate) mod entries;
+pub(crate) mod inventory;
+pub(crate) mod levels;
+pub(crate) mod page;
+pub(crate) mod reservations;
+pub(crate) mod time;

@@ -1,0 +1,13 @@
+//! The services through a real server on a loopback port, over an engine whose journal is memory.
+
+mod catalogue;
+mod events;
+mod gateway;
+mod imports;
+mod orders;
+mod reasons;
+mod reservations;
+mod stock;
+mod streams;
+mod support;
+mod unreadable;

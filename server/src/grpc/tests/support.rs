@@ -1,0 +1,176 @@
+//! A server with some stock, and clients that speak to it.
+
+use std::sync::Arc;
+
+use quartermaster_engine::EngineConfig;
+use quartermaster_journal::MemoryJournal;
+use quartermaster_proto::v1::{
+    self, admin_service_client::AdminServiceClient, allocation_service_client::AllocationServiceClient,
+    catalog_service_client::CatalogServiceClient, inventory_service_client::InventoryServiceClient,
+};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint, Server},
+};
+use tonic_types::StatusExt;
+
+use crate::{grpc, node::Node};
+
+pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// A running server.
+pub(super) struct World {
+    pub(super) node: Arc<Node>,
+    channel: Channel,
+}
+
+/// A node without stock.
+pub(super) fn node() -> Arc<Node> {
+    Arc::new(Node::in_memory(EngineConfig::default(), Arc::new(MemoryJournal::new())))
+}
+
+impl World {
+    /// A server without stock.
+    pub(super) async fn empty() -> Self {
+        let node = node();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = grpc::routes(&node, MESSAGE_BYTES_MAX);
+        let serve = Server::builder().add_routes(routes).serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(serve);
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        Self { node, channel }
+    }
+
+    /// Locations L1, L2 (priorities 1 and 2) and P (paused); channels app (active) and old; and these cells of SKUs that stand in the
+    /// order of their codes.
+    pub(super) async fn with(cells: &[(&str, &str, i64)]) -> Self {
+        let world = Self::empty().await;
+        let location = |code: &str, priority, state: v1::LocationState| v1::Location {
+            code: code.into(),
+            priority,
+            state: i32::from(state),
+            ..Default::default()
+        };
+        let locations = vec![
+            location("L1", 1, v1::LocationState::Open),
+            location("L2", 2, v1::LocationState::Open),
+            location("P", 3, v1::LocationState::Paused),
+        ];
+        let message = v1::UpsertLocationsRequest { request_id: "locations".into(), locations };
+        world.catalog().upsert_locations(message).await.unwrap();
+        let channel =
+            |code: &str, active| v1::Channel { code: code.into(), active: Some(active), ..Default::default() };
+        let channels = vec![channel("app", true), channel("old", false)];
+        let message = v1::UpsertChannelsRequest { request_id: "channels".into(), channels };
+        world.catalog().upsert_channels(message).await.unwrap();
+        let mut codes: Vec<&str> = cells.iter().map(|(sku, ..)| *sku).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if !codes.is_empty() {
+            world.skus(&codes).await;
+        }
+        for (sku, location, quantity) in cells {
+            world.count(sku, location, *quantity).await;
+        }
+        world
+    }
+
+    pub(super) async fn skus(&self, codes: &[&str]) {
+        let skus = codes.iter().map(|code| v1::Sku { code: (*code).into(), ..Default::default() }).collect();
+        let message = v1::UpsertSkusRequest { request_id: format!("skus {codes:?}").chars().take(60).collect(), skus };
+        self.catalog().upsert_skus(message).await.unwrap();
+    }
+
+    pub(super) async fn count(&self, sku: &str, location: &str, quantity: i64) -> v1::SetStockResponse {
+        let message = v1::SetStockRequest {
+            request_id: format!("count {sku} {location} {quantity}"),
+            sku: sku.into(),
+            location: location.into(),
+            quantity,
+            ..Default::default()
+        };
+        self.inventory().set_stock(message).await.unwrap().into_inner()
+    }
+
+    pub(super) fn allocation(&self) -> AllocationServiceClient<Channel> {
+        AllocationServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(super) fn inventory(&self) -> InventoryServiceClient<Channel> {
+        InventoryServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(super) fn catalog(&self) -> CatalogServiceClient<Channel> {
+        CatalogServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
+    }
+
+    /// Reserves and expects an answer.
+    pub(super) async fn reserve(&self, message: v1::ReserveRequest) -> v1::ReserveResponse {
+        self.allocation().reserve(message).await.unwrap().into_inner()
+    }
+
+    /// Reserves and expects a hold.
+    pub(super) async fn hold(&self, message: v1::ReserveRequest) -> v1::Hold {
+        held(&self.reserve(message).await)
+    }
+
+    /// Units of a SKU over open locations.
+    pub(super) async fn available(&self, sku: &str) -> i64 {
+        let message = v1::GetAvailabilityRequest { skus: vec![sku.into()], ..Default::default() };
+        self.inventory().get_availability(message).await.unwrap().into_inner().skus[0].available
+    }
+}
+
+/// A request for some units of each SKU, anywhere.
+pub(super) fn order(request_id: &str, lines: &[(&str, i64)]) -> v1::ReserveRequest {
+    let line = |(sku, quantity): &(&str, i64)| v1::ReserveLine {
+        sku: (*sku).into(),
+        quantity: *quantity,
+        location: String::new(),
+    };
+    v1::ReserveRequest {
+        request_id: request_id.into(),
+        buyer_id: "buyer".into(),
+        lines: lines.iter().map(line).collect(),
+        ..Default::default()
+    }
+}
+
+pub(super) fn held(response: &v1::ReserveResponse) -> v1::Hold {
+    match &response.outcome {
+        Some(v1::reserve_response::Outcome::Hold(hold)) => hold.clone(),
+        other => panic!("no hold: {other:?}"),
+    }
+}
+
+pub(super) fn refused(response: &v1::ReserveResponse) -> v1::Rejection {
+    match &response.outcome {
+        Some(v1::reserve_response::Outcome::Rejection(rejection)) => rejection.clone(),
+        other => panic!("no rejection: {other:?}"),
+    }
+}
+
+pub(super) fn allocation(sku: &str, location: &str, quantity: i64) -> v1::Allocation {
+    v1::Allocation { sku: sku.into(), location: location.into(), quantity }
+}
+
+/// Code and typed reason of a status; it must carry our domain.
+pub(super) fn class(status: &Status) -> (Code, String) {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    assert_eq!(info.domain, "quartermaster");
+    (status.code(), info.reason.clone())
+}
+
+/// A fact of a status.
+pub(super) fn fact(status: &Status, name: &str) -> String {
+    let details = status.get_error_details();
+    details.error_info().and_then(|info| info.metadata.get(name).cloned()).unwrap_or_default()
+}
