@@ -4,17 +4,24 @@
 use std::error::Error;
 use std::iter;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use quartermaster_server::cli::demo::DemoArgs;
 use quartermaster_server::config::{Config, Flags, Loaded};
+use quartermaster_server::health::{Health, Phase};
+use quartermaster_server::node::Node;
 use quartermaster_server::serve::Server;
 use quartermaster_server::shutdown::{self, exit};
-use quartermaster_server::{config, logging};
-use tonic::service::Routes;
+use quartermaster_server::{cli, config, grpc, logging};
 
 /// Small objects by the million, freed by other threads than made them: jemalloc keeps both fast and compact.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Time for the error answers to leave after the journal has failed.
+const LAST_ANSWERS: Duration = Duration::from_millis(300);
 
 /// Inventory allocation and order routing over gRPC.
 #[derive(Parser)]
@@ -28,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Runs the server.
     Serve(Box<Flags>),
+    /// Runs a flash sale on a server of its own, kills that in mid-traffic, and proves that nothing was lost or sold twice.
+    Demo(DemoArgs),
     /// Shows every setting with its value and where it came from, without starting anything.
     Config(Box<Flags>),
 }
@@ -35,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(flags) => load(&flags).and_then(|loaded| serve(&loaded)),
+        Command::Demo(args) => return demo(&args),
         Command::Config(flags) => load(&flags).map(|loaded| show(&loaded)),
     };
     match result {
@@ -44,6 +54,13 @@ fn main() -> ExitCode {
             failure.code.into()
         }
     }
+}
+
+fn demo(args: &DemoArgs) -> ExitCode {
+    cli::demo::run(args).unwrap_or_else(|error| {
+        eprintln!("quartermaster demo: {}", with_causes(&error));
+        exit::FAILED.into()
+    })
 }
 
 /// What ended the process, and the code it ends with.
@@ -84,14 +101,47 @@ fn serve(loaded: &Loaded) -> Result<u8, Failure> {
 async fn serve_until_stopped(config: &Config) -> Result<u8, Failure> {
     let stop = shutdown::on_signals().map_err(failed)?;
     let (server, port) = Server::bind(config).await.map_err(failed)?;
-    let services = Routes::default();
+    let node = open_node(config, server.health().clone()).await?;
+    server.metrics().set_sources(node.clone());
+    let message_bytes_max = usize::try_from(config.message_bytes_max).map_err(failed)?;
+    let services = grpc::routes(&node, message_bytes_max);
     let drained = server.run(port, services, stop, |grpc| server.announce(grpc)).await.map_err(failed)?;
+    // Every answer is out; what is left is to leave a short recovery behind.
+    tokio::task::spawn_blocking(move || node.close()).await.map_err(failed)?.map_err(failed)?;
     if drained.cut_off > 0 {
         tracing::warn!(connections = drained.cut_off, "the grace ran out; calls were cut off");
         return Ok(exit::CUT_OFF);
     }
     tracing::info!("stopped");
     Ok(exit::OK)
+}
+
+async fn open_node(config: &Config, health: Health) -> Result<Arc<Node>, Failure> {
+    let (journal_failed, failure) = tokio::sync::mpsc::channel(1);
+    let (opening, at_node) = (config.clone(), health.clone());
+    let node = tokio::task::spawn_blocking(move || {
+        // A second failure has nothing to add to the first.
+        Node::open(&opening, at_node, move || _ = journal_failed.try_send(()))
+    });
+    let node = node.await.map_err(failed)?.map_err(failed)?;
+    tokio::spawn(end_when_failed(failure, health));
+    let recovered = node.recovered();
+    tracing::info!(
+        duration = ?recovered.duration,
+        snapshot_lsn = recovered.snapshot_lsn.get(),
+        records = recovered.records,
+        "recovered"
+    );
+    Ok(node)
+}
+
+/// A journal that has failed cannot be trusted with a second try: the waiting calls get their error, then a restart recovers.
+async fn end_when_failed(mut failure: tokio::sync::mpsc::Receiver<()>, health: Health) {
+    if failure.recv().await.is_some() {
+        health.set(Phase::Failed).await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+        std::process::exit(exit::FAILED.into());
+    }
 }
 
 fn with_causes(error: &(dyn Error + 'static)) -> String {

@@ -1,99 +1,200 @@
-//! Stand-in of the node for the tests of the services: an engine over a journal in memory, where every event is durable at once.
+//! The parts joined: engine, journal, clock, acknowledgements and the threads that keep them going.
+//!
+//! A node owns its data directory from `open` to `close`. Handlers give it commands and get answers that are durable.
+mod auditor;
+mod data_dir;
+mod decisions;
+mod disk;
+mod lag;
+mod lock_waits;
+mod reading;
+mod snapshots;
+mod status;
+mod timer;
+mod worker;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use quartermaster_engine::{
-    Answer, Engine, EngineConfig,
-    command::{Command, Request},
-    time::Timestamp,
-};
-use quartermaster_journal::{Journal, Lsn};
+use parking_lot::Mutex;
+use quartermaster_engine::command::{Command, Request};
+use quartermaster_engine::time::Timestamp;
+use quartermaster_engine::{Answer, Engine};
+use quartermaster_journal::{CommitterHandle, FileStorage, Journal, Log, Lsn, SnapshotStore};
 use quartermaster_proto::v1;
 
-use crate::grpc::status::ApiError;
+pub use data_dir::{OpenError, Recovered};
+pub use snapshots::{SnapshotError, SnapshotTaken};
 
-/// An engine and its journal.
+use crate::acks::{Acks, JournalClosed};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::grpc::status::ApiError;
+use crate::health::Health;
+use auditor::Audits;
+use decisions::DecisionCounts;
+use disk::DiskWatch;
+use lag::DurableLag;
+use lock_waits::LockWaits;
+use snapshots::Snapshots;
+use timer::Expiries;
+use worker::Worker;
+
+/// A running engine with its disk and its clock.
 pub struct Node {
+    config: Config,
+    health: Health,
+    started: Instant,
+    started_at: Timestamp,
     engine: Engine,
-    journal: Arc<dyn Journal>,
+    log: Log<FileStorage>,
+    acks: Arc<Acks>,
+    clock: Clock,
+    recovered: Recovered,
+    disk: DiskWatch,
+    lag: DurableLag,
+    decisions: DecisionCounts,
+    lock_waits: Arc<LockWaits>,
+    snapshots: Snapshots,
+    expiries: Expiries,
+    audits: Audits,
+    /// Threads, ended in this order at `close`.
+    workers: Mutex<Vec<Worker>>,
+    committer: Mutex<Option<CommitterHandle>>,
 }
 
 impl Node {
-    /// A node over a journal whose events are durable at once.
-    #[must_use]
-    pub fn in_memory(config: EngineConfig, journal: Arc<dyn Journal>) -> Self {
-        Self { engine: Engine::new(config, Arc::clone(&journal)), journal }
+    /// Opens the data directory, brings the state back and starts the threads. `failed` is called once, when the journal can no longer
+    /// write: nothing will be acknowledged any more, and the process is to end.
+    ///
+    /// # Errors
+    /// When the directory is held by another process, damaged, of a newer version, or cannot be read or written.
+    pub fn open(
+        config: &Config,
+        health: Health,
+        failed: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Arc<Node>, OpenError> {
+        let started = Instant::now();
+        let acks = Acks::new();
+        let opened = data_dir::open(config)?;
+        let clock = Clock::starting_at(opened.last_time);
+        let started_at = clock.now();
+
+        let lock_waits = LockWaits::new();
+        opened.engine.observe_locks(lock_waits.clone());
+        let log = opened.log;
+        acks.advance(log.durable_lsn());
+        log.on_durable({
+            let acks = Arc::clone(&acks);
+            move |durable| acks.advance(durable)
+        });
+        log.on_fatal({
+            let acks = Arc::clone(&acks);
+            move |error| {
+                tracing::error!(%error, "the journal failed: nothing more is acknowledged");
+                acks.fail();
+                failed();
+            }
+        });
+        let committer = log.spawn_committer().map_err(|source| OpenError::Thread { source })?;
+        let recovered = Recovered { duration: started.elapsed(), ..opened.recovered };
+        let node = Arc::new(Node {
+            config: config.clone(),
+            health,
+            started,
+            started_at,
+            engine: opened.engine,
+            snapshots: Snapshots::new(SnapshotStore::new(opened.storage), recovered.snapshot_lsn),
+            log,
+            acks,
+            clock,
+            recovered,
+            disk: DiskWatch::default(),
+            lag: DurableLag::default(),
+            decisions: DecisionCounts::default(),
+            lock_waits,
+            expiries: Expiries::default(),
+            audits: Audits::default(),
+            workers: Mutex::new(Vec::new()),
+            committer: Mutex::new(Some(committer)),
+        });
+        node.start_workers().map_err(|source| OpenError::Thread { source })?;
+        Ok(node)
     }
 
-    /// The state.
-    #[must_use]
+    fn start_workers(self: &Arc<Self>) -> std::io::Result<()> {
+        let mut workers = self.workers.lock();
+        workers.push(Worker::start("expiry", self.config.expiry_tick, self, |node| node.expire())?);
+        if !self.config.audit_interval.is_zero() {
+            // A shard at a time, all of them once an interval.
+            workers.push(Worker::start("audit", self.config.audit_interval / 256, self, |node| node.audit_next())?);
+        }
+        workers.push(Worker::start("snapshot", Duration::from_millis(250), self, |node| node.snapshot_if_due())?);
+        Ok(())
+    }
+
+    /// What start-up had to do.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// The engine, to read from.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Decides a change and waits until its answer may be told.
+    /// The time, read once for each request.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Decides a command at once. The answer must not be told before `settle` of its LSN.
     ///
     /// # Errors
-    /// When the request cannot stand or its event cannot be kept.
-    pub async fn submit(&self, request: Request, command: Command) -> Result<Answer, ApiError> {
+    /// When the request cannot stand, the disk is full, or the journal is closed or full. Nothing changed.
+    pub fn submit_now(&self, request: &Request, command: &Command) -> Result<Answer, ApiError> {
+        if self.disk.is_full() && !matches!(command, Command::Reservation(..)) {
+            return Err(ApiError::DiskFull);
+        }
+        let began = Instant::now();
+        let answer = self.engine.submit(request, command, self.now());
+        self.decisions.count(command, &answer, began.elapsed());
+        answer.map_err(ApiError::from)
+    }
+
+    /// Decides a command and waits until its answer may be told.
+    ///
+    /// # Errors
+    /// As `submit_now`; and when the journal closes before the answer is durable, which leaves the outcome unknown until the restart.
+    pub async fn submit(&self, request: &Request, command: &Command) -> Result<Answer, ApiError> {
         let answer = self.submit_now(request, command)?;
         self.settle(answer.lsn).await?;
         Ok(answer)
     }
 
-    /// Decides a change. Its answer may be told once it is settled.
-    ///
-    /// # Errors
-    /// When the request cannot stand.
-    #[expect(clippy::needless_pass_by_value, reason = "callers have no further use of either")]
-    pub fn submit_now(&self, request: Request, command: Command) -> Result<Answer, ApiError> {
-        Ok(self.engine.submit(&request, &command, self.now())?)
-    }
-
     /// Waits until everything up to `lsn` is durable.
     ///
     /// # Errors
-    /// When the journal failed before it was.
+    /// When the journal closes before.
     pub async fn settle(&self, lsn: Lsn) -> Result<(), ApiError> {
-        if self.journal.durable_lsn() < lsn { Err(ApiError::JournalClosed) } else { Ok(()) }
+        self.acks.wait(lsn).await.map_err(|JournalClosed| ApiError::JournalClosed)
     }
 
-    /// Where an LSN stands.
-    #[must_use]
+    /// Where an answer that rests on `lsn` stands.
     pub fn position(&self, lsn: Lsn) -> v1::Position {
-        v1::Position { shard: 0, epoch: self.journal.epoch().get(), lsn: lsn.get() }
+        v1::Position { shard: 0, epoch: self.log.epoch().get(), lsn: lsn.get() }
     }
 
-    /// The time.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        Timestamp(1_790_000_000_000_000)
-    }
-
-    /// How the server is.
-    #[must_use]
-    pub fn status(&self) -> v1::GetStatusResponse {
-        let position = Some(self.position(self.journal.durable_lsn()));
-        v1::GetStatusResponse { position, state: "serving".into(), ..Default::default() }
-    }
-
-    /// Limits that are set by the configuration.
-    #[must_use]
-    pub fn limits(&self) -> Vec<v1::Limit> {
-        Vec::new()
-    }
-
-    /// Writes a snapshot.
+    /// Ends the threads, takes a last snapshot, and leaves everything on disk. Calls that come later are refused by the journal.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub async fn take_snapshot(self: &Arc<Self>) -> Result<v1::TakeSnapshotResponse, ApiError> {
-        let position = Some(self.position(self.journal.durable_lsn()));
-        Ok(v1::TakeSnapshotResponse { position, ..Default::default() })
-    }
-
-    /// Counts and logs what an audit found.
-    pub fn note_violations(&self, report: &quartermaster_engine::audit::AuditReport) {
-        report.violations.iter().for_each(|violation| tracing::error!(%violation, "an invariant is broken"));
+    /// When the last snapshot or sync fails. Nothing that was acknowledged is lost by that.
+    pub fn close(&self) -> Result<(), SnapshotError> {
+        self.workers.lock().drain(..).for_each(Worker::stop);
+        let snapshot = self.snapshot_unless_fresh();
+        if let Some(committer) = self.committer.lock().take() {
+            committer.stop()?;
+        }
+        snapshot
     }
 }

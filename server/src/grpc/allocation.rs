@@ -38,7 +38,7 @@ impl AllocationService for Allocation {
 
     async fn reserve(&self, request: Request<v1::ReserveRequest>) -> Reply<v1::ReserveResponse> {
         let (request, command) = allocation::reserve(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::reserve(&self.node, answer)?))
     }
 
@@ -63,37 +63,37 @@ impl AllocationService for Allocation {
 
     async fn confirm(&self, request: Request<v1::ConfirmRequest>) -> Reply<v1::ConfirmResponse> {
         let (request, command) = allocation::confirm(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::confirm(&self.node, answer)?))
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Reply<v1::ReleaseResponse> {
         let (request, command) = allocation::release(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::release(&self.node, answer)?))
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Reply<v1::CancelResponse> {
         let (request, command) = allocation::cancel(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::cancel(&self.node, answer)?))
     }
 
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Reply<v1::ExtendResponse> {
         let (request, command) = allocation::extend(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::extend(&self.node, answer)?))
     }
 
     async fn ship(&self, request: Request<v1::ShipRequest>) -> Reply<v1::ShipResponse> {
         let (request, command) = allocation::ship(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::ship(&self.node, answer)?))
     }
 
     async fn reassign(&self, request: Request<v1::ReassignRequest>) -> Reply<v1::ReassignResponse> {
         let (request, command) = allocation::reassign(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         Ok(Response::new(answers::reassign(&self.node, answer)?))
     }
 

@@ -49,6 +49,6 @@ impl Decided {
 
 fn decide(node: &Node, message: v1::ReserveRequest) -> Result<(Lsn, v1::ReserveResponse), ApiError> {
     let (request, command) = allocation::reserve(message)?;
-    let answer = node.submit_now(request, command)?;
+    let answer = node.submit_now(&request, &command)?;
     Ok((answer.lsn, answers::reserve(node, answer)?))
 }

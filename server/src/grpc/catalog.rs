@@ -54,14 +54,14 @@ impl Catalog {
 impl CatalogService for Catalog {
     async fn upsert_skus(&self, request: Request<v1::UpsertSkusRequest>) -> Reply<v1::UpsertSkusResponse> {
         let (request, command) = catalog::upsert_skus(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertSkusResponse { position: Some(position), replayed, created, updated }))
     }
 
     async fn retire_skus(&self, request: Request<v1::RetireSkusRequest>) -> Reply<v1::RetireSkusResponse> {
         let (request, command) = catalog::retire_skus(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let told = Told::of(&self.node, answer, |_, event| match event {
             Event::SkusRetired { .. } | Event::Summary(_) => Some(entry_count(event)),
             _ => None,
@@ -85,7 +85,7 @@ impl CatalogService for Catalog {
         request: Request<v1::UpsertLocationsRequest>,
     ) -> Reply<v1::UpsertLocationsResponse> {
         let (request, command) = catalog::upsert_locations(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertLocationsResponse { position: Some(position), replayed, created, updated }))
     }
@@ -104,7 +104,7 @@ impl CatalogService for Catalog {
 
     async fn upsert_channels(&self, request: Request<v1::UpsertChannelsRequest>) -> Reply<v1::UpsertChannelsResponse> {
         let (request, command) = catalog::upsert_channels(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertChannelsResponse { position: Some(position), replayed, created, updated }))
     }

@@ -98,7 +98,7 @@ async fn write(node: &Arc<Node>, rows: &Arc<Rows>, part: usize) -> Result<Answer
                 let id = part_id(&rows.request_id, part, rows.chunks());
                 let import = ImportStock { rows: rows.chunk(part), reference: rows.reference.clone() };
                 let command = Command::Stock(StockCommand::Import(import));
-                node.submit_now(Request { id, actor: String::new() }, command)
+                node.submit_now(&Request { id, actor: String::new() }, &command)
             })
         };
         match offered.await {

@@ -45,7 +45,7 @@ impl Inventory {
 impl InventoryService for Inventory {
     async fn set_stock(&self, request: Request<v1::SetStockRequest>) -> Reply<v1::SetStockResponse> {
         let (request, command) = inventory::set(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         let level = levels.into_iter().next();
         Ok(Response::new(v1::SetStockResponse { position: Some(position), replayed, level }))
@@ -53,7 +53,7 @@ impl InventoryService for Inventory {
 
     async fn adjust_stock(&self, request: Request<v1::AdjustStockRequest>) -> Reply<v1::AdjustStockResponse> {
         let (request, command) = inventory::adjust(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         let level = levels.into_iter().next();
         Ok(Response::new(v1::AdjustStockResponse { position: Some(position), replayed, level }))
@@ -61,14 +61,14 @@ impl InventoryService for Inventory {
 
     async fn receive_stock(&self, request: Request<v1::ReceiveStockRequest>) -> Reply<v1::ReceiveStockResponse> {
         let (request, command) = inventory::receive(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         Ok(Response::new(v1::ReceiveStockResponse { position: Some(position), replayed, levels }))
     }
 
     async fn move_stock(&self, request: Request<v1::MoveStockRequest>) -> Reply<v1::MoveStockResponse> {
         let (request, command) = inventory::step(request.into_inner())?;
-        let answer = self.node.submit(request, command).await?;
+        let answer = self.node.submit(&request, &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         let level = levels.into_iter().next();
         Ok(Response::new(v1::MoveStockResponse { position: Some(position), replayed, level }))

@@ -139,7 +139,8 @@ impl ApiError {
             Self::Invalid(_) => (Code::InvalidArgument, ErrorReason::InvalidField),
             Self::Engine(error) | Self::Row { error, .. } => engine_class(error),
             // The reasons have none of its own for a server that lags behind: what the caller does is the same.
-            Self::Overloaded { .. } | Self::NotReached { .. } => (Code::Unavailable, ErrorReason::Overloaded),
+            Self::Overloaded { .. } => (Code::Unavailable, ErrorReason::Overloaded),
+            Self::NotReached { .. } => (Code::Unavailable, ErrorReason::NotReached),
             Self::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::JournalClosed => (Code::Unavailable, ErrorReason::JournalClosed),
             Self::DiskFull => (Code::ResourceExhausted, ErrorReason::DiskFull),
@@ -199,7 +200,7 @@ fn engine_class(error: &engine::Error) -> (Code, ErrorReason) {
             (Code::InvalidArgument, ErrorReason::InvalidField)
         }
         // The nearest of the closed list: a store that takes no more, which the operator must see to.
-        Error::TableFull { .. } => (Code::ResourceExhausted, ErrorReason::DiskFull),
+        Error::TableFull { .. } => (Code::ResourceExhausted, ErrorReason::TableFull),
         Error::Journal(AppendError::Full { .. }) => (Code::Unavailable, ErrorReason::Overloaded),
         Error::Journal(AppendError::Poisoned | AppendError::Closed) => (Code::Unavailable, ErrorReason::JournalClosed),
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
@@ -117,6 +118,10 @@ impl Calls {
         let response = match deadline {
             None => routes.call(request).await,
             Some(deadline) => {
+                // A timeout lets what it holds run once; work whose time is over is not begun.
+                if Instant::now() >= deadline.at {
+                    return call.refuse(refusal::deadline(deadline.time));
+                }
                 request.extensions_mut().insert(deadline);
                 match tokio::time::timeout_at(deadline.at, routes.call(request)).await {
                     Ok(response) => response,

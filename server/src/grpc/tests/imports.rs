@@ -99,7 +99,7 @@ async fn an_import_that_broke_off_is_taken_up() {
     }
     let part = ImportStock { rows: collected.chunk(0), reference: String::new() };
     let request = Request { id: "i#0".into(), actor: String::new() };
-    world.node.submit_now(request, Command::Stock(StockCommand::Import(part))).unwrap();
+    world.node.submit_now(&request, &Command::Stock(StockCommand::Import(part))).unwrap();
     let message = v1::GetOutcomeRequest { request_id: "i".into() };
     assert!(!world.allocation().get_outcome(message).await.unwrap().into_inner().known, "not whole yet");
 

@@ -110,7 +110,7 @@ fn table() -> Vec<(ApiError, Code, &'static str, &'static str, Option<u64>)> {
         (
             Error::TableFull { what: "SKUs", limit: 1 << 32 }.into(),
             Code::ResourceExhausted,
-            "DISK_FULL",
+            "TABLE_FULL",
             "limit=4294967296 table=SKUs",
             None,
         ),
@@ -151,7 +151,7 @@ fn table() -> Vec<(ApiError, Code, &'static str, &'static str, Option<u64>)> {
         (
             ApiError::NotReached { min_lsn: 9, lsn: Lsn::new(7) },
             Code::Unavailable,
-            "OVERLOADED",
+            "NOT_REACHED",
             "lsn=7 min_lsn=9",
             Some(200),
         ),

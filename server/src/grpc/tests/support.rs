@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use quartermaster_engine::EngineConfig;
-use quartermaster_journal::MemoryJournal;
 use quartermaster_proto::v1::{
     self, admin_service_client::AdminServiceClient, allocation_service_client::AllocationServiceClient,
     catalog_service_client::CatalogServiceClient, inventory_service_client::InventoryServiceClient,
 };
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
@@ -16,7 +15,13 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use crate::{grpc, node::Node};
+use crate::{
+    config::Config,
+    grpc,
+    health::{Health, Phase},
+    methods::Methods,
+    node::Node,
+};
 
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
@@ -24,24 +29,35 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 pub(super) struct World {
     pub(super) node: Arc<Node>,
     channel: Channel,
+    _dir: TempDir,
 }
 
-/// A node without stock.
-pub(super) fn node() -> Arc<Node> {
-    Arc::new(Node::in_memory(EngineConfig::default(), Arc::new(MemoryJournal::new())))
+/// A node without stock, and the directory it keeps.
+pub(super) async fn node() -> (Arc<Node>, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        data_dir: Some(dir.path().to_owned()),
+        segment_bytes: 1 << 20,
+        batch_bytes_max: 1 << 18,
+        ..Config::default()
+    };
+    let health = Health::new(&Methods::new()).await;
+    health.set(Phase::Serving).await;
+    let opening = tokio::task::spawn_blocking(move || Node::open(&config, health, || ()));
+    (opening.await.unwrap().unwrap(), dir)
 }
 
 impl World {
     /// A server without stock.
     pub(super) async fn empty() -> Self {
-        let node = node();
+        let (node, dir) = node().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let routes = grpc::routes(&node, MESSAGE_BYTES_MAX);
         let serve = Server::builder().add_routes(routes).serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(serve);
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { node, channel }
+        Self { node, channel, _dir: dir }
     }
 
     /// Locations L1, L2 (priorities 1 and 2) and P (paused); channels app (active) and old; and these cells of SKUs that stand in the

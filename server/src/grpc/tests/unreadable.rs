@@ -22,7 +22,8 @@ async fn call(method: &str, message: &[u8], message_bytes_max: usize) -> Status 
         .header("te", "trailers")
         .body(Body::new(Full::<Bytes>::new(frame.freeze())))
         .unwrap();
-    let response = grpc::routes(&node(), message_bytes_max).oneshot(request).await.unwrap();
+    let (node, _dir) = node().await;
+    let response = grpc::routes(&node, message_bytes_max).oneshot(request).await.unwrap();
     Status::from_header_map(response.headers()).expect("a status among the headers")
 }
 

@@ -1,0 +1,3 @@
+//! The commands beside the server.
+
+pub mod demo;

@@ -1,0 +1,8 @@
+//! The whole server as a process: killed, starved of disk, damaged, and driven by a client that we did not write.
+#![allow(missing_docs)]
+
+mod crash;
+mod data_dir;
+mod disk_full;
+mod python_client;
+mod support;
