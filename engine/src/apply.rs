@@ -1,7 +1,7 @@
 //! The only code that changes state. Live traffic, recovery and a standby all come through here.
 //!
-//! It cannot fail: the event was decided against this very state, so whatever does not fit is a broken invariant, and stops the
-//! process before it can be acknowledged.
+//! Live it cannot fail: the event was decided against this very state, so whatever does not fit is a broken invariant, and stops the
+//! process before it can be acknowledged. In recovery a record may come from another history, and what does not fit is an error.
 
 use std::cmp::Reverse;
 
@@ -17,57 +17,71 @@ use crate::{
     time::Timestamp,
 };
 
+/// The invariant that an event would break: it does not follow from the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Misfit(pub(crate) &'static str);
+
+type Applied = Result<(), Misfit>;
+
 /// Brings one shard forward by one event: its own cells, its own reservation parts.
 ///
-/// # Panics
-/// If the event does not fit the state, naming the invariant.
-pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, record: &Record) {
+/// # Errors
+/// If the event does not fit the state. The shard is half changed then and good for nothing.
+pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, record: &Record) -> Applied {
     debug_assert!(lsn > shard.lsn, "events are applied once, in order");
     let change = Change { lsn, now: record.time, here: shard.id };
     match &record.event {
-        Event::Held(held) => change.held(shard, held),
-        Event::Confirmed { claim } => change.confirmed(shard, claim),
+        Event::Held(held) => change.held(shard, held)?,
+        Event::Confirmed { claim } => change.confirmed(shard, claim)?,
         Event::HoldEnded { claim, reason } => {
             let state = match reason {
                 HoldEndReason::Released => State::Released,
                 HoldEndReason::Expired => State::Expired,
             };
-            change.give_back(shard, claim, Promise::Reserved, Some(state));
+            change.give_back(shard, claim, Promise::Reserved, Some(state))?;
         }
         Event::Cancelled { claim, promise, end } => {
-            change.give_back(shard, claim, *promise, end.map(EndState::state));
+            change.give_back(shard, claim, *promise, end.map(EndState::state))?;
         }
-        Event::Extended { reservation, expires_at } => change.extended(shard, *reservation, *expires_at),
-        Event::Shipped { claim, end } => change.shipped(shard, claim, end.map(EndState::state)),
+        Event::Extended { reservation, expires_at } => change.extended(shard, *reservation, *expires_at)?,
+        Event::Shipped { claim, end } => change.shipped(shard, claim, end.map(EndState::state))?,
         Event::Reassigned { reservation, promise, line, from } => {
-            change.reassigned(shard, *reservation, *promise, *line, *from);
+            change.reassigned(shard, *reservation, *promise, *line, *from)?;
         }
         Event::StockChanged(stock) => {
-            stock
-                .changes
-                .iter()
-                .filter(|cell| cell.sku.shard() == change.here)
-                .for_each(|cell| change.stock(shard, cell));
+            for cell in stock.changes.iter().filter(|cell| cell.sku.shard() == change.here) {
+                change.stock(shard, cell)?;
+            }
         }
         Event::SkusUpserted { skus, .. } => {
             for sku in skus.iter().filter(|sku| sku.id.shard() == change.here) {
                 if sku.id.row() < shard.rows.len() {
                     shard.row_mut(sku.id).set_sellable(sku.spec.sellable);
                 } else {
-                    assert_eq!(sku.id.row(), shard.rows.len(), "SKU ids are dense");
+                    require(sku.id.row() == shard.rows.len(), "SKU ids are dense")?;
                     shard.rows.push(Row::new(sku.spec.sellable));
                 }
             }
         }
         Event::SkusRetired { skus } => {
-            skus.iter().filter(|sku| sku.shard() == change.here).for_each(|sku| shard.row_mut(*sku).set_retired());
+            for sku in skus.iter().filter(|sku| sku.shard() == change.here) {
+                require(sku.row() < shard.rows.len(), KNOWN_SKU)?;
+                shard.row_mut(*sku).set_retired();
+            }
         }
         // Every shard gets the new directory from whoever holds all the locks.
         Event::LocationsUpserted { .. } | Event::ChannelsUpserted { .. } => {}
-        Event::Summary(_) => unreachable!("a summary stands for an answer and is never in the journal"),
+        Event::Summary(_) => return Err(Misfit("a summary stands for an answer and is never in the journal")),
     }
     shard.lsn = lsn;
     change.forget_ended(shard);
+    Ok(())
+}
+
+const KNOWN_SKU: &str = "an event names SKUs that were created";
+
+fn require(holds: bool, invariant: &'static str) -> Applied {
+    if holds { Ok(()) } else { Err(Misfit(invariant)) }
 }
 
 struct Change {
@@ -77,16 +91,14 @@ struct Change {
 }
 
 impl Change {
-    fn held(&self, shard: &mut Shard, held: &Held) {
+    fn held(&self, shard: &mut Shard, held: &Held) -> Applied {
         if let Some(replaced) = &held.replaced {
-            self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced));
+            self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;
         }
         let mut part =
             Part { promise: Promise::Reserved, lines: smallvec::SmallVec::new(), ended_at: None, header: None };
         for line in held.lines.iter().filter(|line| line.sku.shard() == self.here) {
-            self.cell(shard, line.sku, line.location, |cell| {
-                cell.reserved = plus(cell.reserved, line.quantity);
-            });
+            self.cell(shard, line.sku, line.location, |cell| plus(&mut cell.reserved, line.quantity))?;
             part.lines.push(PartLine {
                 sku: line.sku,
                 location: line.location,
@@ -111,80 +123,82 @@ impl Change {
         }
         if part.header.is_some() || !part.lines.is_empty() {
             let before = shard.parts.insert(held.reservation, part);
-            assert!(before.is_none(), "a reservation id is given out once");
+            require(before.is_none(), "a reservation id is given out once")?;
         }
+        Ok(())
     }
 
-    fn confirmed(&self, shard: &mut Shard, claim: &Claim) {
+    fn confirmed(&self, shard: &mut Shard, claim: &Claim) -> Applied {
         let id = claim.reservation;
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| {
-                cell.reserved = minus(cell.reserved, line.quantity);
-                cell.committed = plus(cell.committed, line.quantity);
-            });
+                minus(&mut cell.reserved, line.quantity)?;
+                plus(&mut cell.committed, line.quantity)
+            })?;
         }
         if let Some(part) = shard.parts.get_mut(&id) {
+            require(part.promise == Promise::Reserved, "a reservation is confirmed once")?;
             part.promise = Promise::Committed;
         }
-        self.state(shard, id, State::Confirmed);
+        self.state(shard, id, State::Confirmed)
     }
 
     /// Units go back from a promise to the pool.
-    fn give_back(&self, shard: &mut Shard, claim: &Claim, promise: Promise, end: Option<State>) {
+    fn give_back(&self, shard: &mut Shard, claim: &Claim, promise: Promise, end: Option<State>) -> Applied {
+        let id = claim.reservation;
+        for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
+            self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
+            let part = part_line(shard, id, line.sku, line.location)?;
+            minus(&mut part.open, line.quantity)?;
+            plus(&mut part.returned, line.quantity)?;
+        }
+        self.touch_or_end(shard, id, end)
+    }
+
+    fn shipped(&self, shard: &mut Shard, claim: &Claim, end: Option<State>) -> Applied {
         let id = claim.reservation;
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| {
-                let bucket = cell.promise_mut(promise);
-                *bucket = minus(*bucket, line.quantity);
-            });
-            let part = part_line(shard, id, line.sku, line.location);
-            part.open = minus(part.open, line.quantity);
-            part.returned = plus(part.returned, line.quantity);
+                minus(&mut cell.on_hand, line.quantity)?;
+                minus(&mut cell.committed, line.quantity)
+            })?;
+            let part = part_line(shard, id, line.sku, line.location)?;
+            minus(&mut part.open, line.quantity)?;
+            plus(&mut part.shipped, line.quantity)?;
         }
-        self.touch_or_end(shard, id, end);
+        self.touch_or_end(shard, id, end)
     }
 
-    fn shipped(&self, shard: &mut Shard, claim: &Claim, end: Option<State>) {
-        let id = claim.reservation;
-        for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
-            self.cell(shard, line.sku, line.location, |cell| {
-                cell.on_hand = minus(cell.on_hand, line.quantity);
-                cell.committed = minus(cell.committed, line.quantity);
-            });
-            let part = part_line(shard, id, line.sku, line.location);
-            part.open = minus(part.open, line.quantity);
-            part.shipped = plus(part.shipped, line.quantity);
-        }
-        self.touch_or_end(shard, id, end);
+    fn extended(&self, shard: &mut Shard, id: ReservationId, expires_at: Timestamp) -> Applied {
+        let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
+        let header = header.filter(|header| header.state == State::Held);
+        let header = header.ok_or(Misfit("only a held reservation is extended"))?;
+        header.expires_at = expires_at;
+        header.revision = self.lsn;
+        shard.expiries.push(Reverse((expires_at, id)));
+        Ok(())
     }
 
-    fn extended(&self, shard: &mut Shard, id: ReservationId, expires_at: Timestamp) {
-        if let Some(header) = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut()) {
-            header.expires_at = expires_at;
-            header.revision = self.lsn;
-            shard.expiries.push(Reverse((expires_at, id)));
-        }
-    }
-
-    fn reassigned(&self, shard: &mut Shard, id: ReservationId, promise: Promise, line: Line, from: LocationId) {
+    fn reassigned(
+        &self,
+        shard: &mut Shard,
+        id: ReservationId,
+        promise: Promise,
+        line: Line,
+        from: LocationId,
+    ) -> Applied {
         if line.sku.shard() == self.here {
-            self.cell(shard, line.sku, line.location, |cell| {
-                let bucket = cell.promise_mut(promise);
-                *bucket = plus(*bucket, line.quantity);
-            });
-            self.cell(shard, line.sku, from, |cell| {
-                let bucket = cell.promise_mut(promise);
-                *bucket = minus(*bucket, line.quantity);
-            });
-            let old = part_line(shard, id, line.sku, from);
-            old.open = minus(old.open, line.quantity);
+            self.cell(shard, line.sku, line.location, |cell| plus(cell.promise_mut(promise), line.quantity))?;
+            self.cell(shard, line.sku, from, |cell| minus(cell.promise_mut(promise), line.quantity))?;
+            let old = part_line(shard, id, line.sku, from)?;
+            minus(&mut old.open, line.quantity)?;
             let emptied = old.open.is_zero() && old.shipped.is_zero() && old.returned.is_zero();
             if let Some(part) = shard.parts.get_mut(&id) {
                 if emptied {
                     part.lines.retain(|kept| (kept.sku, kept.location) != (line.sku, from));
                 }
                 match part.line_mut(line.sku, line.location) {
-                    Some(target) => target.open = plus(target.open, line.quantity),
+                    Some(target) => plus(&mut target.open, line.quantity)?,
                     None => part.lines.push(PartLine {
                         sku: line.sku,
                         location: line.location,
@@ -195,10 +209,10 @@ impl Change {
                 }
             }
         }
-        self.touch_or_end(shard, id, None);
+        self.touch_or_end(shard, id, None)
     }
 
-    fn stock(&self, shard: &mut Shard, change: &CellChange) {
+    fn stock(&self, shard: &mut Shard, change: &CellChange) -> Applied {
         self.cell(shard, change.sku, change.location, |cell| {
             for (bucket, delta) in [
                 (&mut cell.on_hand, change.on_hand),
@@ -208,18 +222,23 @@ impl Change {
                 (&mut cell.in_repair, change.in_repair),
                 (&mut cell.incoming, change.incoming),
             ] {
-                *bucket = bucket.checked_add_signed(delta).expect("Invariant: a stock change stays within its bucket");
+                *bucket = bucket.checked_add_signed(delta).ok_or(Misfit("a stock change stays within its bucket"))?;
             }
-        });
-        let after = shard.row(change.sku).get(change.location);
-        assert_eq!(after.on_hand, change.on_hand_after, "Invariant: an event tells the figure it leaves");
+            require(cell.on_hand == change.on_hand_after, "an event tells the figure it leaves")
+        })
     }
 
-    fn cell(&self, shard: &mut Shard, sku: SkuId, location: LocationId, change: impl FnOnce(&mut Buckets)) {
-        let row = shard.row_mut(sku);
+    fn cell(
+        &self,
+        shard: &mut Shard,
+        sku: SkuId,
+        location: LocationId,
+        change: impl FnOnce(&mut Buckets) -> Applied,
+    ) -> Applied {
+        let row = shard.rows.get_mut(sku.row()).ok_or(Misfit(KNOWN_SKU))?;
         let before = row.len();
         let mut buckets = row.get(location);
-        change(&mut buckets);
+        change(&mut buckets)?;
         row.put(location, &buckets);
         row.set_revision(self.lsn);
         if row.len() > before {
@@ -230,26 +249,36 @@ impl Change {
         } else if !shard.shortfalls.is_empty() {
             shard.shortfalls.remove(&(sku, location));
         }
+        Ok(())
     }
 
-    fn touch_or_end(&self, shard: &mut Shard, id: ReservationId, end: Option<State>) {
-        let Some(part) = shard.parts.get_mut(&id) else { return };
+    fn touch_or_end(&self, shard: &mut Shard, id: ReservationId, end: Option<State>) -> Applied {
+        let at_home = shard.id == id.home();
+        let Some(part) = shard.parts.get_mut(&id) else {
+            return require(!at_home, "an event names a reservation that was made");
+        };
         if let Some(header) = &mut part.header {
             header.revision = self.lsn;
         }
-        if let Some(state) = end {
-            part.ended_at = Some(self.now);
-            shard.ended.push_back((self.now, id));
-            self.state(shard, id, state);
-        }
+        let Some(state) = end else { return Ok(()) };
+        require(part.ended_at.is_none(), "a reservation ends once")?;
+        part.ended_at = Some(self.now);
+        // In the order of time and id, as a snapshot brings it back; clocks of two threads may come in the wrong order.
+        let place = shard.ended.partition_point(|entry| *entry < (self.now, id));
+        shard.ended.insert(place, (self.now, id));
+        self.state(shard, id, state)
     }
 
-    fn state(&self, shard: &mut Shard, id: ReservationId, state: State) {
-        let Some(header) = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut()) else { return };
+    fn state(&self, shard: &mut Shard, id: ReservationId, state: State) -> Applied {
+        let Some(header) = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut()) else {
+            return require(shard.id != id.home(), "an event names a reservation that was made");
+        };
+        require(header.state.is_open(), "a reservation ends once")?;
         *count(&mut shard.counts, header.state) -= 1;
         *count(&mut shard.counts, state) += 1;
         header.state = state;
         header.revision = self.lsn;
+        Ok(())
     }
 
     /// Ended reservations go by age and by number; both follow from the events of this shard alone.
@@ -278,18 +307,17 @@ pub(crate) fn count(counts: &mut crate::shard::Counts, state: State) -> &mut u64
     }
 }
 
-fn part_line(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> &mut PartLine {
-    shard
-        .parts
-        .get_mut(&id)
-        .and_then(|part| part.line_mut(sku, location))
-        .expect("Invariant: an open reservation has the lines its events name")
+fn part_line(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<&mut PartLine, Misfit> {
+    let part = shard.parts.get_mut(&id).and_then(|part| part.line_mut(sku, location));
+    part.ok_or(Misfit("an open reservation has the lines its events name"))
 }
 
-fn plus(bucket: Quantity, units: Quantity) -> Quantity {
-    bucket.checked_add(units).expect("Invariant: a bucket stays within 32 bits")
+fn plus(bucket: &mut Quantity, units: Quantity) -> Applied {
+    *bucket = bucket.checked_add(units).ok_or(Misfit("a bucket stays within 32 bits"))?;
+    Ok(())
 }
 
-fn minus(bucket: Quantity, units: Quantity) -> Quantity {
-    bucket.checked_sub(units).expect("Invariant: a bucket never falls below 0")
+fn minus(bucket: &mut Quantity, units: Quantity) -> Applied {
+    *bucket = bucket.checked_sub(units).ok_or(Misfit("a bucket never falls below 0"))?;
+    Ok(())
 }

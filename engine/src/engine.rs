@@ -388,7 +388,7 @@ impl Engine {
                 let lsn = self.journal.append(bytes)?;
                 let shards = record.event.shards();
                 for shard in locked.each().filter(|shard| shards.contains(shard.id)) {
-                    apply(shard, lsn, &record);
+                    apply(shard, lsn, &record).expect("Invariant: an event fits the state it was decided on");
                     self.owners.forget(shard);
                 }
                 if let Event::Held(held) = &record.event {

@@ -14,7 +14,7 @@ use quartermaster_proto::journal::v1 as wire;
 use thiserror::Error;
 
 use crate::{
-    apply::{apply, count},
+    apply::{Misfit, apply, count},
     codec::{self, DecodeError},
     dedup::{Entry, SLOTS, SlotHasher},
     engine::{Engine, EngineConfig, apply_catalogue},
@@ -59,13 +59,21 @@ pub enum RecoveryError {
         /// What is wrong.
         source: DecodeError,
     },
-    /// A record speaks of a SKU or location that no record before it made.
+    /// A record speaks of a SKU, location or channel that no record before it made.
     #[error("record at LSN {lsn}: it names {what}, which no record before it made")]
     Dangling {
         /// Where.
         lsn: Lsn,
         /// What.
         what: &'static str,
+    },
+    /// A record does not follow from those before it: one is missing, doubled, or of another history.
+    #[error("record at LSN {lsn} does not follow from those before it: {invariant} does not hold")]
+    Misfit {
+        /// Where.
+        lsn: Lsn,
+        /// The invariant it would break.
+        invariant: &'static str,
     },
 }
 
@@ -100,7 +108,10 @@ impl Recovery {
             }
             kind::CATALOGUE => {
                 let section = wire::CatalogueSection::decode(payload).map_err(decode)?;
-                self.load_catalogue(section, lsn).map_err(broken)?;
+                self.load_catalogue(section, lsn).map_err(|error| match error {
+                    SectionError::Decode(source) => broken(source),
+                    SectionError::Inconsistent(what) => RecoveryError::Inconsistent { kind, unit, what },
+                })?;
             }
             kind::SHARD => {
                 let section = wire::ShardSection::decode(payload).map_err(decode)?;
@@ -108,8 +119,8 @@ impl Recovery {
                 let id = u8::try_from(section.shard).map(ShardId).map_err(|_| what("no such shard"))?;
                 let shard = &mut *self.engine.shards.write(id);
                 load_shard(shard, section).map_err(|error| match error {
-                    ShardError::Decode(source) => broken(source),
-                    ShardError::Inconsistent(text) => what(text),
+                    SectionError::Decode(source) => broken(source),
+                    SectionError::Inconsistent(text) => what(text),
                 })?;
                 shard.lsn = lsn;
                 for (id, part) in &shard.parts {
@@ -126,6 +137,9 @@ impl Recovery {
                 let mut slot = slot.lock();
                 for entry in section.entries {
                     let entry = Entry { lsn: Lsn::new(entry.lsn), record: entry.record.into() };
+                    if SlotHasher::slot(self.engine.slot_hasher.hash(codec::peek(&entry.record).request_id)) != index {
+                        return Err(RecoveryError::Inconsistent { kind, unit, what: "a request id of another slot" });
+                    }
                     slot.insert(&self.engine.slot_hasher, entry, self.engine.dedup_retention());
                 }
                 self.slot_lsn[index] = lsn;
@@ -138,7 +152,7 @@ impl Recovery {
     /// Applies a record of the log, wherever it is new. Records come in order.
     ///
     /// # Errors
-    /// When it is no record that this version knows, or does not follow from those before it.
+    /// When it is no record that this version knows, or does not follow from those before it. Nothing can come of this recovery then.
     pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
         let record = codec::decode(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
         self.check(lsn, &record.event)?;
@@ -156,7 +170,7 @@ impl Recovery {
         for id in record.event.shards().iter() {
             let shard = &mut *engine.shards.write(id);
             if lsn > shard.lsn {
-                apply(shard, lsn, &record);
+                apply(shard, lsn, &record).map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
                 engine.owners.forget(shard);
             }
         }
@@ -206,12 +220,15 @@ impl Recovery {
     fn check(&self, lsn: Lsn, event: &Event) -> Result<(), RecoveryError> {
         let catalogue = self.engine.catalogue.read();
         let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
+        let channels = catalogue.directory().channels().len();
         let sku = |id: SkuId| id.index() < skus;
         let location = |id: LocationId| id.index() < locations;
         let lines = |lines: &[crate::event::Line]| lines.iter().all(|line| sku(line.sku) && location(line.location));
         let known = match event {
             Event::Held(held) => {
-                lines(&held.lines) && held.replaced.as_ref().is_none_or(|replaced| lines(&replaced.lines))
+                lines(&held.lines)
+                    && held.replaced.as_ref().is_none_or(|replaced| lines(&replaced.lines))
+                    && held.channel.is_none_or(|channel| channel.index() < channels)
             }
             Event::Confirmed { claim }
             | Event::HoldEnded { claim, .. }
@@ -220,52 +237,70 @@ impl Recovery {
             Event::Reassigned { line, from, .. } => sku(line.sku) && location(line.location) && location(*from),
             Event::StockChanged(change) => change.changes.iter().all(|cell| sku(cell.sku) && location(cell.location)),
             Event::SkusRetired { skus } => skus.iter().all(|id| sku(*id)),
-            Event::Extended { .. }
-            | Event::SkusUpserted { .. }
-            | Event::LocationsUpserted { .. }
-            | Event::ChannelsUpserted { .. } => true,
+            Event::SkusUpserted { skus: put, .. } => dense(skus, put.iter().map(|sku| sku.id.index())),
+            Event::LocationsUpserted { locations: put, .. } => {
+                dense(locations, put.iter().map(|place| place.id.index()))
+            }
+            Event::ChannelsUpserted { channels: put, .. } => {
+                dense(channels, put.iter().map(|channel| channel.id.index()))
+            }
+            Event::Extended { .. } => true,
             Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
         };
-        if known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU or location" }) }
+        if known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
     }
 
-    fn load_catalogue(&mut self, section: wire::CatalogueSection, lsn: Lsn) -> Result<(), DecodeError> {
+    fn load_catalogue(&mut self, section: wire::CatalogueSection, lsn: Lsn) -> Result<(), SectionError> {
         let catalogue = self.engine.catalogue.get_mut();
+        let directory = catalogue.directory();
+        let ids_are_dense = dense(catalogue.skus().len(), section.skus.iter().map(|sku| usize_from(sku.id)))
+            && dense(directory.locations().len(), section.locations.iter().map(|place| usize_from(place.id)))
+            && dense(directory.channels().len(), section.channels.iter().map(|channel| usize_from(channel.id)));
+        if !ids_are_dense {
+            return Err(SectionError::Inconsistent("its ids are not dense"));
+        }
         section.skus.into_iter().for_each(|sku| catalogue.put_sku(codec::sku_from_wire(sku)));
         let locations: Result<Vec<_>, _> = section.locations.into_iter().map(codec::location_from_wire).collect();
         let channels: Vec<_> = section.channels.into_iter().map(codec::channel_from_wire).collect();
-        let directory = catalogue.directory().with_locations(&locations?).with_channels(&channels);
+        let locations = locations.map_err(SectionError::Decode)?;
+        let directory = catalogue.directory().with_locations(&locations).with_channels(&channels);
         catalogue.set_directory(Arc::new(directory.at(lsn)));
         catalogue.set_revision(lsn);
         Ok(())
     }
 }
 
-enum ShardError {
+enum SectionError {
     Decode(DecodeError),
     Inconsistent(&'static str),
 }
 
-fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), ShardError> {
+fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), SectionError> {
     let lengths = [section.row_revision.len(), section.row_flags.len()];
     if lengths.iter().any(|length| *length != section.row_cells.len()) {
-        return Err(ShardError::Inconsistent("its columns differ in length"));
+        return Err(SectionError::Inconsistent("its columns differ in length"));
     }
     let (mut cells, rest) = section.cells.as_chunks::<16>();
     if !rest.is_empty() {
-        return Err(ShardError::Inconsistent("its cells are cut short"));
+        return Err(SectionError::Inconsistent("its cells are cut short"));
+    }
+    if !shard.rows.is_empty() || !shard.parts.is_empty() {
+        return Err(SectionError::Inconsistent("its shard has been loaded already"));
     }
     shard.rows.reserve_exact(section.row_cells.len());
     for ((count, revision), flags) in section.row_cells.iter().zip(&section.row_revision).zip(&section.row_flags) {
         let (mine, others) =
-            cells.split_at_checked(usize_from(*count)).ok_or(ShardError::Inconsistent("it lacks cells"))?;
+            cells.split_at_checked(usize_from(*count)).ok_or(SectionError::Inconsistent("it lacks cells"))?;
         cells = others;
         let packed: Vec<PackedCell> = mine.iter().map(packed_cell).collect();
+        if !packed.is_sorted_by(|one, next| one.location() < next.location()) {
+            return Err(SectionError::Inconsistent("its cells are not in order"));
+        }
         let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
         shard.counts.cells += u64::from(*count);
         let place = shard.rows.len();
         let row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
-        let sku = SkuId::from_row(shard.id, place).ok_or(ShardError::Inconsistent("it has too many rows"))?;
+        let sku = SkuId::from_row(shard.id, place).ok_or(SectionError::Inconsistent("it has too many rows"))?;
         let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);
         shard.shortfalls.extend(short.map(|(location, _)| (sku, location)));
         shard.rows.push(row);
@@ -273,9 +308,10 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Shar
     for extra in section.extras {
         let (sku, location) = (SkuId(extra.sku), LocationId(extra.location));
         if sku.shard() != shard.id || sku.row() >= shard.rows.len() {
-            return Err(ShardError::Inconsistent("it names a SKU that it does not have"));
+            return Err(SectionError::Inconsistent("it names a SKU that it does not have"));
         }
         let row = shard.row_mut(sku);
+        let cells = row.len();
         let cell = Buckets {
             safety: Quantity(extra.safety),
             quality_control: Quantity(extra.quality_control),
@@ -285,6 +321,9 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Shar
             ..row.get(location)
         };
         row.put(location, &cell);
+        if row.len() > cells {
+            return Err(SectionError::Inconsistent("it names a cell that it does not have"));
+        }
         if cell.shortfall() > 0 {
             shard.shortfalls.insert((sku, location));
         }
@@ -300,11 +339,27 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Shar
             }
         }
         ended.extend(part.ended_at.map(|at| (at, id)));
-        shard.parts.insert(id, part);
+        if part.header.as_ref().is_some_and(|header| header.state.is_open() == part.ended_at.is_some()) {
+            return Err(SectionError::Inconsistent("a reservation has an end and is open, or the other way about"));
+        }
+        if shard.parts.insert(id, part).is_some() {
+            return Err(SectionError::Inconsistent("a reservation stands twice"));
+        }
     }
     ended.sort_unstable();
     shard.ended = ended.into();
     Ok(())
+}
+
+/// Whether ids name entries that are there or the next one.
+fn dense(mut entries: usize, ids: impl Iterator<Item = usize>) -> bool {
+    for id in ids {
+        if id > entries {
+            return false;
+        }
+        entries += usize::from(id == entries);
+    }
+    true
 }
 
 fn packed_cell(bytes: &[u8; 16]) -> PackedCell {
@@ -313,7 +368,7 @@ fn packed_cell(bytes: &[u8; 16]) -> PackedCell {
     PackedCell { tag: word(0), on_hand: word(1), reserved: word(2), committed: word(3) }
 }
 
-fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), ShardError> {
+fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), SectionError> {
     let lines = part.lines.iter().map(|line| PartLine {
         sku: SkuId(line.sku),
         location: LocationId(line.location),
@@ -325,7 +380,7 @@ fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), 
         None => None,
         Some(header) => Some(Box::new(Header {
             state: state_from_wire(header.state)
-                .ok_or(ShardError::Inconsistent("a reservation has an unknown state"))?,
+                .ok_or(SectionError::Inconsistent("a reservation has an unknown state"))?,
             order_id: header.order_id.into(),
             buyer_id: header.buyer_id.into(),
             channel: header.channel.checked_sub(1).map(ChannelId),
@@ -335,7 +390,7 @@ fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), 
             shards: codec::shards_from_wire(&header.shards),
         })),
     };
-    let promise = codec::promise_from_wire(part.promise).map_err(ShardError::Decode)?;
+    let promise = codec::promise_from_wire(part.promise).map_err(SectionError::Decode)?;
     let ended_at = (part.ended_time_us > 0).then_some(Timestamp(part.ended_time_us));
     Ok((ReservationId(part.reservation), Part { promise, lines: lines.collect(), ended_at, header }))
 }

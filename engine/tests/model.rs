@@ -649,6 +649,11 @@ impl Model {
                 one.revision,
             ));
         }
+        for buyer in dump::BUYERS {
+            let own = self.reservations.iter().filter(|(_, one)| one.buyer == buyer);
+            let ids: Vec<_> = own.map(|(id, _)| ReservationId(*id)).collect();
+            text.push(dump::buyer_line(buyer, &ids));
+        }
         let mut shortfalls = 0_u64;
         for (place, cell) in self.cells.iter().filter(|(_, cell)| cell.shortfall() > 0) {
             shortfalls += 1;

@@ -83,7 +83,7 @@ impl Player {
     fn play(&mut self, step: &str) -> (String, bool) {
         let (step, request) = step.split_once(" #").map_or((step, None), |(step, id)| (step, Some(id.to_owned())));
         let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
-        let (options, words): (Vec<&str>, Vec<&str>) = rest.split_whitespace().partition(|word| is_option(word));
+        let (options, words): (Vec<&str>, Vec<&str>) = rest.split_whitespace().partition(is_option);
         let option = |name: &str| value(&options, name);
         let flag = |name: &str| options.contains(&name);
         let told = |text: String| (text, true);
@@ -1223,6 +1223,31 @@ fn a_page_is_not_the_last_because_some_reservation_on_it_is_half_forgotten() {
         reserve r5 C x1
         reserve r6 C x1
         list                -> r2 r3 r4 r5 r6
+        ",
+    );
+}
+
+#[test]
+fn clocks_that_disagree_do_not_change_what_a_restart_forgets() {
+    // Two ended parts a shard are kept. The second to end has the earlier time, as from a thread whose clock is behind.
+    let config = EngineConfig { ended_entries_max: 512, ..EngineConfig::default() };
+    check_with(
+        config,
+        "
+        sku A
+        location L1
+        stock A@L1 on_hand=9
+        reserve r1 A x1
+        reserve r2 A x1
+        reserve r3 A x1
+        now 10
+        release r1
+        now 5
+        release r2
+        restart
+        now 11
+        release r3
+        restart
         ",
     );
 }

@@ -12,6 +12,9 @@ use quartermaster_engine::{
 
 use super::render;
 
+/// Whose reservations are listed by owner.
+pub(crate) const BUYERS: [&str; 2] = ["ann", "bob"];
+
 /// Everything: catalogue, cells, availability, reservations, shortfalls, figures, and what the request ids led to.
 pub(crate) fn dump<'a>(engine: &Engine, requests: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::new();
@@ -80,6 +83,11 @@ pub(crate) fn state(engine: &Engine, text: &mut String) {
     for reservation in reservations(engine, &ReservationFilter::default()) {
         _ = writeln!(text, "{}", reservation_line(&reservation));
     }
+    for buyer in BUYERS {
+        let filter = ReservationFilter { buyer_id: buyer.into(), ..ReservationFilter::default() };
+        let ids: Vec<ReservationId> = reservations(engine, &filter).iter().map(|one| one.id).collect();
+        _ = writeln!(text, "{}", buyer_line(buyer, &ids));
+    }
     for shortfall in shortfalls(engine) {
         let cell = &shortfall.cell;
         _ = writeln!(
@@ -96,9 +104,11 @@ pub(crate) fn state(engine: &Engine, text: &mut String) {
 /// All reservations that pass a filter, read in short pages.
 pub(crate) fn reservations(engine: &Engine, filter: &ReservationFilter) -> Vec<Reservation> {
     let (mut all, mut after) = (Vec::new(), None);
+    let counts = engine.counts();
+    let size = usize::try_from((counts.held + counts.confirmed + counts.ended) / 8).unwrap_or(0).max(3);
     loop {
-        let (_, page, more) = engine.reservations(filter, after, 3);
-        assert!(page.len() == 3 || !more, "a page is full unless it is the last");
+        let (_, page, more) = engine.reservations(filter, after, size);
+        assert!(page.len() == size || !more, "a page is full unless it is the last");
         after = page.last().map(|reservation| reservation.id);
         all.extend(page);
         if !more {
@@ -150,6 +160,10 @@ pub(crate) fn reservation_line(reservation: &Reservation) -> String {
         created_at.0,
         expires_at.0,
     )
+}
+
+pub(crate) fn buyer_line(buyer: &str, ids: &[ReservationId]) -> String {
+    format!("buyer {buyer} has {ids:?}")
 }
 
 pub(crate) fn shortfall_line(sku: u32, location: u32, units: u64, hurt: &[ReservationId]) -> String {

@@ -22,7 +22,7 @@ pub(crate) const T0: u64 = 1_700_000_000_000_000;
 /// An engine whose journal the test can read.
 pub(crate) struct Rig {
     pub(crate) config: EngineConfig,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) now: Timestamp,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new(config: EngineConfig) -> Self {
         let journal = Arc::new(MemoryJournal::keeping_records());
-        let engine = Engine::new(config, Arc::clone(&journal) as Arc<dyn Journal>);
+        let engine = Arc::new(Engine::new(config, Arc::clone(&journal) as Arc<dyn Journal>));
         Self { config, engine, journal, now: Timestamp(T0) }
     }
 
@@ -40,16 +40,18 @@ impl Rig {
 
     /// Becomes what a restart from the whole journal makes of it.
     pub(crate) fn restart(&mut self) {
-        self.engine = replay(self.config, &self.journal.records())
-            .expect("the engine's own records replay")
-            .finish(Arc::clone(&self.journal) as Arc<dyn Journal>);
+        let recovery = replay(self.config, &self.journal.records()).expect("the engine's own records replay");
+        self.become_of(recovery);
     }
 
     /// Becomes what a restart from a snapshot makes of it.
     pub(crate) fn restart_from_snapshot(&mut self) {
         let (span, sections) = snapshot(&self.engine, self.now);
-        let recovery = recover(self.config, &sections, span, &self.journal.records());
-        self.engine = recovery.finish(Arc::clone(&self.journal) as Arc<dyn Journal>);
+        self.become_of(recover(self.config, &sections, span, &self.journal.records()));
+    }
+
+    fn become_of(&mut self, recovery: Recovery) {
+        self.engine = Arc::new(recovery.finish(Arc::clone(&self.journal) as Arc<dyn Journal>));
     }
 }
 
