@@ -8,6 +8,7 @@
 //! now 60.000001 (seconds since the beginning)   tick [limit] (ends what is due)   mark NAME (the LSN now)   restart (twice: log, snapshot)
 //! row A@L1 -> buckets that are not 0     free A -> total, each location     show r1 -> state and lines open/shipped/returned
 //! rests -> whether the answer before rests on the last event or an earlier one
+//! parts -> how many parts of reservations are kept, one per reservation and lock shard
 //! shortfalls -> cells and whom they hurt    list [buyer=] [state=] [before=] -> reservations     outcome ID -> what it led to
 //! ```
 //! `#id` at the end of a step gives its request id; steps that give none get one of their own.
@@ -105,6 +106,7 @@ impl Player {
                 let last = self.rig.engine.journal().appended_lsn().get() == self.rests_on;
                 return told(if last { "on the last event" } else { "on an earlier event" }.into());
             }
+            "parts" => return told(self.rig.engine.audit().parts.to_string()),
             "restart" => {
                 self.restart();
                 return told(String::new());
@@ -1248,6 +1250,39 @@ fn clocks_that_disagree_do_not_change_what_a_restart_forgets() {
         now 11
         release r3
         restart
+        ",
+    );
+}
+
+#[test]
+fn a_reservation_is_forgotten_in_every_shard_it_lay_in() {
+    let config = EngineConfig { ended_retention: Micros::from_secs(100), ..EngineConfig::default() };
+    check_with(
+        config,
+        "
+        sku A B C
+        location L1
+        stock A@L1 B@L1 C@L1 on_hand=9
+        reserve r1 A x1, B x1 buyer=ann
+        reserve r2 A x1, B x1
+        reserve r3 A x1, B x1
+        reserve r4 A x1, B x1
+        cancel r1 B     // nothing is open there when the end comes
+        cancel r2 B
+        cancel r3 B
+        cancel r4 B
+        reserve r5 C x1 buyer=ann replaces=r1
+        release r2
+        confirm r3
+        cancel r3
+        confirm r4
+        ship r4
+        parts               -> 9
+        restart
+        now 200
+        set A@L1 safety=1
+        set B@L1 safety=1
+        parts               -> 1
         ",
     );
 }
