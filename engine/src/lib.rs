@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod fingerprint;
+pub mod history;
 pub mod id;
 mod owners;
 pub mod quantity;

@@ -34,7 +34,7 @@ pub mod kind {
 }
 
 /// SKUs in one catalogue section.
-const SKUS_PER_SECTION: usize = 50_000;
+pub(crate) const SKUS_PER_SECTION: usize = 50_000;
 
 /// A part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]

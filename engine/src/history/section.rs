@@ -1,0 +1,235 @@
+//! Snapshots: the state a fold begins from when the log does not go back to its first record, and what a fold compares with itself.
+//!
+//! Sections are read as messages, past the engine: a snapshot that the engine would load wrongly is still told right.
+
+use prost::Message as _;
+use quartermaster_journal::Lsn;
+use quartermaster_proto::journal::v1 as wire;
+use smallvec::SmallVec;
+
+use super::{
+    Check, Fault, History,
+    requests::Use,
+    stock::{Cell, Cells, RowFold},
+};
+use crate::{
+    catalog::{Channel, Location, Sku, hasher},
+    codec,
+    event::Promise,
+    id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
+    quantity::Quantity,
+    reservation::{Header, PartLine, State},
+    snapshot::{kind, state_from_wire},
+    time::Timestamp,
+};
+
+/// A shard as a section describes it.
+pub(super) struct ShardView {
+    pub(super) shard: ShardId,
+    pub(super) rows: Vec<RowFold>,
+    pub(super) cells: Cells,
+    pub(super) parts: Vec<PartView>,
+}
+
+/// A reservation's part in a shard.
+pub(super) struct PartView {
+    pub(super) id: ReservationId,
+    pub(super) promise: Promise,
+    pub(super) ended_at: Option<Timestamp>,
+    pub(super) lines: SmallVec<[PartLine; 1]>,
+    pub(super) header: Option<Box<Header>>,
+}
+
+type Catalogue = (Vec<Sku>, Vec<Location>, Vec<Channel>);
+
+impl History {
+    /// Takes a section of the snapshot that the fold begins from. Sections come in the order they were written in; then `begin_at`.
+    pub fn load(&mut self, kind: u16, unit: u32, lsn: Lsn, payload: &[u8]) {
+        self.findings.lsn = lsn;
+        if let Err(what) = self.try_load(kind, lsn, payload) {
+            self.findings.add(Check::Snapshots, Fault::BadSection { kind, unit, what });
+        }
+    }
+
+    /// The first record past the snapshot that was loaded.
+    pub fn begin_at(&mut self, needed_from: Lsn) {
+        self.next = needed_from;
+    }
+
+    fn try_load(&mut self, kind: u16, lsn: Lsn, payload: &[u8]) -> Result<(), &'static str> {
+        match kind {
+            kind::META => {
+                let meta = wire::MetaSection::decode(payload).map_err(|_| NO_MESSAGE)?;
+                self.newest = Timestamp(meta.time_us);
+            }
+            kind::CATALOGUE => {
+                let (skus, locations, channels) = read_catalogue(payload)?;
+                self.names.restore(skus, locations, channels);
+                self.names.complete_to = lsn;
+            }
+            kind::SHARD => {
+                let view = read_shard(payload)?;
+                for cell in view.cells.values() {
+                    self.units.opening_on_hand += u64::from(cell.on_hand);
+                    self.units.opening_reserved += u64::from(cell.reserved);
+                    self.units.opening_committed += u64::from(cell.committed);
+                }
+                for part in view.parts {
+                    if let Some(header) = &part.header {
+                        self.reservations.restore_header(part.id, header);
+                    }
+                    let reservation = self.reservations.part_mut(part.id);
+                    reservation.ended_at = reservation.ended_at.or(part.ended_at);
+                    reservation.lines.extend(part.lines);
+                }
+                let shard = self.shards.get_mut(view.shard);
+                (shard.complete_to, shard.rows, shard.cells) = (lsn, view.rows, view.cells);
+            }
+            kind::DEDUP => {
+                for (lsn, request_id, time) in read_dedup(payload)? {
+                    self.requests.put(&request_id, Use { lsn, time });
+                }
+            }
+            _ => return Err(NO_KIND),
+        }
+        Ok(())
+    }
+
+    /// Compares a section of another snapshot with the fold. The fold stands at the section's LSN.
+    pub fn check_section(&mut self, kind: u16, unit: u32, lsn: Lsn, payload: &[u8]) {
+        self.findings.lsn = lsn;
+        if let Err(what) = self.try_check(kind, unit, lsn, payload) {
+            self.findings.add(Check::Snapshots, Fault::BadSection { kind, unit, what });
+        }
+    }
+
+    fn try_check(&mut self, kind: u16, unit: u32, lsn: Lsn, payload: &[u8]) -> Result<(), &'static str> {
+        match kind {
+            kind::META => {
+                let meta = wire::MetaSection::decode(payload).map_err(|_| NO_MESSAGE)?;
+                let (found, folded) = (meta.next_reservation_sequence, self.reservations.sequence_max);
+                if found <= folded {
+                    let what = "the next reservation's number";
+                    self.findings.add(Check::Snapshots, Fault::NumberDiffers { what, found, folded: folded + 1 });
+                }
+            }
+            kind::CATALOGUE => {
+                let (skus, locations, channels) = read_catalogue(payload)?;
+                if lsn > self.names.complete_to {
+                    let last = usize_from(unit + 1) * crate::snapshot::SKUS_PER_SECTION >= self.names.skus.len();
+                    let end = skus.last().map_or(0, |sku| u64::from(sku.id.0) + 1);
+                    let folded = self.names.counts().0;
+                    if last && end != folded {
+                        let fault = Fault::NumberDiffers { what: "SKUs", found: end, folded };
+                        self.findings.add(Check::Snapshots, fault);
+                    }
+                    self.compare_skus(Check::Snapshots, &skus);
+                    if unit == 0 {
+                        self.compare_directory(Check::Snapshots, &locations, &channels);
+                    }
+                }
+            }
+            kind::SHARD => {
+                let view = read_shard(payload)?;
+                if lsn >= self.shards.complete_to(view.shard) {
+                    self.compare_shard(Check::Snapshots, &view);
+                }
+            }
+            kind::DEDUP => {
+                for (lsn, request_id, _) in read_dedup(payload)? {
+                    self.compare_request(Check::Snapshots, lsn, &request_id);
+                }
+            }
+            _ => return Err(NO_KIND),
+        }
+        Ok(())
+    }
+}
+
+const NO_MESSAGE: &str = "it is no message of its kind";
+const NO_KIND: &str = "its kind is unknown";
+
+fn read_catalogue(payload: &[u8]) -> Result<Catalogue, &'static str> {
+    let section = wire::CatalogueSection::decode(payload).map_err(|_| NO_MESSAGE)?;
+    let locations: Result<Vec<_>, _> = section.locations.into_iter().map(codec::location_from_wire).collect();
+    Ok((
+        section.skus.into_iter().map(codec::sku_from_wire).collect(),
+        locations.map_err(|_| "a location has an unknown kind or state")?,
+        section.channels.into_iter().map(codec::channel_from_wire).collect(),
+    ))
+}
+
+fn read_dedup(payload: &[u8]) -> Result<Vec<(Lsn, String, Timestamp)>, &'static str> {
+    let section = wire::DedupSection::decode(payload).map_err(|_| NO_MESSAGE)?;
+    let entry = |entry: &wire::DedupEntry| {
+        let record = codec::decode(&entry.record).map_err(|_| "a remembered record cannot be read")?;
+        Ok((Lsn::new(entry.lsn), record.request_id, record.time))
+    };
+    section.entries.iter().map(entry).collect()
+}
+
+fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
+    let section = wire::ShardSection::decode(payload).map_err(|_| NO_MESSAGE)?;
+    let shard = u8::try_from(section.shard).map(ShardId).map_err(|_| "there is no such shard")?;
+    let mut cells = Cells::with_hasher(hasher());
+    let mut rows = Vec::with_capacity(section.row_cells.len());
+    let mut words = section.cells.chunks_exact(4).map(|word| {
+        let word: [u8; 4] = word.try_into().unwrap_or_default();
+        u32::from_le_bytes(word)
+    });
+    let mut word = || words.next().ok_or("it lacks cells");
+    if section.row_revision.len() != section.row_cells.len() || section.row_flags.len() != section.row_cells.len() {
+        return Err("its columns differ in length");
+    }
+    for (place, count) in section.row_cells.iter().enumerate() {
+        let flags = section.row_flags[place];
+        let revision = Lsn::new(section.row_revision[place]);
+        rows.push(RowFold { sellable: flags & 1 != 0, retired: flags & 2 != 0, revision });
+        let sku = SkuId::from_row(shard, place).ok_or("it has too many rows")?;
+        for _ in 0..*count {
+            let location = LocationId(word()?);
+            let cell = Cell { on_hand: word()?, reserved: word()?, committed: word()?, ..Cell::default() };
+            cells.insert((sku, location), cell);
+        }
+    }
+    for extra in section.extras {
+        let cell = cells.entry((SkuId(extra.sku), LocationId(extra.location))).or_default();
+        cell.safety = extra.safety;
+        cell.quality_control = extra.quality_control;
+        cell.damaged = extra.damaged;
+        cell.in_repair = extra.in_repair;
+        cell.incoming = extra.incoming;
+    }
+    let parts = section.parts.into_iter().map(read_part).collect::<Result<_, _>>()?;
+    Ok(ShardView { shard, rows, cells, parts })
+}
+
+fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {
+    let lines = part.lines.iter().map(|line| PartLine {
+        sku: SkuId(line.sku),
+        location: LocationId(line.location),
+        open: Quantity(line.open),
+        shipped: Quantity(line.shipped),
+        returned: Quantity(line.returned),
+    });
+    let header = part.header.map(|header| {
+        let state: Option<State> = state_from_wire(header.state);
+        Ok::<_, &'static str>(Box::new(Header {
+            state: state.ok_or("a reservation has an unknown state")?,
+            order_id: header.order_id.into(),
+            buyer_id: header.buyer_id.into(),
+            channel: header.channel.checked_sub(1).map(ChannelId),
+            created_at: Timestamp(header.create_time_us),
+            expires_at: Timestamp(header.expire_time_us),
+            revision: Lsn::new(header.revision),
+            shards: codec::shards_from_wire(&header.shards),
+        }))
+    });
+    Ok(PartView {
+        id: ReservationId(part.reservation),
+        promise: codec::promise_from_wire(part.promise).map_err(|_| "a reservation has an unknown promise")?,
+        ended_at: (part.ended_time_us > 0).then_some(Timestamp(part.ended_time_us)),
+        lines: lines.collect(),
+        header: header.transpose()?,
+    })
+}
