@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use quartermaster_server::cli::Tool;
 use quartermaster_server::cli::demo::DemoArgs;
 use quartermaster_server::config::{Config, Flags, Loaded};
 use quartermaster_server::health::{Health, Phase};
@@ -37,6 +38,8 @@ enum Command {
     Serve(Box<Flags>),
     /// Runs a flash sale on a server of its own, kills that in mid-traffic, and proves that nothing was lost or sold twice.
     Demo(DemoArgs),
+    #[command(flatten)]
+    Tool(Tool),
     /// Shows every setting with its value and where it came from, without starting anything.
     Config(Box<Flags>),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(flags) => load(&flags).and_then(|loaded| serve(&loaded)),
         Command::Demo(args) => return demo(&args),
+        Command::Tool(tool) => return tool.run(),
         Command::Config(flags) => load(&flags).map(|loaded| show(&loaded)),
     };
     match result {

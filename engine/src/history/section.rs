@@ -115,7 +115,7 @@ impl History {
             }
             kind::CATALOGUE => {
                 let (skus, locations, channels) = read_catalogue(payload)?;
-                if lsn > self.names.complete_to {
+                if lsn >= self.names.complete_to {
                     let last = usize_from(unit + 1) * crate::snapshot::SKUS_PER_SECTION >= self.names.skus.len();
                     let end = skus.last().map_or(0, |sku| u64::from(sku.id.0) + 1);
                     let folded = self.names.counts().0;

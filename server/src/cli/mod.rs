@@ -1,3 +1,78 @@
-//! The commands beside the server.
+//! The commands beside the server: what looks at a data directory without it, and what asks a running one.
 
 pub mod demo;
+mod directory;
+pub mod import;
+pub mod inspect;
+mod remote;
+mod show;
+pub mod snapshot;
+pub mod status;
+#[cfg(test)]
+mod testing;
+pub mod verify;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// How these commands end.
+pub mod exit {
+    /// All is well.
+    pub const OK: u8 = 0;
+    /// It was done and something is wrong: violations were found, the server refused.
+    pub const FAILED: u8 = 1;
+    /// It could not be done: a file that cannot be read, a directory in use, an input with errors.
+    pub const UNUSABLE: u8 = 2;
+}
+
+/// The commands; `#[command(flatten)]` puts them beside others.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Loads catalogue, locations, channels and stock from CSV files into a running server.
+    Import(Box<import::ImportArgs>),
+    /// Prints the events of a data directory as JSON lines; works beside a running server.
+    Inspect(Box<inspect::InspectArgs>),
+    /// Has a running server write a snapshot now.
+    Snapshot(snapshot::SnapshotArgs),
+    /// Shows how a running server is.
+    Status(status::StatusArgs),
+    /// Checks a data directory that no server uses: every checksum, every unit, every reservation.
+    Verify(verify::VerifyArgs),
+}
+
+impl Tool {
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        match self {
+            Tool::Import(args) => wait_for(import::run(args)),
+            Tool::Inspect(args) => inspect::run(args),
+            Tool::Snapshot(args) => wait_for(snapshot::run(args)),
+            Tool::Status(args) => wait_for(status::run(args)),
+            Tool::Verify(args) => verify::run(args),
+        }
+    }
+}
+
+/// Runs what waits for a server on a runtime of its own: one thread is plenty for a client.
+fn wait_for(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => {
+            eprintln!("quartermaster: no runtime: {error}");
+            exit::FAILED.into()
+        }
+    }
+}
+
+/// Form of what is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object.
+    Json,
+}

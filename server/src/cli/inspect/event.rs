@@ -1,0 +1,233 @@
+//! An event as a line of JSON: what is in the record, with the code beside each id.
+
+use quartermaster_engine::catalog::{LocationKind, Sku};
+use quartermaster_engine::event::{
+    CellChange, Claim, EndState, Event, HoldEndReason, Line, Promise, Record, StockChangeKind,
+};
+use quartermaster_engine::id::{ChannelId, LocationId, SkuId};
+use quartermaster_journal::{Epoch, Lsn};
+use quartermaster_proto::v1::StockReason;
+use serde_json::{Map, Value, json};
+
+use super::names::Names;
+use crate::cli::show;
+
+/// The record at `lsn`.
+pub(super) fn line(lsn: Lsn, epoch: Epoch, record: &Record, names: &Names) -> Value {
+    let mut line = json!({
+        "lsn": lsn.get(),
+        "epoch": epoch.get(),
+        "time": show::time(record.time),
+        "kind": record.event.name(),
+        "request_id": record.request_id,
+        "actor": record.actor,
+    });
+    if let (Value::Object(line), Value::Object(body)) = (&mut line, body(&record.event, names)) {
+        line.extend(body);
+    }
+    line
+}
+
+fn body(event: &Event, names: &Names) -> Value {
+    match event {
+        Event::Held(held) => {
+            let short = held.shortages.iter().map(|short| {
+                let mut place = sku(short.sku, names);
+                if let Some(at) = short.location {
+                    place.extend(location("location", at, names));
+                }
+                place.extend(object(json!({ "requested": short.requested, "available": short.available })));
+                Value::Object(place)
+            });
+            let mut body = object(json!({
+                "reservation": held.reservation.to_string(),
+                "order_id": held.order_id,
+                "buyer_id": held.buyer_id,
+                "expire_time": show::time(held.expires_at),
+                "lines": lines(&held.lines, names),
+                "shortages": short.collect::<Vec<_>>(),
+            }));
+            if let Some(id) = held.channel {
+                body.extend(channel(id, names));
+            }
+            if let Some(replaced) = &held.replaced {
+                body.insert("replaced".into(), claim(replaced, names));
+            }
+            Value::Object(body)
+        }
+        Event::Confirmed { claim: all } => claim(all, names),
+        Event::HoldEnded { claim: all, reason } => {
+            let reason = match reason {
+                HoldEndReason::Released => "released",
+                HoldEndReason::Expired => "expired",
+            };
+            with(claim(all, names), json!({ "reason": reason }))
+        }
+        Event::Cancelled { claim: part, promise, end } => {
+            with(claim(part, names), json!({ "bucket": bucket(*promise), "end_state": ended(*end) }))
+        }
+        Event::Extended { reservation, expires_at } => {
+            json!({ "reservation": reservation.to_string(), "expire_time": show::time(*expires_at) })
+        }
+        Event::Shipped { claim: part, end } => with(claim(part, names), json!({ "end_state": ended(*end) })),
+        Event::Reassigned { reservation, promise, line, from } => {
+            let mut body = object(json!({
+                "reservation": reservation.to_string(),
+                "bucket": bucket(*promise),
+                "quantity": line.quantity.0,
+            }));
+            body.extend(sku(line.sku, names));
+            body.extend(location("from_location", *from, names));
+            body.extend(location("to_location", line.location, names));
+            Value::Object(body)
+        }
+        Event::StockChanged(change) => {
+            let kind = match change.kind {
+                StockChangeKind::Set => "set",
+                StockChangeKind::Adjusted => "adjusted",
+                StockChangeKind::Received => "received",
+                StockChangeKind::Moved => "moved",
+                StockChangeKind::Imported => "imported",
+            };
+            let reason = i32::try_from(change.reason.0).ok().and_then(|reason| StockReason::try_from(reason).ok());
+            let changes: Vec<Value> = change.changes.iter().map(|cell| cell_change(cell, names)).collect();
+            json!({
+                "change": kind,
+                "reason": reason.map(|reason| reason.as_str_name().trim_start_matches("STOCK_REASON_")),
+                "reference": change.reference,
+                "changes": changes,
+            })
+        }
+        Event::SkusUpserted { skus, created } => {
+            json!({ "created": created, "skus": skus.iter().map(sku_entry).collect::<Vec<_>>() })
+        }
+        Event::SkusRetired { skus } => {
+            json!({ "skus": skus.iter().map(|id| sku(*id, names)).collect::<Vec<_>>() })
+        }
+        Event::LocationsUpserted { locations, created } => {
+            let entries = locations.iter().map(|location| {
+                let spec = &location.spec;
+                json!({
+                    "location": spec.code,
+                    "location_id": location.id.0,
+                    "name": spec.name,
+                    "kind": kind(spec.kind),
+                    "latitude": spec.coordinates.map(|at| f64::from(at.latitude_e7) / 1e7),
+                    "longitude": spec.coordinates.map(|at| f64::from(at.longitude_e7) / 1e7),
+                    "region": spec.region,
+                    "state": spec.state.name(),
+                    "priority": spec.priority,
+                })
+            });
+            json!({ "created": created, "locations": entries.collect::<Vec<_>>() })
+        }
+        Event::ChannelsUpserted { channels, created } => {
+            let entries = channels.iter().map(|channel| {
+                let spec = &channel.spec;
+                json!({ "channel": spec.code, "channel_id": channel.id.0, "name": spec.name, "active": spec.active })
+            });
+            json!({ "created": created, "channels": entries.collect::<Vec<_>>() })
+        }
+        Event::Summary(summary) => json!({ "entries": summary.entries, "created": summary.created }),
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn with(value: Value, more: Value) -> Value {
+    let mut map = object(value);
+    map.extend(object(more));
+    Value::Object(map)
+}
+
+fn claim(claim: &Claim, names: &Names) -> Value {
+    json!({ "reservation": claim.reservation.to_string(), "lines": lines(&claim.lines, names) })
+}
+
+fn lines(lines: &[Line], names: &Names) -> Vec<Value> {
+    let one = |line: &Line| {
+        let mut map = sku(line.sku, names);
+        map.extend(location("location", line.location, names));
+        map.insert("quantity".into(), line.quantity.0.into());
+        Value::Object(map)
+    };
+    lines.iter().map(one).collect()
+}
+
+fn sku(id: SkuId, names: &Names) -> Map<String, Value> {
+    object(json!({ "sku": names.sku(id), "sku_id": id.0 }))
+}
+
+fn location(key: &str, id: LocationId, names: &Names) -> Map<String, Value> {
+    Map::from_iter([(key.to_owned(), names.location(id).into()), (format!("{key}_id"), id.0.into())])
+}
+
+fn channel(id: ChannelId, names: &Names) -> Map<String, Value> {
+    object(json!({ "channel": names.channel(id), "channel_id": id.0 }))
+}
+
+/// Differences of 0 are left out.
+fn cell_change(cell: &CellChange, names: &Names) -> Value {
+    let mut map = sku(cell.sku, names);
+    map.extend(location("location", cell.location, names));
+    let deltas = [
+        ("on_hand", cell.on_hand),
+        ("safety", cell.safety),
+        ("quality_control", cell.quality_control),
+        ("damaged", cell.damaged),
+        ("in_repair", cell.in_repair),
+        ("incoming", cell.incoming),
+    ];
+    map.extend(deltas.into_iter().filter(|(_, delta)| *delta != 0).map(|(name, delta)| (name.into(), delta.into())));
+    map.extend(object(json!({
+        "on_hand_after": cell.on_hand_after.0,
+        "available_after": cell.available_after.0,
+        "shortfall_after": cell.shortfall_after,
+    })));
+    Value::Object(map)
+}
+
+fn sku_entry(sku: &Sku) -> Value {
+    let spec = &sku.spec;
+    let attributes: Map<String, Value> =
+        spec.attributes.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+    json!({
+        "sku": spec.code,
+        "sku_id": sku.id.0,
+        "style": spec.style,
+        "colour": spec.colour,
+        "size": spec.size,
+        "attributes": attributes,
+        "weight_grams": spec.weight_grams,
+        "currency": spec.currency,
+        "unit_value": spec.unit_value,
+        "sellable": spec.sellable,
+    })
+}
+
+fn bucket(promise: Promise) -> &'static str {
+    match promise {
+        Promise::Reserved => "reserved",
+        Promise::Committed => "committed",
+    }
+}
+
+fn ended(end: Option<EndState>) -> Option<&'static str> {
+    end.map(|end| end.state().name())
+}
+
+fn kind(kind: LocationKind) -> &'static str {
+    match kind {
+        LocationKind::Unspecified => "unspecified",
+        LocationKind::DistributionCentre => "distribution_centre",
+        LocationKind::ForwardWarehouse => "forward_warehouse",
+        LocationKind::Store => "store",
+        LocationKind::ThirdParty => "third_party",
+        LocationKind::Supplier => "supplier",
+    }
+}
