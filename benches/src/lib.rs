@@ -1,1 +1,8 @@
-//! Skeleton.
+//! What the benchmarks share: a matrix to fill, requests to send, figures to gather. Each program says its own command line and what
+//! it shows.
+#![forbid(unsafe_code)]
+
+pub mod matrix;
+pub mod measure;
+pub mod pin;
+pub mod traffic;

@@ -1,0 +1,85 @@
+//! A group commit and nothing else: what gathered during the last fdatasync is written and synced together.
+
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc, thread};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+/// Bytes that each request leaves in the file.
+const RECORD_BYTES: usize = 64;
+
+/// The file is full of zeros before it begins, so that a write changes no length and allocates no block; it is gone round and round.
+const FILE_BYTES: usize = 64 << 20;
+
+/// Length of the writes that fill it.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Where requests wait for the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Committer {
+    waiting: Mutex<Vec<oneshot::Sender<()>>>,
+    work: Condvar,
+}
+
+impl Committer {
+    /// Makes the file and starts the thread.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(crate) fn start(path: &Path) -> io::Result<Arc<Self>> {
+        let file = File::create(path)?;
+        for offset in (0..FILE_BYTES).step_by(CHUNK_BYTES) {
+            file.write_all_at(&[0; CHUNK_BYTES], offset_of(offset))?;
+        }
+        file.sync_all()?;
+        let committer = Arc::new(Self::default());
+        let thread = Arc::clone(&committer);
+        thread::Builder::new().name("commit".into()).spawn(move || thread.run(&file))?;
+        Ok(committer)
+    }
+
+    /// Waits until 64 more bytes are durable.
+    pub(crate) async fn committed(&self) {
+        let (done, durable) = oneshot::channel();
+        if self.push(done) {
+            self.work.notify_one();
+        }
+        durable.await.expect("the committer lives as long as the process");
+    }
+
+    /// Adds a waiter; gives whether it is the first.
+    fn push(&self, done: oneshot::Sender<()>) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.push(done);
+        waiting.len() == 1
+    }
+
+    fn run(&self, file: &File) {
+        let mut batch = Vec::new();
+        let mut offset = 0;
+        loop {
+            let mut waiting = self.waiting.lock();
+            while waiting.is_empty() {
+                self.work.wait(&mut waiting);
+            }
+            std::mem::swap(&mut batch, &mut waiting);
+            drop(waiting);
+            // A whole number of sectors, as any log would write.
+            let bytes = vec![0x5A; (batch.len() * RECORD_BYTES).next_multiple_of(512)];
+            if offset + bytes.len() > FILE_BYTES {
+                offset = 0;
+            }
+            file.write_all_at(&bytes, offset_of(offset)).expect("the file can be written");
+            file.sync_data().expect("the file can be synced");
+            offset += bytes.len();
+            for done in batch.drain(..) {
+                // Who has hung up needs no answer.
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+fn offset_of(place: usize) -> u64 {
+    u64::try_from(place).expect("the file is small")
+}
