@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use quartermaster_engine::command::{Command, Request};
 use quartermaster_engine::time::Timestamp;
-use quartermaster_engine::{Answer, Engine};
+use quartermaster_engine::{Answer, Engine, Error};
 use quartermaster_journal::{CommitterHandle, FileStorage, Journal, Log, Lsn, SnapshotStore};
 use quartermaster_proto::v1;
 
@@ -167,9 +167,26 @@ impl Node {
     /// # Errors
     /// As `submit_now`; and when the journal closes before the answer is durable, which leaves the outcome unknown until the restart.
     pub async fn submit(&self, request: &Request, command: &Command) -> Result<Answer, ApiError> {
-        let answer = self.submit_now(request, command)?;
-        self.settle(answer.lsn).await?;
-        Ok(answer)
+        let answer = self.submit_now(request, command);
+        self.settle(answer.as_ref().map_or_else(|error| self.rests_on(error), |answer| answer.lsn)).await?;
+        answer
+    }
+
+    /// What must be durable before an error is told. One that tells of the state names no event, so it rests on all there were: a caller
+    /// who hears that a reservation is confirmed must find it confirmed after a crash, too.
+    pub fn rests_on(&self, error: &ApiError) -> Lsn {
+        match error {
+            ApiError::Engine(Error::Journal(_)) => Lsn::ZERO,
+            ApiError::Engine(_) | ApiError::Row { .. } => self.log.appended_lsn(),
+            ApiError::Invalid(_)
+            | ApiError::Overloaded { .. }
+            | ApiError::ShuttingDown
+            | ApiError::JournalClosed
+            | ApiError::DiskFull
+            | ApiError::Deadline
+            | ApiError::NotReached { .. }
+            | ApiError::Internal { .. } => Lsn::ZERO,
+        }
     }
 
     /// Waits until everything up to `lsn` is durable.

@@ -39,7 +39,10 @@ impl Decided {
                     decided.lsn = decided.lsn.max(lsn);
                     Outcome::Response(response)
                 }
-                Err(error) => Outcome::Error(error.into()),
+                Err(error) => {
+                    decided.lsn = decided.lsn.max(node.rests_on(&error));
+                    Outcome::Error(error.into())
+                }
             };
             decided.results.push(v1::ReserveResult { result: Some(outcome) });
         }
