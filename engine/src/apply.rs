@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use quartermaster_journal::Lsn;
 
 use crate::{
-    event::{CellChange, Claim, EndState, Event, Held, HoldEndReason, Line, Promise, Record},
+    event::{CellChange, Claim, EndState, Event, Held, HoldEndReason, Line, Promise},
     id::{LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
@@ -23,14 +23,14 @@ pub(crate) struct Misfit(pub(crate) &'static str);
 
 type Applied = Result<(), Misfit>;
 
-/// Brings one shard forward by one event: its own cells, its own reservation parts.
+/// Brings one shard forward by one event of time `now`: its own cells, its own reservation parts.
 ///
 /// # Errors
 /// If the event does not fit the state. The shard is half changed then and good for nothing.
-pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, record: &Record) -> Applied {
+pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) -> Applied {
     debug_assert!(lsn > shard.lsn, "events are applied once, in order");
-    let change = Change { lsn, now: record.time, here: shard.id };
-    match &record.event {
+    let change = Change { lsn, now, here: shard.id };
+    match event {
         Event::Held(held) => change.held(shard, held)?,
         Event::Confirmed { claim } => change.confirmed(shard, claim)?,
         Event::HoldEnded { claim, reason } => {

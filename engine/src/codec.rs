@@ -1,5 +1,7 @@
 //! Events to journal bytes and back: encode next to decode.
 
+mod hot;
+
 use prost::Message as _;
 use quartermaster_journal::Lsn;
 use quartermaster_proto::journal::v1 as wire;
@@ -47,14 +49,21 @@ pub enum DecodeError {
 
 /// Appends the bytes of a record.
 pub fn encode(record: &Record, bytes: &mut Vec<u8>) {
-    let message = wire::Record {
-        time_us: record.time.0,
-        request_id: record.request_id.clone(),
+    let head = Peek {
+        time: record.time,
+        request_id: &record.request_id,
         fingerprint: record.fingerprint,
-        actor: record.actor.clone(),
-        event: Some(event_to_wire(&record.event)),
+        actor: &record.actor,
     };
-    message.encode(bytes).expect("a Vec grows");
+    encode_parts(&head, &record.event, bytes);
+}
+
+/// Appends the bytes of a record that is not put together.
+pub(crate) fn encode_parts(head: &Peek<'_>, event: &Event, bytes: &mut Vec<u8>) {
+    hot::put_head(bytes, head);
+    if !hot::put_event(bytes, event) {
+        event_to_wire(event).encode(bytes);
+    }
 }
 
 /// Reads a record.
@@ -62,6 +71,31 @@ pub fn encode(record: &Record, bytes: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes are no record that this version knows.
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
+    if let Some((head, event)) = hot::decode(bytes) {
+        return Ok(Record {
+            time: head.time,
+            request_id: head.request_id.into(),
+            fingerprint: head.fingerprint,
+            actor: head.actor.into(),
+            event,
+        });
+    }
+    decode_any(bytes)
+}
+
+/// Reads when a record was decided and what happened.
+///
+/// # Errors
+/// As `decode`.
+pub(crate) fn decode_event(bytes: &[u8]) -> Result<(Timestamp, Event), DecodeError> {
+    match hot::decode(bytes) {
+        Some((head, event)) => Ok((head.time, event)),
+        None => decode_any(bytes).map(|record| (record.time, record.event)),
+    }
+}
+
+/// Reads a record of any kind, as any writer of protobuf may have put it.
+fn decode_any(bytes: &[u8]) -> Result<Record, DecodeError> {
     let message = wire::Record::decode(bytes)?;
     Ok(Record {
         time: Timestamp(message.time_us),
@@ -81,39 +115,20 @@ pub struct Peek<'a> {
     pub request_id: &'a str,
     /// Hash of the request's content.
     pub fingerprint: u64,
+    /// Who asked.
+    pub actor: &'a str,
 }
 
-/// Reads the head of a record that `encode` wrote: fields 1 to 3, in order, each absent when it has its default.
+/// Reads the head of a record that `encode` wrote: fields 1 to 4, in order, each absent when it has its default.
 #[must_use]
 pub fn peek(record: &[u8]) -> Peek<'_> {
-    const TIME: u8 = 1 << 3 | 1;
-    const REQUEST_ID: u8 = 2 << 3 | 2;
-    const FINGERPRINT: u8 = 3 << 3 | 1;
-    let mut peek = Peek { time: Timestamp(0), request_id: "", fingerprint: 0 };
-    let mut rest = record;
-    if let [TIME, tail @ ..] = rest
-        && let Some((value, tail)) = tail.split_first_chunk()
-    {
-        (peek.time, rest) = (Timestamp(u64::from_le_bytes(*value)), tail);
-    }
-    if let [REQUEST_ID, length, tail @ ..] = rest
-        && *length < 0x80
-        && let Some((id, tail)) = tail.split_at_checked(usize::from(*length))
-    {
-        (peek.request_id, rest) = (std::str::from_utf8(id).unwrap_or_default(), tail);
-    }
-    if let [FINGERPRINT, tail @ ..] = rest
-        && let Some((value, _)) = tail.split_first_chunk()
-    {
-        peek.fingerprint = u64::from_le_bytes(*value);
-    }
-    peek
+    hot::head(&mut hot::Fields(record))
 }
 
 /// The record to remember for repeats of its request: itself, or its answer alone where the event is large and the answer is not.
 #[must_use]
-pub fn answer(record: &Record, bytes: &[u8]) -> Box<[u8]> {
-    let summary = match &record.event {
+pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> {
+    let summary = match event {
         Event::SkusUpserted { skus, created } => (skus.len(), *created, 0),
         Event::SkusRetired { skus } => (skus.len(), 0, 0),
         Event::LocationsUpserted { locations, created } => (locations.len(), *created, 0),
@@ -124,14 +139,14 @@ pub fn answer(record: &Record, bytes: &[u8]) -> Box<[u8]> {
         _ => return bytes.into(),
     };
     let clamp = |count| u32::try_from(count).unwrap_or(u32::MAX);
-    let event = Event::Summary(Summary {
-        event: record.event.name().into(),
+    let summary = Event::Summary(Summary {
+        event: event.name().into(),
         entries: clamp(summary.0),
         created: summary.1,
         shortfalls: clamp(summary.2),
     });
     let mut bytes = Vec::new();
-    encode(&Record { event, ..record.clone() }, &mut bytes);
+    encode_parts(head, &summary, &mut bytes);
     bytes.into()
 }
 
@@ -545,5 +560,129 @@ pub(crate) fn channel_from_wire(channel: wire::Channel) -> Channel {
     Channel {
         id: ChannelId(channel.id),
         spec: ChannelSpec { code: channel.code, name: channel.name, active: channel.active },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+
+    fn lines() -> impl Strategy<Value = Lines> {
+        let line = (any::<u32>(), 0_u32..300, any::<u32>()).prop_map(|(sku, location, quantity)| Line {
+            sku: SkuId(sku),
+            location: LocationId(location),
+            quantity: Quantity(quantity),
+        });
+        vec(line, 0..40).prop_map(Lines::from_vec)
+    }
+
+    fn claim() -> impl Strategy<Value = Claim> {
+        (any::<u64>(), lines(), vec(any::<u8>(), 0..4)).prop_map(|(id, lines, others)| Claim {
+            reservation: ReservationId(id),
+            lines,
+            others: others.into_iter().map(ShardId).collect(),
+        })
+    }
+
+    fn held() -> impl Strategy<Value = Event> {
+        let shortage = (any::<u32>(), option::of(0_u32..300), any::<u64>(), 0_u64..2);
+        let shortage = shortage.prop_map(|(sku, location, requested, available)| Shortage {
+            sku: SkuId(sku),
+            location: location.map(LocationId),
+            requested,
+            available,
+        });
+        let texts = (".{0,40}", "[a-z]{0,200}");
+        let rest = (option::of(0_u32..9), any::<u64>(), lines(), option::of(claim()), vec(shortage, 0..3));
+        (any::<u64>(), texts, rest).prop_map(|(id, (order_id, buyer_id), (channel, at, lines, replaced, shortages))| {
+            Event::Held(Held {
+                reservation: ReservationId(id),
+                order_id: order_id.into(),
+                buyer_id: buyer_id.into(),
+                channel: channel.map(ChannelId),
+                expires_at: Timestamp(at),
+                lines,
+                replaced,
+                shortages,
+            })
+        })
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let promise = prop_oneof![Just(Promise::Reserved), Just(Promise::Committed)];
+        let end = || prop_oneof![Just(None), Just(Some(EndState::Shipped)), Just(Some(EndState::Cancelled))];
+        let reason = prop_oneof![Just(HoldEndReason::Released), Just(HoldEndReason::Expired)];
+        prop_oneof![
+            held(),
+            claim().prop_map(|claim| Event::Confirmed { claim }),
+            (claim(), reason).prop_map(|(claim, reason)| Event::HoldEnded { claim, reason }),
+            (claim(), promise, end()).prop_map(|(claim, promise, end)| Event::Cancelled { claim, promise, end }),
+            (claim(), end()).prop_map(|(claim, end)| Event::Shipped { claim, end }),
+            (any::<u64>(), 0_u64..3)
+                .prop_map(|(id, at)| Event::Extended { reservation: ReservationId(id), expires_at: Timestamp(at) }),
+            vec(any::<u32>(), 0..3).prop_map(|skus| Event::SkusRetired { skus: skus.into_iter().map(SkuId).collect() }),
+        ]
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let head = (prop_oneof![Just(0), any::<u64>()], ".{0,64}", any::<u64>(), "[a-z]{0,3}");
+        (head, event()).prop_map(|((time, request_id, fingerprint, actor), event)| Record {
+            time: Timestamp(time),
+            request_id,
+            fingerprint,
+            actor,
+            event,
+        })
+    }
+
+    fn by_prost(record: &Record) -> Vec<u8> {
+        let message = wire::Record {
+            time_us: record.time.0,
+            request_id: record.request_id.clone(),
+            fingerprint: record.fingerprint,
+            actor: record.actor.clone(),
+            event: Some(event_to_wire(&record.event)),
+        };
+        message.encode_to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_written_as_prost_writes_it_and_read_as_it_was(record in record()) {
+            let mut bytes = Vec::new();
+            encode(&record, &mut bytes);
+            prop_assert_eq!(&bytes, &by_prost(&record));
+            prop_assert_eq!(&decode(&bytes).unwrap(), &record);
+            prop_assert_eq!(&decode_any(&bytes).unwrap(), &record);
+            let hot = !matches!(record.event, Event::SkusRetired { .. });
+            prop_assert_eq!(hot::decode(&bytes).is_some(), hot);
+            let head = peek(&bytes);
+            prop_assert_eq!(head.time, record.time);
+            prop_assert_eq!(head.request_id, &record.request_id);
+            prop_assert_eq!((head.fingerprint, head.actor), (record.fingerprint, &*record.actor));
+        }
+
+        /// Of bytes that are not what was written, either nothing is made, or the same as prost makes of them.
+        #[test]
+        fn damaged_bytes_are_never_read_otherwise_than_by_prost(
+            record in record(),
+            changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = by_prost(&record);
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            bytes.truncate(cut.index(bytes.len()) + 1);
+            if let Some((head, event)) = hot::decode(&bytes) {
+                let read = decode_any(&bytes).unwrap();
+                prop_assert_eq!((head.time, head.request_id), (read.time, &*read.request_id));
+                prop_assert_eq!((head.fingerprint, head.actor), (read.fingerprint, &*read.actor));
+                prop_assert_eq!(event, read.event);
+            }
+        }
     }
 }

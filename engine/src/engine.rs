@@ -17,12 +17,12 @@ use smallvec::SmallVec;
 use crate::{
     apply::apply,
     catalog::{Catalogue, Directory},
-    codec,
+    codec::{self, Peek},
     command::{CatalogueCommand, Command, Request, Reserve, Step, StockCommand},
     decide::{Decision, catalogue, lifecycle, reserve, selection::SkuCodes, stock},
     dedup::{Entry, Retention, SLOTS, Slot, SlotHasher},
     error::{Error, Rejection},
-    event::{Event, Record, ShardSet},
+    event::{Event, ShardSet},
     id::{ReservationId, SHARDS, ShardId, SkuId},
     owners::Owners,
     reservation::State,
@@ -374,33 +374,32 @@ impl Engine {
             Decision::Rejected(rejection, rests_on) => return Ok((rests_on, Verdict::Rejected(rejection))),
             Decision::Nothing => return Ok((Lsn::ZERO, Verdict::Nothing)),
         };
-        let record = Record {
+        let head = Peek {
             time: draft.now,
-            request_id: draft.request.id.clone(),
+            request_id: &draft.request.id,
             fingerprint: draft.fingerprint,
-            actor: draft.request.actor.clone(),
-            event,
+            actor: &draft.request.actor,
         };
         BUFFER
             .with_borrow_mut(|bytes| {
                 bytes.clear();
-                codec::encode(&record, bytes);
+                codec::encode_parts(&head, &event, bytes);
                 let lsn = self.journal.append(bytes)?;
-                let shards = record.event.shards();
+                let shards = event.shards();
                 for shard in locked.each().filter(|shard| shards.contains(shard.id)) {
-                    apply(shard, lsn, &record).expect("Invariant: an event fits the state it was decided on");
+                    apply(shard, lsn, draft.now, &event).expect("Invariant: an event fits the state it was decided on");
                     self.owners.forget(shard);
                 }
-                if let Event::Held(held) = &record.event {
+                if let Event::Held(held) = &event {
                     self.owners.add(&held.buyer_id, held.reservation);
                 }
                 if let Some((slot, _)) = slot {
-                    let entry = Entry { lsn, record: codec::answer(&record, bytes) };
+                    let entry = Entry { lsn, record: codec::answer(&head, &event, bytes) };
                     slot.insert(&self.slot_hasher, entry, self.dedup_retention());
                 }
                 Ok(lsn)
             })
-            .map(|lsn| (lsn, Verdict::Done(record.event)))
+            .map(|lsn| (lsn, Verdict::Done(event)))
     }
 
     pub(crate) fn dedup_retention(&self) -> Retention {
@@ -495,6 +494,7 @@ fn repeat(entry: &Entry, request_id: &str, fingerprint: u64) -> Result<Answer, E
     if codec::peek(&entry.record).fingerprint != fingerprint {
         return Err(Error::RequestIdReused { request_id: request_id.into(), lsn: entry.lsn });
     }
-    let record = codec::decode(&entry.record).expect("Invariant: a remembered record was written by this codec");
-    Ok(Answer { lsn: entry.lsn, replayed: true, verdict: Verdict::Done(record.event) })
+    let (_, event) =
+        codec::decode_event(&entry.record).expect("Invariant: a remembered record was written by this codec");
+    Ok(Answer { lsn: entry.lsn, replayed: true, verdict: Verdict::Done(event) })
 }

@@ -203,9 +203,9 @@ impl Engine {
         let hash = self.slot_hasher.hash(request_id);
         let slot = self.slots[SlotHasher::slot(hash)].lock();
         let found = slot.find(hash, request_id).map(|entry| {
-            let record =
-                codec::decode(&entry.record).expect("Invariant: a remembered record was written by this codec");
-            (entry.lsn, record.event)
+            let (_, event) =
+                codec::decode_event(&entry.record).expect("Invariant: a remembered record was written by this codec");
+            (entry.lsn, event)
         });
         let lsn = found.as_ref().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
         (self.as_of(lsn), found)

@@ -18,7 +18,7 @@ use crate::{
     codec::{self, DecodeError},
     dedup::{Entry, SLOTS, SlotHasher},
     engine::{Engine, EngineConfig, apply_catalogue},
-    event::{Event, Record},
+    event::Event,
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
     quantity::Quantity,
     reservation::{Header, Part, PartLine},
@@ -154,27 +154,28 @@ impl Recovery {
     /// # Errors
     /// When it is no record that this version knows, or does not follow from those before it. Nothing can come of this recovery then.
     pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
-        let record = codec::decode(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
-        self.check(lsn, &record.event)?;
+        let (time, event) = codec::decode_event(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
+        self.check(lsn, &event)?;
         self.records += 1;
-        self.last_time = self.last_time.max(record.time);
+        self.last_time = self.last_time.max(time);
         let engine = &self.engine;
         let catalogue = &mut *engine.catalogue.write();
         if lsn > catalogue.revision()
-            && let Some(directory) = apply_catalogue(catalogue, lsn, &record.event)
+            && let Some(directory) = apply_catalogue(catalogue, lsn, &event)
         {
             for shard in ShardId::all() {
                 engine.shards.write(shard).directory = Arc::clone(&directory);
             }
         }
-        for id in record.event.shards().iter() {
+        for id in event.shards().iter() {
             let shard = &mut *engine.shards.write(id);
             if lsn > shard.lsn {
-                apply(shard, lsn, &record).map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
+                apply(shard, lsn, time, &event)
+                    .map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
                 engine.owners.forget(shard);
             }
         }
-        self.note(lsn, &record, bytes);
+        self.note(lsn, &event, bytes);
         Ok(())
     }
 
@@ -201,16 +202,17 @@ impl Recovery {
         self.engine
     }
 
-    fn note(&self, lsn: Lsn, record: &Record, bytes: &[u8]) {
+    fn note(&self, lsn: Lsn, event: &Event, bytes: &[u8]) {
         let engine = &self.engine;
-        if let Event::Held(held) = &record.event {
+        if let Event::Held(held) = event {
             engine.owners.add(&held.buyer_id, held.reservation);
             engine.next_reservation.fetch_max(held.reservation.sequence() + 1, Ordering::SeqCst);
         }
-        if !record.request_id.is_empty() {
-            let index = SlotHasher::slot(engine.slot_hasher.hash(&record.request_id));
+        let head = codec::peek(bytes);
+        if !head.request_id.is_empty() {
+            let index = SlotHasher::slot(engine.slot_hasher.hash(head.request_id));
             if lsn > self.slot_lsn[index] {
-                let entry = Entry { lsn, record: codec::answer(record, bytes) };
+                let entry = Entry { lsn, record: codec::answer(&head, event, bytes) };
                 engine.slots[index].lock().insert(&engine.slot_hasher, entry, engine.dedup_retention());
             }
         }

@@ -1,0 +1,315 @@
+//! The events of every order, straight from memory to protobuf bytes and back, without prost's structs between.
+//!
+//! What is written is byte for byte what prost writes. What is read is what is written here: of anything else `decode` makes nothing,
+//! and prost decides what it is.
+
+use super::{
+    Peek, end_from_wire, end_to_wire, promise_from_wire, promise_to_wire, shards_from_wire, shards_to_wire, wire,
+};
+use crate::{
+    event::{Claim, Event, Held, HoldEndReason, Line, Lines, Shortage},
+    id::{ChannelId, LocationId, ReservationId, SkuId},
+    quantity::Quantity,
+    time::Timestamp,
+};
+
+/// Appends the fields of a record that stand before its event.
+pub(super) fn put_head(bytes: &mut Vec<u8>, head: &Peek<'_>) {
+    put_fixed64(bytes, 1, head.time.0);
+    put_bytes(bytes, 2, head.request_id.as_bytes());
+    put_fixed64(bytes, 3, head.fingerprint);
+    put_bytes(bytes, 4, head.actor.as_bytes());
+}
+
+/// Reads them.
+pub(super) fn head<'a>(fields: &mut Fields<'a>) -> Peek<'a> {
+    Peek {
+        time: Timestamp(fields.fixed64(1)),
+        request_id: fields.text(2),
+        fingerprint: fields.fixed64(3),
+        actor: fields.text(4),
+    }
+}
+
+/// Appends the event of a record. Gives false, and appends nothing, if it is none of those that are written here.
+pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
+    match event {
+        Event::Held(held) => put_message(bytes, 5, |bytes| put_held(bytes, held)),
+        Event::Confirmed { claim } => put_message(bytes, 6, |bytes| put_claim(bytes, 1, claim)),
+        Event::HoldEnded { claim, reason } => put_message(bytes, 7, |bytes| {
+            put_claim(bytes, 1, claim);
+            put_enum(bytes, 2, reason_to_wire(*reason).into());
+        }),
+        Event::Cancelled { claim, promise, end } => put_message(bytes, 8, |bytes| {
+            put_claim(bytes, 1, claim);
+            put_enum(bytes, 2, promise_to_wire(*promise));
+            put_enum(bytes, 3, end_to_wire(*end));
+        }),
+        Event::Extended { reservation, expires_at } => put_message(bytes, 9, |bytes| {
+            put_fixed64(bytes, 1, reservation.0);
+            put_fixed64(bytes, 2, expires_at.0);
+        }),
+        Event::Shipped { claim, end } => put_message(bytes, 10, |bytes| {
+            put_claim(bytes, 1, claim);
+            put_enum(bytes, 2, end_to_wire(*end));
+        }),
+        Event::Reassigned { .. }
+        | Event::StockChanged(_)
+        | Event::SkusUpserted { .. }
+        | Event::SkusRetired { .. }
+        | Event::LocationsUpserted { .. }
+        | Event::ChannelsUpserted { .. }
+        | Event::Summary(_) => return false,
+    }
+    true
+}
+
+/// Reads a record with an event that is written here.
+pub(super) fn decode(record: &[u8]) -> Option<(Peek<'_>, Event)> {
+    let mut fields = Fields(record);
+    let head = head(&mut fields);
+    let number = *fields.0.first()? >> 3;
+    let mut event = fields.message(number)?;
+    let read = match number {
+        5 => Event::Held(held(&mut event)?),
+        6 => Event::Confirmed { claim: claim(event.message(1)?)? },
+        7 => Event::HoldEnded {
+            claim: claim(event.message(1)?)?,
+            reason: match event.uint(2) {
+                1 => HoldEndReason::Released,
+                2 => HoldEndReason::Expired,
+                _ => return None,
+            },
+        },
+        8 => Event::Cancelled {
+            claim: claim(event.message(1)?)?,
+            promise: promise_from_wire(event.enumeration(2)).ok()?,
+            end: end_from_wire(event.enumeration(3)).ok()?,
+        },
+        9 => Event::Extended { reservation: ReservationId(event.fixed64(1)), expires_at: Timestamp(event.fixed64(2)) },
+        10 => Event::Shipped { claim: claim(event.message(1)?)?, end: end_from_wire(event.enumeration(2)).ok()? },
+        _ => return None,
+    };
+    (event.is_read() && fields.is_read()).then_some((head, read))
+}
+
+fn reason_to_wire(reason: HoldEndReason) -> wire::HoldEndReason {
+    match reason {
+        HoldEndReason::Released => wire::HoldEndReason::Released,
+        HoldEndReason::Expired => wire::HoldEndReason::Expired,
+    }
+}
+
+fn put_held(bytes: &mut Vec<u8>, held: &Held) {
+    put_fixed64(bytes, 1, held.reservation.0);
+    put_bytes(bytes, 2, held.order_id.as_bytes());
+    put_bytes(bytes, 3, held.buyer_id.as_bytes());
+    put_uint(bytes, 4, held.channel.map_or(0, |channel| channel.0 + 1));
+    put_fixed64(bytes, 5, held.expires_at.0);
+    put_lines(bytes, 6, &held.lines);
+    if let Some(replaced) = &held.replaced {
+        put_claim(bytes, 7, replaced);
+    }
+    for short in &held.shortages {
+        put_message(bytes, 8, |bytes| {
+            put_uint(bytes, 1, short.sku.0);
+            put_uint(bytes, 2, short.location.map_or(0, |location| location.0 + 1));
+            put_fixed64(bytes, 3, short.requested);
+            put_fixed64(bytes, 4, short.available);
+        });
+    }
+}
+
+fn held(fields: &mut Fields<'_>) -> Option<Held> {
+    Some(Held {
+        reservation: ReservationId(fields.fixed64(1)),
+        order_id: fields.text(2).into(),
+        buyer_id: fields.text(3).into(),
+        channel: fields.uint(4).checked_sub(1).map(ChannelId),
+        expires_at: Timestamp(fields.fixed64(5)),
+        lines: lines(fields, 6)?,
+        replaced: match fields.message(7) {
+            Some(replaced) => Some(claim(replaced)?),
+            None => None,
+        },
+        shortages: fields.messages(8).map(shortage).collect::<Option<_>>()?,
+    })
+}
+
+fn shortage(mut fields: Fields<'_>) -> Option<Shortage> {
+    let short = Shortage {
+        sku: SkuId(fields.uint(1)),
+        location: fields.uint(2).checked_sub(1).map(LocationId),
+        requested: fields.fixed64(3),
+        available: fields.fixed64(4),
+    };
+    fields.is_read().then_some(short)
+}
+
+fn put_claim(bytes: &mut Vec<u8>, field: u8, claim: &Claim) {
+    put_message(bytes, field, |bytes| {
+        put_fixed64(bytes, 1, claim.reservation.0);
+        put_lines(bytes, 2, &claim.lines);
+        put_bytes(bytes, 3, &shards_to_wire(&claim.others));
+    });
+}
+
+fn claim(mut fields: Fields<'_>) -> Option<Claim> {
+    let claim = Claim {
+        reservation: ReservationId(fields.fixed64(1)),
+        lines: lines(&mut fields, 2)?,
+        others: shards_from_wire(fields.bytes(3)),
+    };
+    fields.is_read().then_some(claim)
+}
+
+fn put_lines(bytes: &mut Vec<u8>, field: u8, lines: &[Line]) {
+    for line in lines {
+        put_message(bytes, field, |bytes| {
+            put_uint(bytes, 1, line.sku.0);
+            put_uint(bytes, 2, line.location.0);
+            put_uint(bytes, 3, line.quantity.0);
+        });
+    }
+}
+
+fn lines(fields: &mut Fields<'_>, field: u8) -> Option<Lines> {
+    let line = |mut fields: Fields<'_>| {
+        let line = Line {
+            sku: SkuId(fields.uint(1)),
+            location: LocationId(fields.uint(2)),
+            quantity: Quantity(fields.uint(3)),
+        };
+        fields.is_read().then_some(line)
+    };
+    fields.messages(field).map(line).collect()
+}
+
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+const LENGTH: u8 = 2;
+
+/// Key of a field. All that are written here have numbers below 16, so that their keys are one byte long.
+const fn key(field: u8, kind: u8) -> u8 {
+    field << 3 | kind
+}
+
+fn put_fixed64(bytes: &mut Vec<u8>, field: u8, value: u64) {
+    if value != 0 {
+        let mut entry = [key(field, FIXED64); 9];
+        entry[1..].copy_from_slice(&value.to_le_bytes());
+        bytes.extend_from_slice(&entry);
+    }
+}
+
+fn put_uint(bytes: &mut Vec<u8>, field: u8, value: u32) {
+    if value != 0 {
+        bytes.push(key(field, VARINT));
+        put_varint(bytes, u64::from(value));
+    }
+}
+
+/// Puts a value of an enumeration. Those of this project have no negative values.
+fn put_enum(bytes: &mut Vec<u8>, field: u8, value: i32) {
+    put_uint(bytes, field, value.cast_unsigned());
+}
+
+fn put_bytes(bytes: &mut Vec<u8>, field: u8, value: &[u8]) {
+    if !value.is_empty() {
+        bytes.push(key(field, LENGTH));
+        put_varint(bytes, u64::try_from(value.len()).unwrap_or(u64::MAX));
+        bytes.extend_from_slice(value);
+    }
+}
+
+/// Puts a message, whose length is known only when it stands: most need one byte for it, and longer ones are moved.
+fn put_message(bytes: &mut Vec<u8>, field: u8, put: impl FnOnce(&mut Vec<u8>)) {
+    bytes.extend_from_slice(&[key(field, LENGTH), 0]);
+    let start = bytes.len();
+    put(bytes);
+    let length = bytes.len() - start;
+    match u8::try_from(length) {
+        Ok(short) if short < 0x80 => bytes[start - 1] = short,
+        _ => {
+            let end = bytes.len();
+            put_varint(bytes, u64::try_from(length).unwrap_or(u64::MAX));
+            let longer = bytes.len() - end;
+            bytes[start - 1..].rotate_right(longer);
+            bytes.remove(start - 1 + longer);
+        }
+    }
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value.to_le_bytes()[0]);
+}
+
+/// The fields of a message, read in the order of their numbers. One that is absent has its default. One that is malformed or out of
+/// its place has so, too, and stays unread: so `is_read` at the end tells whether everything was as expected.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    pub(super) fn is_read(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn fixed64(&mut self, field: u8) -> u64 {
+        let value = self.take(key(field, FIXED64), <[u8]>::split_first_chunk);
+        value.map_or(0, |value| u64::from_le_bytes(*value))
+    }
+
+    fn uint(&mut self, field: u8) -> u32 {
+        let read = |rest| varint(rest).and_then(|(value, rest)| Some((u32::try_from(value).ok()?, rest)));
+        self.take(key(field, VARINT), read).unwrap_or(0)
+    }
+
+    fn enumeration(&mut self, field: u8) -> i32 {
+        self.uint(field).cast_signed()
+    }
+
+    fn bytes(&mut self, field: u8) -> &'a [u8] {
+        self.take(key(field, LENGTH), delimited).unwrap_or_default()
+    }
+
+    fn text(&mut self, field: u8) -> &'a str {
+        let read = |rest| delimited(rest).and_then(|(text, rest)| Some((std::str::from_utf8(text).ok()?, rest)));
+        self.take(key(field, LENGTH), read).unwrap_or_default()
+    }
+
+    fn message(&mut self, field: u8) -> Option<Fields<'a>> {
+        self.take(key(field, LENGTH), delimited).map(Fields)
+    }
+
+    fn messages(&mut self, field: u8) -> impl Iterator<Item = Fields<'a>> {
+        std::iter::from_fn(move || self.message(field))
+    }
+
+    fn take<T>(&mut self, key: u8, read: impl FnOnce(&'a [u8]) -> Option<(T, &'a [u8])>) -> Option<T> {
+        let (found, rest) = self.0.split_first()?;
+        let (value, rest) = if *found == key { read(rest)? } else { return None };
+        self.0 = rest;
+        Some(value)
+    }
+}
+
+fn delimited(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = varint(bytes)?;
+    rest.split_at_checked(usize::try_from(length).ok()?)
+}
+
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    // Nine bytes hold 63 bits; nothing that is written here needs more.
+    for (place, byte) in bytes.iter().enumerate().take(9) {
+        value |= u64::from(byte & 0x7F) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[place + 1..]));
+        }
+    }
+    None
+}
