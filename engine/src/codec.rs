@@ -125,6 +125,16 @@ pub fn peek(record: &[u8]) -> Peek<'_> {
     hot::head(&mut hot::Fields(record))
 }
 
+/// Reads when a record that `encode` wrote was decided.
+pub(crate) fn peek_time(record: &[u8]) -> Timestamp {
+    hot::time(&mut hot::Fields(record))
+}
+
+/// Reads the idempotency key of a record that `encode` wrote, as it stands.
+pub(crate) fn peek_request_id(record: &[u8]) -> &[u8] {
+    hot::request_id(&mut hot::Fields(record))
+}
+
 /// The record to remember for repeats of its request: itself, or its answer alone where the event is large and the answer is not.
 #[must_use]
 pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> {

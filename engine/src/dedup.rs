@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 
-use ahash::RandomState;
 use hashbrown::HashTable;
 use quartermaster_journal::Lsn;
 
 use crate::{
-    catalog::hasher,
     codec,
+    fingerprint::Fingerprinter,
+    id::usize_from,
     time::{Micros, Timestamp},
 };
 
@@ -27,19 +27,17 @@ pub(crate) struct Retention {
     pub(crate) entries: usize,
 }
 
-/// Ids are found through this hash in every slot.
-#[derive(Debug)]
-pub(crate) struct SlotHasher(RandomState);
-
-impl Default for SlotHasher {
-    fn default() -> Self {
-        Self(hasher())
-    }
-}
+/// Ids are found through this hash in every slot. A snapshot keeps its entries by slot, so this may never change.
+#[derive(Debug, Default)]
+pub(crate) struct SlotHasher;
 
 impl SlotHasher {
     pub(crate) fn hash(&self, request_id: &str) -> u64 {
-        self.0.hash_one(request_id)
+        self.hash_bytes(request_id.as_bytes())
+    }
+
+    fn hash_bytes(&self, request_id: &[u8]) -> u64 {
+        Fingerprinter::default().bytes(request_id).finish()
     }
 
     /// The slot of a hash. Takes other bits than the table inside does.
@@ -56,8 +54,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn request_id(&self) -> &str {
-        codec::peek(&self.record).request_id
+    fn request_id(&self) -> &[u8] {
+        codec::peek_request_id(&self.record)
     }
 }
 
@@ -66,24 +64,47 @@ impl Entry {
 pub(crate) struct Slot {
     entries: VecDeque<Entry>,
     /// Sequence number of the entry at the front.
-    first: u64,
-    by_id: HashTable<u64>,
+    first: u32,
+    by_id: HashTable<Place>,
+}
+
+/// Where an entry stands, with what the table needs of its hash: so a table that grows, with the slot locked, reads no entry.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u32,
+    /// Sequence number of the entry. Numbers go round: a slot never holds as many entries as there are of them.
+    sequence: u32,
+}
+
+impl Place {
+    /// The low half of a hash; of the high half a byte has chosen the slot.
+    fn low(hash: u64) -> u32 {
+        let [low @ .., _, _, _, _] = hash.to_le_bytes();
+        u32::from_le_bytes(low)
+    }
+
+    /// The hash that the table goes by. It looks at the highest bits, too: multiplied, they depend on all.
+    fn table_hash(low: u32) -> u64 {
+        u64::from(low).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 impl Slot {
     pub(crate) fn find(&self, hash: u64, request_id: &str) -> Option<&Entry> {
-        let sequence = self.by_id.find(hash, |sequence| self.entry(*sequence).request_id() == request_id)?;
-        Some(self.entry(*sequence))
+        let low = Place::low(hash);
+        let same = |place: &Place| place.hash == low && self.entry(*place).request_id() == request_id.as_bytes();
+        self.by_id.find(Place::table_hash(low), same).map(|place| self.entry(*place))
     }
 
     /// Remembers a request and forgets what is too old or too much.
     pub(crate) fn insert(&mut self, hasher: &SlotHasher, entry: Entry, retention: Retention) {
-        let peek = codec::peek(&entry.record);
-        let (hash, horizon) = (hasher.hash(peek.request_id), peek.time.minus(retention.age));
-        let sequence = self.first + u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        let hash = Place::low(hasher.hash_bytes(entry.request_id()));
+        let horizon = codec::peek_time(&entry.record).minus(retention.age);
+        let length = u32::try_from(self.entries.len()).expect("Invariant: a slot remembers fewer than 2^32 requests");
+        let sequence = self.first.wrapping_add(length);
         self.entries.push_back(entry);
-        let (entries, first) = (&self.entries, self.first);
-        self.by_id.insert_unique(hash, sequence, |sequence| hasher.hash(entries[place(*sequence, first)].request_id()));
+        let table_hash = |place: &Place| Place::table_hash(place.hash);
+        self.by_id.insert_unique(Place::table_hash(hash), Place { hash, sequence }, table_hash);
         while self.entries.len() > retention.entries || self.front_time() < horizon {
             self.forget_front(hasher);
         }
@@ -97,28 +118,25 @@ impl Slot {
         self.entries.iter()
     }
 
-    fn entry(&self, sequence: u64) -> &Entry {
-        &self.entries[place(sequence, self.first)]
+    fn entry(&self, place: Place) -> &Entry {
+        &self.entries[usize_from(place.sequence.wrapping_sub(self.first))]
     }
 
     fn front_time(&self) -> Timestamp {
-        self.entries.front().map_or(Timestamp::MAX, |entry| codec::peek(&entry.record).time)
+        self.entries.front().map_or(Timestamp::MAX, |entry| codec::peek_time(&entry.record))
     }
 
     fn forget_front(&mut self, hasher: &SlotHasher) {
         if let Some(old) = self.entries.front() {
-            let hash = hasher.hash(old.request_id());
-            if let Ok(found) = self.by_id.find_entry(hash, |sequence| *sequence == self.first) {
+            let hash = Place::low(hasher.hash_bytes(old.request_id()));
+            let first = |place: &Place| place.sequence == self.first;
+            if let Ok(found) = self.by_id.find_entry(Place::table_hash(hash), first) {
                 found.remove();
             }
             self.entries.pop_front();
-            self.first += 1;
+            self.first = self.first.wrapping_add(1);
         }
     }
-}
-
-fn place(sequence: u64, first: u64) -> usize {
-    usize::try_from(sequence - first).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

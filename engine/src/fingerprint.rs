@@ -36,9 +36,13 @@ impl Fingerprinter {
     /// Folds bytes, with their length.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.number(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        for chunk in bytes.chunks(8) {
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.number(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+            word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
             self.number(u64::from_le_bytes(word));
         }
         self

@@ -31,6 +31,17 @@ pub(super) fn head<'a>(fields: &mut Fields<'a>) -> Peek<'a> {
     }
 }
 
+/// Reads the first of them.
+pub(super) fn time(fields: &mut Fields<'_>) -> Timestamp {
+    Timestamp(fields.fixed64(1))
+}
+
+/// Reads the second of them, unchecked.
+pub(super) fn request_id<'a>(fields: &mut Fields<'a>) -> &'a [u8] {
+    time(fields);
+    fields.bytes(2)
+}
+
 /// Appends the event of a record. Gives false, and appends nothing, if it is none of those that are written here.
 pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
     match event {
