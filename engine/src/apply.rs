@@ -237,9 +237,7 @@ impl Change {
     ) -> Applied {
         let row = shard.rows.get_mut(sku.row()).ok_or(Misfit(KNOWN_SKU))?;
         let before = row.len();
-        let mut buckets = row.get(location);
-        change(&mut buckets)?;
-        row.put(location, &buckets);
+        let buckets = row.change(location, change)?;
         row.set_revision(self.lsn);
         if row.len() > before {
             shard.counts.cells += 1;

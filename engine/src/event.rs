@@ -381,12 +381,18 @@ impl ShardSet {
 
     /// Ascending: the order of locking.
     pub fn iter(&self) -> impl Iterator<Item = ShardId> {
-        (0_u8..4).zip(self.0).flat_map(|(word, mut bits)| {
-            std::iter::from_fn(move || {
-                let bit = u8::try_from(bits.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
-                bits &= bits - 1;
-                Some(ShardId(word << 6 | bit))
-            })
+        let (mut words, mut word) = (self.0, 0_u8);
+        std::iter::from_fn(move || {
+            loop {
+                let bits = words.get_mut(usize::from(word))?;
+                match u8::try_from(bits.trailing_zeros()) {
+                    Ok(bit) if bit < 64 => {
+                        *bits &= *bits - 1;
+                        return Some(ShardId(word << 6 | bit));
+                    }
+                    _ => word += 1,
+                }
+            }
         })
     }
 }

@@ -89,6 +89,8 @@ pub(crate) fn reserve(
     let freed = replaced.as_ref().map_or(&[][..], |replaced| &replaced.lines);
 
     let mut lines = Lines::new();
+    // Where the lines of the SKU begin that is being served: demands come by SKU.
+    let mut own = (0, None);
     let mut short = SmallVec::<[(&Demand<'_>, u64); 4]>::new();
     let mut rests_on = directory.revision();
     for demand in demands {
@@ -110,7 +112,10 @@ pub(crate) fn reserve(
                 expected: request.unchanged_since_lsn,
             });
         }
-        let mut take = Take { row, sku: demand.sku, freed, lines: &mut lines };
+        if own.1 != Some(demand.sku) {
+            own = (lines.len(), Some(demand.sku));
+        }
+        let mut take = Take { row, sku: demand.sku, freed, lines: &mut lines, own: own.0 };
         let taken = if demand.location.is_empty() {
             take.anywhere(directory, demand.quantity)
         } else {
@@ -203,6 +208,8 @@ struct Take<'a> {
     /// Lines of the hold that is given up: their units count as available.
     freed: &'a [Line],
     lines: &'a mut Lines,
+    /// From here on they are of this SKU: an order of many is not looked through for each.
+    own: usize,
 }
 
 impl Take<'_> {
@@ -260,14 +267,14 @@ impl Take<'_> {
             cell.reserved = Quantity::clamp(cell.reserved.units().saturating_sub(freed));
             cell.available().units()
         };
-        available - units_at(self.lines, self.sku, location)
+        available - units_at(&self.lines[self.own..], self.sku, location)
     }
 
     fn push(&mut self, location: LocationId, units: u64) {
         if units == 0 {
             return;
         }
-        match self.lines.iter_mut().find(|line| line.sku == self.sku && line.location == location) {
+        match self.lines[self.own..].iter_mut().find(|line| line.location == location) {
             Some(line) => line.quantity = Quantity::clamp(line.quantity.units() + units),
             None => self.lines.push(Line { sku: self.sku, location, quantity: Quantity::clamp(units) }),
         }

@@ -144,6 +144,24 @@ impl Row {
 
     /// Puts a cell in its place. Keeps the sum and the bitmap right.
     pub(crate) fn put(&mut self, location: LocationId, buckets: &Buckets) {
+        self.put_at(self.find(location), location, buckets);
+    }
+
+    /// Changes a cell, which is all zero where there was none, and gives what it came to. Where `change` fails nothing changes.
+    pub(crate) fn change<E>(
+        &mut self,
+        location: LocationId,
+        change: impl FnOnce(&mut Buckets) -> Result<(), E>,
+    ) -> Result<Buckets, E> {
+        let place = self.find(location);
+        let mut buckets = place.map_or_else(|_| Buckets::default(), |place| self.unpack(&self.cells[place]));
+        change(&mut buckets)?;
+        self.put_at(place, location, &buckets);
+        Ok(buckets)
+    }
+
+    /// Puts a cell where `find` says that it is or belongs.
+    fn put_at(&mut self, place: Result<usize, usize>, location: LocationId, buckets: &Buckets) {
         let available = buckets.available();
         let extra = buckets.extra();
         let tag = location.0 | if extra == Extra::default() { 0 } else { HAS_EXTRA };
@@ -153,7 +171,7 @@ impl Row {
             reserved: buckets.reserved.0,
             committed: buckets.committed.0,
         };
-        match self.find(location) {
+        match place {
             Ok(place) => {
                 let old = self.cells[place];
                 self.available -= self.available_of(&old).units();
@@ -228,7 +246,12 @@ impl Row {
     }
 
     fn available_of(&self, cell: &PackedCell) -> Quantity {
-        self.unpack(cell).available()
+        if cell.has_extra() {
+            return self.unpack(cell).available();
+        }
+        // `Buckets::available` without what is zero here.
+        let promised = u64::from(cell.reserved) + u64::from(cell.committed);
+        Quantity::clamp(u64::from(cell.on_hand).saturating_sub(promised))
     }
 
     fn extra(&self, location: LocationId) -> Extra {
