@@ -34,7 +34,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -47,7 +47,7 @@ impl Random {
     /// # Panics
     /// When `bound` is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(bound)).expect("a remainder is below its divisor")
+        u32::try_from(self.draw() % u64::from(bound)).expect("a remainder is below its divisor")
     }
 }
 
@@ -57,7 +57,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 #[must_use]
 pub fn send(command: Command) -> Sent {
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-    let mixed = Random::new(id).next();
+    let mixed = Random::new(id).draw();
     Sent { request: Request { id: format!("{mixed:016x}{id:016x}"), actor: String::new() }, command }
 }
 
@@ -85,7 +85,7 @@ impl Skus {
 /// An order of `lines` lines of one unit each, with order and buyer ids as long as real ones; at a location, or wherever there is stock.
 #[must_use]
 pub fn reserve(random: &mut Random, skus: Skus, lines: usize, location: Option<u32>) -> Sent {
-    let number = random.next();
+    let number = random.draw();
     let line = |_| ReserveLine {
         sku: sku_code(skus.pick(random)),
         quantity: Quantity(1),

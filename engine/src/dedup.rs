@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_slot_forgets_by_age_and_by_number() {
-        let (mut slot, hasher) = (Slot::default(), SlotHasher::default());
+        let (mut slot, hasher) = (Slot::default(), SlotHasher);
         let retention = Retention { age: Micros::from_secs(60), entries: 3 };
         let find = |slot: &Slot, id: &str| slot.find(hasher.hash(id), id).map(|entry| entry.lsn.get());
         for (lsn, id) in [(1, "a"), (2, "b"), (3, "c")] {

@@ -114,7 +114,7 @@ impl Engine {
             config,
             journal,
             slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
-            slot_hasher: SlotHasher::default(),
+            slot_hasher: SlotHasher,
             catalogue: RwLock::new(Catalogue::default()),
             shards: Shards::new(ended),
             owners: Owners::default(),

@@ -247,9 +247,9 @@ async fn worker(
 }
 
 fn request(random: &mut Random, skus: u32) -> api::ReserveRequest {
-    let number = random.next();
+    let number = random.draw();
     api::ReserveRequest {
-        request_id: format!("{:016x}{number:016x}", random.next()),
+        request_id: format!("{:016x}{number:016x}", random.draw()),
         order_id: format!("O{:015}", number % 1_000_000_000_000_000),
         buyer_id: format!("B{:09}", number % 1_000_000_000),
         lines: vec![api::ReserveLine { sku: sku_code(random.below(skus)), quantity: 1, location: String::new() }],
