@@ -29,7 +29,7 @@ use self::problem::Problems;
 use self::progress::Progress;
 use self::send::{Sender, Sent};
 use super::remote::Target;
-use super::{exit, show};
+use super::{exit, print, show};
 
 /// Longest request id that may be given: what is sent appends the number of its part.
 const REQUEST_ID_BYTES_MAX: usize = 40;
@@ -93,7 +93,7 @@ pub async fn run(args: &ImportArgs) -> ExitCode {
     let progress = Progress::new();
     match import(args, &progress).await {
         Ok(sent) => {
-            println!("{}", sent.page());
+            print(&(sent.page() + "\n"));
             exit::OK.into()
         }
         Err(stop) => {

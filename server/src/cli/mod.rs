@@ -13,6 +13,7 @@ mod testing;
 pub mod verify;
 
 use std::future::Future;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -64,6 +65,15 @@ fn wait_for(command: impl Future<Output = ExitCode>) -> ExitCode {
             eprintln!("quartermaster: no runtime: {error}");
             exit::FAILED.into()
         }
+    }
+}
+
+/// Prints to stdout. Whoever reads there may stop when it has seen enough, as `head` does.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => eprintln!("quartermaster: cannot write: {error}"),
+        _ => {}
     }
 }
 

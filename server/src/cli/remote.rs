@@ -42,7 +42,11 @@ fn causes(status: &Status) -> String {
     let mut text = String::new();
     let mut cause = status.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let words = error.to_string();
+        // Every layer likes to say what the one below it said.
+        if !status.message().contains(&words) && !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
         cause = error.source();
     }
     text

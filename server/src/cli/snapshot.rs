@@ -7,7 +7,7 @@ use quartermaster_proto::v1::TakeSnapshotRequest;
 use quartermaster_proto::v1::admin_service_client::AdminServiceClient;
 
 use super::remote::Target;
-use super::{exit, show};
+use super::{exit, print, show};
 
 /// Has a running server write a snapshot now.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,13 +29,13 @@ pub async fn run(args: &SnapshotArgs) -> ExitCode {
         Ok(answer) => {
             let taken = answer.into_inner();
             let took = taken.duration.and_then(|took| Duration::try_from(took).ok()).unwrap_or_default();
-            println!(
-                "{}: {} in {}; a replay begins past LSN {}",
+            print(&format!(
+                "{}: {} in {}; a replay begins past LSN {}\n",
                 taken.file,
                 show::bytes(u64::try_from(taken.bytes).unwrap_or(0)),
                 show::duration(took),
                 show::number(taken.position.unwrap_or_default().lsn)
-            );
+            ));
             exit::OK.into()
         }
         Err(status) => {

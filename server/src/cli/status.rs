@@ -8,7 +8,7 @@ use quartermaster_proto::v1::{GetStatusRequest, GetStatusResponse};
 use serde_json::{Value, json};
 
 use super::remote::Target;
-use super::{Output, exit, show};
+use super::{Output, exit, print, show};
 
 /// Shows how a running server is.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,8 +33,8 @@ pub async fn run(args: &StatusArgs) -> ExitCode {
         Ok(answer) => {
             let status = answer.into_inner();
             match args.output {
-                Output::Text => print!("{}", page(&status)),
-                Output::Json => println!("{:#}", json_of(&status)),
+                Output::Text => print(&page(&status)),
+                Output::Json => print(&format!("{:#}\n", json_of(&status))),
             }
             if status.state == "serving" && status.audit_violations == 0 { exit::OK } else { exit::FAILED }.into()
         }

@@ -15,7 +15,7 @@ use quartermaster_engine::time::Micros;
 
 use self::report::Report;
 use super::directory::DataDir;
-use super::{Output, exit};
+use super::{Output, exit, print};
 
 /// Checks a data directory that no server uses: every checksum, every unit, every reservation.
 ///
@@ -60,8 +60,8 @@ pub fn run(args: &VerifyArgs) -> ExitCode {
     match checked {
         Ok(report) => {
             match args.output {
-                Output::Text => print!("{}", report.page()),
-                Output::Json => println!("{}", report.json()),
+                Output::Text => print(&report.page()),
+                Output::Json => print(&(report.json() + "\n")),
             }
             outcome(&report).into()
         }

@@ -7,25 +7,36 @@ use quartermaster_engine::event::{
 use quartermaster_engine::id::{ChannelId, LocationId, SkuId};
 use quartermaster_journal::{Epoch, Lsn};
 use quartermaster_proto::v1::StockReason;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
 use crate::cli::show;
 
+/// A record as it is printed: what all have first and in this order, then what its kind has.
+#[derive(Debug, Serialize)]
+pub(super) struct EventLine<'a> {
+    lsn: u64,
+    epoch: u64,
+    time: String,
+    kind: &'a str,
+    request_id: &'a str,
+    actor: &'a str,
+    #[serde(flatten)]
+    body: Value,
+}
+
 /// The record at `lsn`.
-pub(super) fn line(lsn: Lsn, epoch: Epoch, record: &Record, names: &Names) -> Value {
-    let mut line = json!({
-        "lsn": lsn.get(),
-        "epoch": epoch.get(),
-        "time": show::time(record.time),
-        "kind": record.event.name(),
-        "request_id": record.request_id,
-        "actor": record.actor,
-    });
-    if let (Value::Object(line), Value::Object(body)) = (&mut line, body(&record.event, names)) {
-        line.extend(body);
+pub(super) fn line<'a>(lsn: Lsn, epoch: Epoch, record: &'a Record, names: &Names) -> EventLine<'a> {
+    EventLine {
+        lsn: lsn.get(),
+        epoch: epoch.get(),
+        time: show::time(record.time),
+        kind: record.event.name(),
+        request_id: &record.request_id,
+        actor: &record.actor,
+        body: body(&record.event, names),
     }
-    line
 }
 
 fn body(event: &Event, names: &Names) -> Value {

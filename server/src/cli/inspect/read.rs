@@ -57,7 +57,8 @@ impl Walk {
             self.next = entry.lsn.next();
             if entry.lsn >= filter.first() && filter.shows(&record, &self.names) {
                 let line = line(entry.lsn, entry.epoch, &record, &self.names);
-                writeln!(out, "{line}").map_err(Stop::Output)?;
+                serde_json::to_writer(&mut *out, &line).map_err(|error| Stop::Output(error.into()))?;
+                out.write_all(b"\n").map_err(Stop::Output)?;
                 self.left -= 1;
             }
         }
