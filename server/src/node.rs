@@ -44,7 +44,6 @@ use worker::Worker;
 pub struct Node {
     config: Config,
     health: Health,
-    started: Instant,
     started_at: Timestamp,
     engine: Engine,
     log: Log<FileStorage>,
@@ -101,7 +100,6 @@ impl Node {
         let node = Arc::new(Node {
             config: config.clone(),
             health,
-            started,
             started_at,
             engine: opened.engine,
             snapshots: Snapshots::new(SnapshotStore::new(opened.storage), recovered.snapshot_lsn),

@@ -53,6 +53,7 @@ impl Sources for Node {
     }
 }
 
-fn wide(number: usize) -> u64 {
+/// A count of this machine as a figure to publish.
+pub(super) fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ use quartermaster_engine::time::Timestamp;
 use quartermaster_journal::Journal as _;
 use quartermaster_proto::v1;
 
+use super::reading::wide;
 use super::{Node, SnapshotError};
 use crate::config::Durability;
 use crate::grpc::status::ApiError;
@@ -61,11 +62,6 @@ impl Node {
         }
     }
 
-    /// Time since the start.
-    pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// Takes a snapshot off the threads that serve.
     ///
     /// # Errors
@@ -110,8 +106,4 @@ fn duration(span: Duration) -> prost_types::Duration {
         seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(span.subsec_nanos()).unwrap_or(0),
     }
-}
-
-fn wide(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
