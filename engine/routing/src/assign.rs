@@ -94,8 +94,7 @@ fn parcels(problem: &Problem, sent: &mut [Sent]) -> Vec<Parcel> {
             parcel.picking.0 += location.pick_unit_cost.0 * i64::from(share.units);
             parcel.extras.0 += offers[at].extra * i64::from(share.units);
         }
-        let services = problem.shipping.get(i).map(|shipping| shipping.services.as_slice()).unwrap_or_default();
-        if let Some((service, price)) = cheapest(services, parcel.weight) {
+        if let Some((service, price)) = cheapest(problem.services_of(i), parcel.weight) {
             (parcel.service, parcel.carriage) = (Some(service), price);
         }
         parcels.push(parcel);

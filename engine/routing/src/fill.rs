@@ -28,7 +28,8 @@ pub(crate) enum Shortfall {
     Each(i64),
 }
 
-/// States the phase over the locations of `reduction`, which number the model's; returns the phase's constant part, to be added to any cost of its model: bonuses make unit costs negative, which models do not have.
+/// States the phase over the locations of `reduction`, which number the model's and say what opening them costs; returns the
+/// phase's constant part, to be added to any cost of its model: bonuses make unit costs negative, which models do not have.
 pub(crate) fn fill(
     model: &mut Model,
     problem: &Problem,
@@ -38,7 +39,7 @@ pub(crate) fn fill(
 ) -> Option<i64> {
     model.clear();
     model.fixed.extend(reduction.places.iter().map(|&i| match charge {
-        Charge::Money => problem.locations[usize::from(i)].parcel_cost.0,
+        Charge::Money => reduction.opening[usize::from(i)],
         Charge::Parcels => 1,
         Charge::Nothing => 0,
     }));

@@ -7,7 +7,7 @@
 use crate::bound::State;
 use crate::model::{Cell, Model};
 use crate::parcel::{Item, Load, Rules};
-use crate::problem::{Problem, Shipping};
+use crate::problem::Problem;
 use crate::search::Ending;
 
 /// So many of line `line` (of the model) from `location`.
@@ -42,6 +42,8 @@ pub(crate) struct General {
     pub(crate) best_shares: Vec<Share>,
     nodes: u64,
     nodes_max: u64,
+    /// What a node counts: more on larger orders, whose nodes take longer.
+    weight_of_node: u64,
     floor: i64,
     items: Vec<Item>,
     taken: Vec<(usize, i64)>,
@@ -50,14 +52,15 @@ pub(crate) struct General {
 
 const ROOT_STEPS: u32 = 80;
 const NODE_STEPS: u32 = 10;
+/// So many cells more make a node count one more.
+const CELLS_PER_NODE: u64 = 64;
 
 impl General {
-    /// Readies the search for `model`, carriage counted or not.
-    pub(crate) fn begin(&mut self, model: &Model, problem: &Problem, free_carriage: bool) {
+    /// Readies the search for `model`, whose locations are those of the problem at `at`, carriage counted or not.
+    pub(crate) fn begin(&mut self, model: &Model, problem: &Problem, at: &[u16], free_carriage: bool) {
         let (lines, places) = (model.lines(), model.locations());
-        let none = Shipping::default();
-        let shipping = |i: usize| problem.shipping.get(i).unwrap_or(&none);
-        self.rules = (0..places).map(|i| Rules::new(shipping(i), model.scale, free_carriage)).collect();
+        self.rules = at.iter().map(|&i| Rules::new(problem, usize::from(i), model.scale, free_carriage)).collect();
+        self.weight_of_node = 1 + u64::try_from(model.cells.len()).unwrap_or(u64::MAX) / CELLS_PER_NODE;
         let grams = |&(j, bundle): &(usize, i64)| {
             i64::try_from(problem.lines[j].unit_weight.0).unwrap_or(i64::MAX).saturating_mul(bundle)
         };
@@ -352,7 +355,7 @@ impl General {
             if self.nodes >= self.nodes_max && !self.prunable(model, bound) {
                 self.floor = self.floor.min(bound);
             } else if !self.prunable(model, bound) {
-                self.nodes += 1;
+                self.nodes += self.weight_of_node;
                 if let Some(value) = self.settle(model, NODE_STEPS) {
                     self.branch(model, value.max(bound));
                 }
@@ -389,7 +392,7 @@ impl General {
             self.floor = self.floor.min(parent);
             return;
         }
-        self.nodes += 1;
+        self.nodes += self.weight_of_node;
         let bound = self.bound(model).value.max(parent);
         if self.prunable(model, bound) {
             return;
@@ -419,10 +422,15 @@ impl General {
         let i = usize::from(cell.location);
         let most = self.most(model, self.load[i], i, line, left.min(i64::from(cell.avail)));
         for count in (0..=most).rev() {
-            if self.nodes >= self.nodes_max && !self.prunable(model, bound) {
+            if self.prunable(model, bound) {
+                return;
+            }
+            if self.nodes >= self.nodes_max {
                 self.floor = self.floor.min(bound);
                 return;
             }
+            // Every count is a node: a line may have more units than there is time.
+            self.nodes += 1;
             let before = self.load[i];
             let mut load = before;
             self.add(model, &mut load, line, count);

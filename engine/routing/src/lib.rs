@@ -9,10 +9,12 @@ mod assign;
 mod bound;
 mod cover;
 mod error;
+mod few;
 mod fill;
 mod general;
 mod greedy;
 mod model;
+mod one_line;
 mod parcel;
 mod plan;
 mod problem;
@@ -25,7 +27,9 @@ mod units;
 
 pub use error::ProblemError;
 pub use plan::{Allocation, Parcel, Plan, Proof, Unserved, Value};
-pub use problem::{Line, LineIndex, Location, LocationIndex, Objective, Problem, ProblemBuilder, Shipping};
+pub use problem::{
+    Line, LineIndex, Location, LocationIndex, Objective, Problem, ProblemBuilder, Shipping, TariffIndex,
+};
 pub use solve::{Budget, Solver};
 pub use tariff::{Service, cheapest};
 pub use units::{Grams, LocationId, Money, ServiceId, SkuId, Units};

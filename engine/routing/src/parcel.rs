@@ -4,8 +4,8 @@
 //! the price is constant, so the parcel is a bounded knapsack, relaxed to its linear form (Dantzig, Operations Research 5,
 //! 1957): items by earnings per gram (or per unit) until the step ends. The best step wins. Rounded up, so never too little.
 
-use crate::problem::Shipping;
-use crate::tariff::cheapest;
+use crate::problem::Problem;
+use crate::tariff::{Service, cheapest};
 use crate::units::Grams;
 
 /// One line at one location, as the prices of the moment see it.
@@ -33,7 +33,7 @@ pub(crate) struct Load {
 /// The limits and prices of one location's parcel; carriage scaled like all money in a model.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    shipping: Shipping,
+    services: Vec<Service>,
     scale: i64,
     pub(crate) units_max: i64,
     pub(crate) weight_max: i64,
@@ -46,17 +46,18 @@ pub(crate) struct Rules {
 const STEPS_MAX: usize = 64;
 
 impl Rules {
-    pub(crate) fn new(shipping: &Shipping, scale: i64, free_carriage: bool) -> Self {
+    pub(crate) fn new(problem: &Problem, place: usize, scale: i64, free_carriage: bool) -> Self {
+        let (shipping, services) = (problem.rules_of(place), problem.services_of(place));
         let grams = |weight: Grams| i64::try_from(weight.0).unwrap_or(i64::MAX);
         let mut weight_max = shipping.weight_max.map_or(i64::MAX, grams);
-        if !shipping.services.is_empty() {
-            let limits = shipping.services.iter().map(|service| service.weight_max().map_or(i64::MAX, grams));
+        if !services.is_empty() {
+            let limits = services.iter().map(|service| service.weight_max().map_or(i64::MAX, grams));
             weight_max = weight_max.min(limits.max().unwrap_or(i64::MAX));
         }
         let units_max = shipping.unit_capacity.map_or(i64::MAX, |units| i64::from(units.0));
-        let free_carriage = free_carriage || shipping.services.is_empty();
+        let free_carriage = free_carriage || services.is_empty();
         let plain = free_carriage && units_max == i64::MAX && weight_max == i64::MAX;
-        Self { shipping: shipping.clone(), scale, units_max, weight_max, free_carriage, plain }
+        Self { services: services.to_vec(), scale, units_max, weight_max, free_carriage, plain }
     }
 
     pub(crate) fn fits(&self, load: Load) -> bool {
@@ -69,7 +70,7 @@ impl Rules {
             return 0;
         }
         let weight = Grams(u64::try_from(weight).unwrap_or(0));
-        cheapest(&self.shipping.services, weight).map_or(0, |(_, price)| price.0 * self.scale)
+        cheapest(&self.services, weight).map_or(0, |(_, price)| price.0 * self.scale)
     }
 
     /// The last weight on the step that `weight` is on.
@@ -78,7 +79,7 @@ impl Rules {
             return self.weight_max;
         }
         let at = Grams(u64::try_from(weight).unwrap_or(0));
-        let carrying = self.shipping.services.iter().filter(|service| service.price(at).is_some());
+        let carrying = self.services.iter().filter(|service| service.price(at).is_some());
         let end = carrying.map(|service| service.step_end(at).0).min().unwrap_or(u64::MAX);
         i64::try_from(end).unwrap_or(i64::MAX).min(self.weight_max)
     }

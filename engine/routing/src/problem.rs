@@ -4,7 +4,7 @@
 //! same facts always give the same plan.
 
 use crate::error::ProblemError;
-use crate::tariff::Service;
+use crate::tariff::{Service, cheapest};
 use crate::units::{Grams, LocationId, Money, SkuId, Units};
 
 /// What the best plan is.
@@ -65,10 +65,30 @@ pub struct LineIndex(u16);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LocationIndex(u16);
 
+/// Carrier services that a problem knows, as [`ProblemBuilder::tariff`] returned them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TariffIndex {
+    start: u32,
+    end: u32,
+}
+
+/// The limits of the parcel of one location, and where its services are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rules {
+    pub(crate) unit_capacity: Option<Units>,
+    pub(crate) weight_max: Option<Grams>,
+    pub(crate) tariff: TariffIndex,
+}
+
+impl Rules {
+    const NONE: Self = Self { unit_capacity: None, weight_max: None, tariff: TariffIndex { start: 0, end: 0 } };
+}
+
 /// What one location has for one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Offer {
     pub(crate) location: u16,
+    pub(crate) line: u16,
     /// At least one, at most the line's demand.
     pub(crate) available: u32,
     /// Added to the pick cost of each unit; may be negative (a bonus).
@@ -82,11 +102,18 @@ pub struct Problem {
     pub(crate) lines: Vec<Line>,
     pub(crate) locations: Vec<Location>,
     /// Empty when no location has any; else one for each location.
-    pub(crate) shipping: Vec<Shipping>,
+    pub(crate) rules: Vec<Rules>,
+    services: Vec<Service>,
+    /// No parcel's carriage costs less.
+    carriage_least: i64,
+    /// What the builder was told, kept for its memory alone.
+    given_rules: Vec<(u16, Rules)>,
     /// Grouped by line, ascending by location.
     pub(crate) offers: Vec<Offer>,
     /// `offers[line_start[j]..line_start[j + 1]]` are those of line `j`.
     pub(crate) line_start: Vec<usize>,
+    /// Units of each line that all locations together could serve.
+    servable: Vec<i64>,
     pub(crate) parcels_max: Option<u16>,
     pub(crate) ship_complete: bool,
 }
@@ -98,10 +125,36 @@ impl Problem {
             objective,
             lines: Vec::new(),
             locations: Vec::new(),
-            shipping: Vec::new(),
+            rules: Vec::new(),
+            services: Vec::new(),
             offers: Vec::new(),
             parcels_max: None,
             ship_complete: false,
+            spare_rules: Vec::new(),
+            spare_starts: Vec::new(),
+            spare_servable: Vec::new(),
+        }
+    }
+
+    /// Starts stating the next problem in the memory of this one.
+    pub fn recycle(mut self, objective: Objective) -> ProblemBuilder {
+        self.lines.clear();
+        self.locations.clear();
+        self.offers.clear();
+        self.services.clear();
+        self.given_rules.clear();
+        ProblemBuilder {
+            objective,
+            lines: self.lines,
+            locations: self.locations,
+            rules: self.given_rules,
+            services: self.services,
+            offers: self.offers,
+            parcels_max: None,
+            ship_complete: false,
+            spare_rules: self.rules,
+            spare_starts: self.line_start,
+            spare_servable: self.servable,
         }
     }
 
@@ -132,20 +185,37 @@ impl Problem {
 
     /// Units of the line that all locations together could serve.
     pub(crate) fn servable(&self, line: usize) -> i64 {
-        let demand = i64::from(self.lines[line].demand.0);
-        let stock = self.offers_of(line).iter().map(|offer| i64::from(offer.available));
-        if self.is_whole(line) {
-            stock.max().filter(|&most| most >= demand).unwrap_or(0)
-        } else {
-            stock.sum::<i64>().min(demand)
-        }
+        self.servable[line]
+    }
+
+    /// The services that location `place` may choose from.
+    pub(crate) fn services_of(&self, place: usize) -> &[Service] {
+        let Some(rules) = self.rules.get(place) else { return &[] };
+        let at = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
+        &self.services[at(rules.tariff.start)..at(rules.tariff.end)]
+    }
+
+    /// No parcel's carriage costs less, wherever it comes from.
+    pub(crate) fn carriage_least(&self) -> i64 {
+        self.carriage_least
+    }
+
+    /// The carrier's price of a parcel from location `place`; `None` when no service carries it.
+    pub(crate) fn carriage(&self, place: usize, weight: Grams) -> Option<i64> {
+        let services = self.services_of(place);
+        if services.is_empty() { Some(0) } else { cheapest(services, weight).map(|(_, price)| price.0) }
+    }
+
+    /// The limits of the parcel of location `place`.
+    pub(crate) fn rules_of(&self, place: usize) -> Rules {
+        self.rules.get(place).copied().unwrap_or(Rules::NONE)
     }
 
     /// More than all carriage of any plan together; saturates.
     pub(crate) fn carriage_max(&self) -> i64 {
         let weights = self.lines.iter().map(|line| line.unit_weight.0.saturating_mul(u64::from(line.demand.0)));
         let total = Grams(weights.fold(0, u64::saturating_add));
-        let services = self.shipping.iter().flat_map(|shipping| &shipping.services);
+        let services = (0..self.rules.len()).flat_map(|i| self.services_of(i));
         let dearest = |service: &Service| service.price(service.weight_max().map_or(total, |limit| limit.min(total)));
         services.map(|service| dearest(service).map_or(0, |price| price.0)).fold(0, i64::saturating_add)
     }
@@ -168,10 +238,15 @@ pub struct ProblemBuilder {
     objective: Objective,
     lines: Vec<Line>,
     locations: Vec<Location>,
-    shipping: Vec<(u16, Shipping)>,
-    offers: Vec<(u16, Offer)>,
+    rules: Vec<(u16, Rules)>,
+    services: Vec<Service>,
+    offers: Vec<Offer>,
     parcels_max: Option<u16>,
     ship_complete: bool,
+    // Memory of a problem before.
+    spare_rules: Vec<Rules>,
+    spare_starts: Vec<usize>,
+    spare_servable: Vec<i64>,
 }
 
 impl ProblemBuilder {
@@ -215,8 +290,34 @@ impl ProblemBuilder {
     }
 
     /// Says what limits and prices the parcel of `location`; the last word counts.
+    ///
+    /// Locations that share their carriers say so more cheaply with [`ProblemBuilder::tariff`] and
+    /// [`ProblemBuilder::parcel_rules`].
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over what they have built")]
     pub fn shipping(&mut self, location: LocationIndex, shipping: Shipping) {
-        self.shipping.push((location.0, shipping));
+        let tariff = self.tariff(&shipping.services);
+        self.parcel_rules(location, shipping.unit_capacity, shipping.weight_max, Some(tariff));
+    }
+
+    /// Makes carrier services known, for any number of locations to choose from.
+    pub fn tariff(&mut self, services: &[Service]) -> TariffIndex {
+        let at = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let start = at(self.services.len());
+        self.services.extend_from_slice(services);
+        TariffIndex { start, end: at(self.services.len()) }
+    }
+
+    /// As [`ProblemBuilder::shipping`], with services made known before; `None`: carriage is free, or already in the
+    /// parcel cost.
+    pub fn parcel_rules(
+        &mut self,
+        location: LocationIndex,
+        unit_capacity: Option<Units>,
+        weight_max: Option<Grams>,
+        tariff: Option<TariffIndex>,
+    ) {
+        let tariff = tariff.unwrap_or(Rules::NONE.tariff);
+        self.rules.push((location.0, Rules { unit_capacity, weight_max, tariff }));
     }
 
     /// `location` has `available` units for `line`, at `extra_unit_cost` above its pick cost (below zero: a bonus).
@@ -225,8 +326,8 @@ impl ProblemBuilder {
     /// makes no offer; a preferred one has a bonus.
     pub fn offer(&mut self, line: LineIndex, location: LocationIndex, available: Units, extra_unit_cost: Money) {
         if available.0 > 0 {
-            let offer = Offer { location: location.0, available: available.0, extra: extra_unit_cost.0 };
-            self.offers.push((line.0, offer));
+            let (line, location) = (line.0, location.0);
+            self.offers.push(Offer { location, line, available: available.0, extra: extra_unit_cost.0 });
         }
     }
 
@@ -249,12 +350,12 @@ impl ProblemBuilder {
         let location_rank = rank(&self.locations, |location| location.id);
         if let Some(to) = &line_rank {
             self.lines.sort_by_key(|line| line.sku);
-            self.offers.iter_mut().for_each(|(line, _)| *line = renumbered(to, *line));
+            self.offers.iter_mut().for_each(|offer| offer.line = renumbered(to, offer.line));
         }
         if let Some(to) = &location_rank {
             self.locations.sort_by_key(|location| location.id);
-            self.offers.iter_mut().for_each(|(_, offer)| offer.location = renumbered(to, offer.location));
-            self.shipping.iter_mut().for_each(|(location, _)| *location = renumbered(to, *location));
+            self.offers.iter_mut().for_each(|offer| offer.location = renumbered(to, offer.location));
+            self.rules.iter_mut().for_each(|(location, _)| *location = renumbered(to, *location));
         }
         if let Some(pair) = self.lines.windows(2).find(|pair| pair[0].sku == pair[1].sku) {
             return Err(ProblemError::DuplicateSku { sku: pair[0].sku });
@@ -262,52 +363,86 @@ impl ProblemBuilder {
         if let Some(pair) = self.locations.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(ProblemError::DuplicateLocation { location: pair[0].id });
         }
-        let (offers, line_start) = self.grouped_offers()?;
-        let mut shipping = Vec::new();
-        if !self.shipping.is_empty() {
-            shipping.resize(self.locations.len(), Shipping::default());
-            for (location, given) in self.shipping {
-                let slot = shipping.get_mut(usize::from(location));
-                *slot.ok_or(ProblemError::UnknownOffer { line: 0, location })? = given;
-            }
-        }
+        self.group_offers()?;
+        let rules = self.placed_rules()?;
+        let free = rules.iter().any(|rules| rules.tariff.start == rules.tariff.end);
+        let least = self.services.iter().map(|service| service.first_price().0).min();
+        let carriage_least = least.filter(|_| !free && !rules.is_empty()).unwrap_or(0);
+        self.rules.clear();
         Ok(Problem {
             objective: self.objective,
             lines: self.lines,
             locations: self.locations,
-            shipping,
-            offers,
-            line_start,
+            rules,
+            services: self.services,
+            carriage_least,
+            given_rules: self.rules,
+            offers: self.offers,
+            line_start: self.spare_starts,
+            servable: self.spare_servable,
             parcels_max: self.parcels_max,
             ship_complete: self.ship_complete,
         })
     }
 
-    fn grouped_offers(&mut self) -> Result<(Vec<Offer>, Vec<usize>), ProblemError> {
-        let key = |&(line, ref offer): &(u16, Offer)| (line, offer.location);
+    fn placed_rules(&mut self) -> Result<Vec<Rules>, ProblemError> {
+        let mut placed = std::mem::take(&mut self.spare_rules);
+        placed.clear();
+        if !self.rules.is_empty() {
+            placed.resize(self.locations.len(), Rules::NONE);
+            for &(location, given) in &self.rules {
+                let known = usize::try_from(given.tariff.end).is_ok_and(|end| end <= self.services.len());
+                let slot = placed.get_mut(usize::from(location)).filter(|_| known);
+                *slot.ok_or(ProblemError::UnknownOffer { line: 0, location })? = given;
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Puts the offers in order and checks them; leaves where each line's begin, and what they come to, in the spares.
+    fn group_offers(&mut self) -> Result<(), ProblemError> {
+        let key = |offer: &Offer| (offer.line, offer.location);
         if !self.offers.is_sorted_by_key(key) {
             self.offers.sort_by_key(key);
         }
-        let mut offers = Vec::with_capacity(self.offers.len());
-        let mut line_start = vec![0; self.lines.len() + 1];
-        let mut before = None;
-        for (line, offer) in &self.offers {
-            let unknown = ProblemError::UnknownOffer { line: *line, location: offer.location };
-            let asked = self.lines.get(usize::from(*line)).ok_or(unknown)?;
-            let location = self.locations.get(usize::from(offer.location)).ok_or(unknown)?.id;
-            if offer.extra.unsigned_abs() > Money::MAX.0.unsigned_abs() {
-                return Err(ProblemError::OfferCost { sku: asked.sku, location, cost: Money(offer.extra) });
+        self.spare_starts.clear();
+        self.spare_starts.push(0);
+        self.spare_servable.clear();
+        let all = self.offers.len();
+        let mut at = 0;
+        for (j, line) in (0..).zip(&self.lines) {
+            let (mut before, mut stock, mut most) = (None, 0, 0);
+            while at < all && self.offers[at].line == j {
+                let offer = &mut self.offers[at];
+                let unknown = ProblemError::UnknownOffer { line: j, location: offer.location };
+                let location = self.locations.get(usize::from(offer.location)).ok_or(unknown)?.id;
+                if offer.extra.unsigned_abs() > Money::MAX.0.unsigned_abs() {
+                    return Err(ProblemError::OfferCost { sku: line.sku, location, cost: Money(offer.extra) });
+                }
+                if before.replace(offer.location) == Some(offer.location) {
+                    return Err(ProblemError::DuplicateOffer { sku: line.sku, location });
+                }
+                offer.available = offer.available.min(line.demand.0);
+                stock += i64::from(offer.available);
+                most = most.max(offer.available);
+                at += 1;
             }
-            if before.replace((*line, offer.location)) == Some((*line, offer.location)) {
-                return Err(ProblemError::DuplicateOffer { sku: asked.sku, location });
-            }
-            offers.push(Offer { available: offer.available.min(asked.demand.0), ..*offer });
-            line_start[usize::from(*line) + 1] = offers.len();
+            let demand = i64::from(line.demand.0);
+            let whole = line.whole || self.objective == Objective::WholeLinesCost;
+            let servable = if !whole {
+                stock.min(demand)
+            } else if most == line.demand.0 {
+                demand
+            } else {
+                0
+            };
+            self.spare_servable.push(servable);
+            self.spare_starts.push(at);
         }
-        for j in 1..line_start.len() {
-            line_start[j] = line_start[j].max(line_start[j - 1]);
+        match self.offers.get(at) {
+            None => Ok(()),
+            Some(stray) => Err(ProblemError::UnknownOffer { line: stray.line, location: stray.location }),
         }
-        Ok((offers, line_start))
     }
 }
 

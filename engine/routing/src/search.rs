@@ -32,6 +32,8 @@ pub(crate) struct Search {
     nodes_max: u64,
     /// The least bound among nodes given up for want of budget; scaled.
     floor: i64,
+    /// Scaled: no plan costs less, from elsewhere.
+    at_least: i64,
 }
 
 /// How a search ended.
@@ -68,6 +70,7 @@ impl Search {
         self.trail.clear();
         self.saved.clear();
         self.floor = i64::MAX;
+        self.at_least = 0;
         self.supply.clear();
         for j in 0..model.lines() {
             self.supply.push(model.cells_of(j).iter().map(|cell| i64::from(cell.avail)).sum());
@@ -81,6 +84,11 @@ impl Search {
         self.incumbent.offer(model, open);
     }
 
+    /// Says that no plan costs less than `cost`, unscaled.
+    pub(crate) fn know_at_least(&mut self, model: &Model, cost: i64) {
+        self.at_least = cost * model.scale;
+    }
+
     /// Finds the least cost within what is left of the budget, and how sure that is. Adds the nodes it used to `nodes`.
     pub(crate) fn run(&mut self, model: &mut Model, nodes: &mut u64, nodes_max: u64) -> Ending {
         (self.nodes, self.nodes_max) = (*nodes, nodes_max);
@@ -90,7 +98,7 @@ impl Search {
         let complete = self.floor == i64::MAX;
         // A bound between two minor units rounds up: costs are whole.
         let floor = if complete { i64::MAX } else { (-(-self.floor).div_euclid(model.scale)).max(0) };
-        let bound = cost.unwrap_or(i64::MAX).min(floor);
+        let bound = cost.unwrap_or(i64::MAX).min(floor.max(self.at_least / model.scale));
         Ending { cost, bound, complete: complete || cost.is_some_and(|cost| cost <= floor) }
     }
 
@@ -202,7 +210,7 @@ impl Search {
 
     fn prunable(&self, model: &Model, bound: i64) -> bool {
         // Costs are whole minor units: a bound within one of the best known cost leaves nothing better.
-        self.incumbent.cost.is_some_and(|best| bound > best - model.scale)
+        self.incumbent.cost.is_some_and(|best| bound.max(self.at_least) > best - model.scale)
     }
 
     fn feasible(&self, model: &Model) -> bool {

@@ -51,6 +51,18 @@ impl Service {
         Ok(self)
     }
 
+    /// The same service with every price so many times as high.
+    ///
+    /// # Errors
+    /// A price above [`Money::MAX`].
+    pub fn scaled(mut self, times: i64) -> Result<Self, ProblemError> {
+        for price in [&mut self.first_price, &mut self.step_price] {
+            price.0 = price.0.saturating_mul(times);
+            check_price(self.id, *price)?;
+        }
+        Ok(self)
+    }
+
     /// The caller's name of the service.
     pub fn id(&self) -> ServiceId {
         self.id
@@ -59,6 +71,11 @@ impl Service {
     /// The heaviest parcel it carries; `None`: any.
     pub fn weight_max(&self) -> Option<Grams> {
         self.weight_max
+    }
+
+    /// The price of the lightest parcel.
+    pub(crate) fn first_price(&self) -> Money {
+        self.first_price
     }
 
     /// The price of a parcel of `weight`; `None` when it is too heavy for the service. Never falls as weight grows.
@@ -87,6 +104,76 @@ impl Service {
 /// The cheapest service that carries `weight`, the lower id among equals; `None` when none does.
 pub fn cheapest(services: &[Service], weight: Grams) -> Option<(ServiceId, Money)> {
     services.iter().filter_map(|s| Some((s.price(weight)?, s.id))).min().map(|(price, id)| (id, price))
+}
+
+/// Money per gram, as a fraction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Slope {
+    money: i64,
+    grams: i64,
+}
+
+impl Slope {
+    const NONE: Self = Self { money: 0, grams: 1 };
+
+    /// No more than `weight` costs at this slope.
+    pub(crate) fn of(self, weight: Grams) -> i64 {
+        if self.money == 0 {
+            return 0;
+        }
+        // Saturating below the truth keeps it a lower bound.
+        self.money.saturating_mul(i64::try_from(weight.0).unwrap_or(i64::MAX)) / self.grams
+    }
+
+    fn steeper_than(self, other: Self) -> bool {
+        i128::from(self.money) * i128::from(other.grams) > i128::from(other.money) * i128::from(self.grams)
+    }
+}
+
+/// A straight line at or below the price of any parcel of some services: `price` plus `slope` times its weight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lightest {
+    pub(crate) price: i64,
+    pub(crate) slope: Slope,
+    /// The price of every parcel up to the heaviest asked about is just `price`.
+    pub(crate) flat: bool,
+    /// No parcel up to that costs more.
+    pub(crate) dearest: i64,
+}
+
+/// The line below the tariff of `services` that suits orders of `weight` best: level for light ones, along the steps for
+/// others.
+pub(crate) fn lightest(services: &[Service], weight: Grams) -> Lightest {
+    let Some(price) = services.iter().map(|service| service.first_price.0).min() else {
+        return Lightest { price: 0, slope: Slope::NONE, flat: true, dearest: 0 };
+    };
+    let flat = cheapest(services, weight).is_some_and(|(_, at_most)| at_most.0 == price);
+    let most = |service: &Service| service.price(service.weight_max.map_or(weight, |most| most.min(weight)));
+    let dearest = services.iter().filter_map(most).max().map_or(0, |price| price.0);
+    let level = Lightest { price, slope: Slope::NONE, flat, dearest };
+    let first = services.iter().map(|service| service.first_weight).min().unwrap_or_default();
+    if flat || weight.0 <= first.0.saturating_mul(2) {
+        return level;
+    }
+    let mut slope: Option<Slope> = None;
+    for service in services.iter().filter(|service| service.weight_max.is_none_or(|most| most > service.first_weight)) {
+        let grams = i64::try_from(service.step_weight.0).unwrap_or(i64::MAX);
+        let steps = Slope { money: service.step_price.0, grams };
+        if slope.is_none_or(|least| least.steeper_than(steps)) {
+            slope = Some(steps);
+        }
+    }
+    let Some(slope) = slope else { return level };
+    // Below the line's first weight the price is level, so the line must not be above it at the end of that.
+    let start = |service: &Service| {
+        let drop = i128::from(slope.money) * i128::from(service.first_weight.min(weight).0);
+        i128::from(service.first_price.0) - (drop + i128::from(slope.grams) - 1) / i128::from(slope.grams)
+    };
+    let price = services.iter().map(start).min().unwrap_or(0);
+    match i64::try_from(price) {
+        Ok(price) if price >= 0 => Lightest { price, slope, ..level },
+        _ => level,
+    }
 }
 
 fn check_price(service: ServiceId, price: Money) -> Result<(), ProblemError> {

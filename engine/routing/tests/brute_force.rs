@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Case, Rng, Shape, cases, triple};
-use quartermaster_routing::{Budget, Proof, Shipping, Solver};
+use quartermaster_routing::{Budget, Objective, Problem, Proof, Shipping, Solver};
 
 /// Every way to serve one line: units from each location, within stock, demand and the no-split rule.
 fn choices(case: &Case, j: usize) -> Vec<Vec<u32>> {
@@ -51,6 +51,7 @@ fn check_against_all(seed: u64, count: u64, shipping: bool) {
     let mut solver = Solver::default();
     let mut done = 0;
     let mut rng = Rng(seed);
+    let mut spare = Problem::builder(Objective::Money).build().unwrap();
     while done < count {
         let case = Case::random(&mut rng, Shape { lines: 4, locations: 5, demand: 4, shipping });
         let choices: Vec<_> = (0..case.demand.len()).map(|j| choices(&case, j)).collect();
@@ -59,6 +60,8 @@ fn check_against_all(seed: u64, count: u64, shipping: bool) {
         }
         done += 1;
         let problem = case.problem();
+        spare = case.state(spare.recycle(case.objective));
+        assert_eq!(spare, problem, "the memory of the problem before shows");
         let best = best_of_all(&case, &choices);
         let plan = solver.solve(&problem, Budget { nodes: 1_000_000 }).unwrap();
         assert_eq!(case.judge(&plan), best, "case {done} of seed {seed}: {case:#?}\n{plan:#?}");
@@ -95,7 +98,7 @@ fn best_of_sets(case: &Case) -> (i64, i64, i64) {
 
 fn cheapest_row(case: &Case, j: usize, set: u32) -> Vec<u32> {
     let unit = |i: usize| case.pick[i] + case.stock[j][i].1;
-    let money = case.objective == quartermaster_routing::Objective::Money && !case.ship_complete;
+    let money = case.objective == Objective::Money && !case.ship_complete;
     let mut open: Vec<usize> = (0..case.parcel.len()).filter(|&i| set >> i & 1 == 1).collect();
     open.retain(|&i| !money || unit(i) <= case.penalty[j]);
     open.retain(|&i| !case.must_be_whole(j) || case.stock[j][i].0 >= case.demand[j]);

@@ -2,8 +2,8 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use quartermaster_routing::{
-    Grams, Line, Location, LocationId, Money, Objective, Plan, Problem, Proof, Service, ServiceId, Shipping, SkuId,
-    Units, cheapest,
+    Grams, Line, Location, LocationId, Money, Objective, Plan, Problem, ProblemBuilder, Proof, Service, ServiceId,
+    Shipping, SkuId, Units, cheapest,
 };
 
 /// A small generator (SplitMix64; Steele, Lea & Flood, OOPSLA 2014): the same seed gives the same cases everywhere.
@@ -100,7 +100,11 @@ impl Case {
     }
 
     pub(crate) fn problem(&self) -> Problem {
-        let mut builder = Problem::builder(self.objective);
+        self.state(Problem::builder(self.objective))
+    }
+
+    /// States the case with `builder`, which holds nothing yet.
+    pub(crate) fn state(&self, mut builder: ProblemBuilder) -> Problem {
         let lines: Vec<_> = (0..self.demand.len()).map(|j| builder.line(self.line(j)).unwrap()).collect();
         for i in 0..self.parcel.len() {
             let id = LocationId(u32::try_from(i).unwrap() + 10);
