@@ -90,6 +90,7 @@ pub fn reserve(random: &mut Random, skus: Skus, lines: usize, location: Option<u
         sku: sku_code(skus.pick(random)),
         quantity: Quantity(1),
         location: location.map(location_code).unwrap_or_default(),
+        sourcing: None,
     };
     let lines = (0..lines).map(line).collect();
     send(Command::Reserve(Reserve {
@@ -101,6 +102,7 @@ pub fn reserve(random: &mut Random, skus: Skus, lines: usize, location: Option<u
         allow_partial: false,
         replaces: None,
         unchanged_since_lsn: 0,
+        sourcing: None,
     }))
 }
 

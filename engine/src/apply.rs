@@ -8,11 +8,13 @@ use std::cmp::Reverse;
 use quartermaster_journal::Lsn;
 
 use crate::{
-    event::{CellChange, Claim, EndState, Event, Held, HoldEndReason, Line, Promise},
+    capacity::Booking,
+    event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise},
     id::{LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
     shard::Shard,
+    sourced::{Rerouted, Sourced, Sourcing},
     stock::{Buckets, Row},
     time::Timestamp,
 };
@@ -33,20 +35,28 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
     match event {
         Event::Held(held) => change.held(shard, held)?,
         Event::Confirmed { claim } => change.confirmed(shard, claim)?,
-        Event::HoldEnded { claim, reason } => {
+        Event::HoldEnded { claim, reason, bookings } => {
             let state = match reason {
                 HoldEndReason::Released => State::Released,
                 HoldEndReason::Expired => State::Expired,
             };
             change.give_back(shard, claim, Promise::Reserved, Some(state))?;
+            change.booked(shard, claim.reservation, bookings)?;
         }
-        Event::Cancelled { claim, promise, end } => {
+        Event::Cancelled { claim, promise, end, bookings } => {
             change.give_back(shard, claim, *promise, end.map(EndState::state))?;
+            change.booked(shard, claim.reservation, bookings)?;
         }
         Event::Extended { reservation, expires_at } => change.extended(shard, *reservation, *expires_at)?,
         Event::Shipped { claim, end } => change.shipped(shard, claim, end.map(EndState::state))?,
         Event::Reassigned { reservation, promise, line, from } => {
             change.reassigned(shard, *reservation, *promise, *line, *from)?;
+        }
+        Event::Rerouted(rerouted) => change.rerouted(shard, rerouted, None)?,
+        Event::Merged(merged) => {
+            for part in &merged.moves {
+                change.rerouted(shard, part, merged.group())?;
+            }
         }
         Event::StockChanged(stock) => {
             for cell in stock.changes.iter().filter(|cell| cell.sku.shard() == change.here) {
@@ -69,8 +79,23 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
                 shard.row_mut(*sku).set_retired();
             }
         }
+        Event::CellFactsSet { facts } => {
+            for cell in facts.iter().filter(|cell| cell.sku.shard() == change.here) {
+                require(cell.sku.row() < shard.rows.len(), KNOWN_SKU)?;
+                if cell.facts == Facts::default() {
+                    shard.facts.remove(&(cell.sku, cell.location));
+                } else {
+                    shard.facts.insert((cell.sku, cell.location), cell.facts);
+                }
+            }
+        }
         // Every shard gets the new directory from whoever holds all the locks.
-        Event::LocationsUpserted { .. } | Event::ChannelsUpserted { .. } => {}
+        Event::LocationsUpserted { .. }
+        | Event::ChannelsUpserted { .. }
+        | Event::RegionsUpserted { .. }
+        | Event::DocumentDrafted { .. }
+        | Event::DocumentActivated { .. }
+        | Event::DocumentRetired { .. } => {}
         Event::Summary(_) => return Err(Misfit("a summary stands for an answer and is never in the journal")),
     }
     shard.lsn = lsn;
@@ -78,6 +103,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
     Ok(())
 }
 
+const GIVEN_BACK: Misfit = Misfit("work that is given back was booked");
 const KNOWN_SKU: &str = "an event names SKUs that were created";
 
 fn require(holds: bool, invariant: &'static str) -> Applied {
@@ -94,6 +120,7 @@ impl Change {
     fn held(&self, shard: &mut Shard, held: &Held) -> Applied {
         if let Some(replaced) = &held.replaced {
             self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;
+            self.booked(shard, replaced.reservation, &held.replaced_bookings)?;
         }
         let mut part =
             Part { promise: Promise::Reserved, lines: smallvec::SmallVec::new(), ended_at: None, header: None };
@@ -119,6 +146,10 @@ impl Change {
                 expires_at: held.expires_at,
                 revision: self.lsn,
                 shards: held.lines.iter().map(|line| line.sku.shard()).chain([shard.id]).collect(),
+                sourcing: match held.sourced.as_deref() {
+                    None => None,
+                    Some(sourced) => Some(Box::new(self.sourcing(sourced)?)),
+                },
             }));
         }
         if part.header.is_some() || !part.lines.is_empty() {
@@ -210,6 +241,72 @@ impl Change {
             }
         }
         self.touch_or_end(shard, id, None)
+    }
+
+    /// Units change places: taken before they are given up.
+    fn rerouted(&self, shard: &mut Shard, rerouted: &Rerouted, group: Option<ReservationId>) -> Applied {
+        let (id, promise) = (rerouted.reservation, rerouted.promise);
+        let here =
+            |lines: &Lines| lines.iter().filter(|line| line.sku.shard() == self.here).copied().collect::<Lines>();
+        for line in here(&rerouted.to) {
+            self.cell(shard, line.sku, line.location, |cell| plus(cell.promise_mut(promise), line.quantity))?;
+            let part = shard.parts.get_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
+            match part.line_mut(line.sku, line.location) {
+                Some(target) => plus(&mut target.open, line.quantity)?,
+                None => part.lines.push(PartLine {
+                    sku: line.sku,
+                    location: line.location,
+                    open: line.quantity,
+                    shipped: Quantity::ZERO,
+                    returned: Quantity::ZERO,
+                }),
+            }
+        }
+        for line in here(&rerouted.from) {
+            self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
+            minus(&mut part_line(shard, id, line.sku, line.location)?.open, line.quantity)?;
+            if let Some(until) = rerouted.refused_until {
+                shard.refusals.insert((line.sku, line.location), until);
+            }
+        }
+        if rerouted.refused_until.is_some() {
+            shard.refusals.retain(|_, until| *until > self.now);
+        }
+        if let Some(part) = shard.parts.get_mut(&id) {
+            part.lines.retain(|line| !line.open.is_zero() || !line.shipped.is_zero() || !line.returned.is_zero());
+            if let Some(sourcing) = part.header.as_mut().and_then(|header| header.sourcing.as_mut()) {
+                sourcing.book(&rerouted.bookings).ok_or(GIVEN_BACK)?;
+                sourcing.promised = rerouted.promised.or(sourcing.promised);
+                sourcing.parcels.clone_from(&rerouted.parcels);
+                sourcing.merged_with = group.or(sourcing.merged_with);
+            }
+        }
+        self.touch_or_end(shard, id, None)
+    }
+
+    /// What an order's header keeps of its sourcing.
+    fn sourcing(&self, sourced: &Sourced) -> Result<Sourcing, Misfit> {
+        let mut sourcing = Sourcing {
+            decided: self.lsn,
+            promised: sourced.decision.arrives_at(),
+            bookings: Vec::new(),
+            merged_with: None,
+            ask: sourced.ask.clone(),
+            conditions: sourced.wanted.iter().filter(|line| line.is_conditioned()).cloned().collect(),
+            parcels: sourced.decision.parcels.clone(),
+        };
+        sourcing.book(&sourced.bookings).ok_or(GIVEN_BACK)?;
+        Ok(sourcing)
+    }
+
+    /// Notes in the header what is no longer booked.
+    fn booked(&self, shard: &mut Shard, id: ReservationId, bookings: &[Booking]) -> Applied {
+        if bookings.is_empty() || shard.id != id.home() {
+            return Ok(());
+        }
+        let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
+        let sourcing = header.and_then(|header| header.sourcing.as_mut()).ok_or(GIVEN_BACK)?;
+        sourcing.book(bookings).ok_or(GIVEN_BACK)
     }
 
     fn stock(&self, shard: &mut Shard, change: &CellChange) -> Applied {

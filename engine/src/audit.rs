@@ -1,15 +1,17 @@
 //! The auditor: counts every promise again from the reservations and compares it with the cells. One shard at a time under its
 //! shared lock; every shard can be checked alone because reservation lines lie with their cells.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use ahash::RandomState;
 use hashbrown::HashMap;
+use quartermaster_sourcing::fulfilment::Slot;
 
 use crate::{
+    capacity::Booking,
     catalog::hasher,
     engine::Engine,
-    event::Promise,
+    event::{Promise, ShardSet},
     id::{LocationId, ReservationId, ShardId, SkuId},
     shard::Shard,
 };
@@ -62,6 +64,13 @@ pub enum Violation {
         /// Which.
         reservation: ReservationId,
     },
+    /// Reservations have more work booked in a slot than the table says.
+    Booked {
+        /// What the table says.
+        table: Booking,
+        /// What the reservations sum to.
+        reservations: Booking,
+    },
     /// The running figures of a shard are not what it holds.
     Counts {
         /// Which shard.
@@ -90,6 +99,11 @@ impl fmt::Display for Violation {
             Self::OpenAfterEnd { reservation } => {
                 write!(formatter, "reservation {reservation} has ended and has open units")
             }
+            Self::Booked { table, reservations } => write!(
+                formatter,
+                "location #{}, {:?}: {} orders and {} units are booked, the reservations sum to {} and {}",
+                table.location.0, table.slot, table.orders, table.units, reservations.orders, reservations.units,
+            ),
             Self::Counts { shard } => write!(formatter, "shard {}: its running figures are wrong", shard.0),
         }
     }
@@ -115,6 +129,31 @@ impl Engine {
             total.violations.extend(report.violations);
         }
         total
+    }
+}
+
+impl Engine {
+    /// Adds up what reservations have booked and compares it with the table. Looks at every shard at once, so it is for quiet points. The
+    /// table may have more: what was shipped stays booked when the reservation is forgotten.
+    #[must_use]
+    pub fn audit_bookings(&self) -> Vec<Violation> {
+        let locked = self.shards.lock_shared(&ShardSet::ALL);
+        let capacity = self.capacity.lock();
+        let mut sums: BTreeMap<(LocationId, Slot), Booking> = BTreeMap::new();
+        let parts = ShardId::all().flat_map(|shard| locked.shard(shard).parts.values());
+        let headers = parts.filter_map(|part| part.header.as_deref());
+        for own in headers.filter_map(|header| header.sourcing.as_deref()).flat_map(|sourcing| &sourcing.bookings) {
+            let sum = sums.entry((own.location, own.slot)).or_insert(Booking { orders: 0, units: 0, ..*own });
+            sum.orders = sum.orders.saturating_add(own.orders);
+            sum.units = sum.units.saturating_add(own.units);
+        }
+        let sums = sums.into_values().filter(|sum| capacity.keeps(sum.slot));
+        let violations = sums.filter_map(|reservations| {
+            let table = capacity.at(reservations.location, reservations.slot);
+            let fits = reservations.orders <= table.orders && reservations.units <= table.units;
+            (!fits).then_some(Violation::Booked { table, reservations })
+        });
+        violations.collect()
     }
 }
 

@@ -1,14 +1,29 @@
 //! The catalogue: what SKUs, locations and channels are, and which dense id stands for which code.
 
+pub mod documents;
+mod fulfilment;
+mod lint;
+pub mod network;
+pub mod places;
+
 use std::sync::Arc;
 
 use ahash::RandomState;
 use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
+pub use quartermaster_sourcing::fulfilment::{Capabilities, Coordinates, Fulfilment};
 
+use quartermaster_sourcing::region::RegionSpec;
+
+use self::{
+    documents::{Document, DocumentState, Documents},
+    network::{Stage, Stages},
+};
 use crate::{
+    event::Event,
     fingerprint::Fingerprinter,
     id::{ChannelId, LocationId, SkuId},
+    time::Timestamp,
 };
 
 /// Fixed seeds: no decision may depend on the order of a hash table, but a replay should cost the same each time, too.
@@ -37,15 +52,62 @@ pub struct SkuSpec {
     pub unit_value: i64,
     /// For sale.
     pub sellable: bool,
+    /// What carriers, and policies that tell goods apart, must know of it.
+    pub goods: GoodsSpec,
 }
 
+/// What a unit of a SKU is as goods. The default is unknown dimensions, no category, harmless and at ambient temperature.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct GoodsSpec {
+    /// Category, or empty.
+    pub category: String,
+    /// Length, width and height in millimetres; 0 when unknown.
+    pub dimensions_mm: [u32; 3],
+    /// Dangerous-goods class, or empty for none.
+    pub dangerous_goods: String,
+    /// Temperature class, or empty for ambient.
+    pub temperature: String,
+}
+
+impl GoodsSpec {
+    /// A SKU without them has the fingerprint that it had before there were any.
+    fn fingerprint(&self, hash: &mut Fingerprinter) {
+        if *self != Self::default() {
+            hash.tag(GOODS).text(&self.category).text(&self.dangerous_goods).text(&self.temperature);
+            self.dimensions_mm.iter().for_each(|side| _ = hash.number(u64::from(*side)));
+        }
+    }
+}
+
+/// Sets goods apart from attributes before them: no text is so long.
+const GOODS: u64 = u64::MAX;
+
 impl SkuSpec {
+    /// What the router must know of it.
+    #[must_use]
+    pub fn goods(&self) -> quartermaster_sourcing::order::Goods<'_> {
+        quartermaster_sourcing::order::Goods {
+            code: &self.code,
+            style: &self.style,
+            colour: &self.colour,
+            size: &self.size,
+            category: &self.goods.category,
+            weight: quartermaster_sourcing::Grams(self.weight_grams),
+            dimensions_mm: self.goods.dimensions_mm,
+            value: self.unit_value,
+            dangerous_goods: &self.goods.dangerous_goods,
+            temperature: &self.goods.temperature,
+            attributes: &self.attributes,
+        }
+    }
+
     pub(crate) fn fingerprint(&self, hash: &mut Fingerprinter) {
         hash.text(&self.code).text(&self.style).text(&self.colour).text(&self.size).number(self.weight_grams);
         hash.text(&self.currency).number(self.unit_value.cast_unsigned()).number(u64::from(self.sellable));
         for (key, value) in &self.attributes {
             hash.text(key).text(value);
         }
+        self.goods.fingerprint(hash);
     }
 }
 
@@ -102,17 +164,19 @@ impl LocationState {
     }
 }
 
-/// What a location can do: bit n stands for `quartermaster.v1.LocationCapability` number n.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Capabilities(pub u32);
-
-/// Degrees in units of 1e-7, WGS 84.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Coordinates {
-    /// North, -900,000,000 to 900,000,000.
-    pub latitude_e7: i32,
-    /// East, -1,800,000,000 to 1,800,000,000.
-    pub longitude_e7: i32,
+impl LocationKind {
+    /// Name in policies; empty when not given.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "",
+            Self::DistributionCentre => "distribution_centre",
+            Self::ForwardWarehouse => "forward_warehouse",
+            Self::Store => "store",
+            Self::ThirdParty => "third_party",
+            Self::Supplier => "supplier",
+        }
+    }
 }
 
 /// A location as its owner describes it.
@@ -134,6 +198,8 @@ pub struct LocationSpec {
     pub state: LocationState,
     /// Lower goes first.
     pub priority: u32,
+    /// Costs, hours and limits.
+    pub fulfilment: Fulfilment,
 }
 
 impl LocationSpec {
@@ -156,6 +222,7 @@ impl LocationSpec {
         if let Some(at) = self.coordinates {
             hash.number(u64::from(at.latitude_e7.cast_unsigned())).number(u64::from(at.longitude_e7.cast_unsigned()));
         }
+        fulfilment::fingerprint(&self.fulfilment, hash);
     }
 }
 
@@ -194,7 +261,8 @@ pub struct Channel {
     pub spec: ChannelSpec,
 }
 
-/// Locations and channels: read by every decision, seldom changed, so an immutable snapshot that is swapped whole.
+/// Locations, channels, regions, policies and tariffs: read by every decision, seldom changed, so an immutable snapshot that is swapped
+/// whole.
 #[derive(Clone, Debug)]
 pub struct Directory {
     locations: Vec<Arc<Location>>,
@@ -202,23 +270,33 @@ pub struct Directory {
     channels: Vec<Arc<Channel>>,
     channel_by_code: HashMap<Box<str>, ChannelId, RandomState>,
     ranks: Vec<u32>,
+    regions: Arc<Vec<RegionSpec>>,
+    documents: Arc<Documents>,
+    stages: Arc<Stages>,
     revision: Lsn,
 }
 
 impl Default for Directory {
     fn default() -> Self {
+        Self::bare(Stages::empty())
+    }
+}
+
+impl Directory {
+    fn bare(stages: Arc<Stages>) -> Self {
         Self {
             locations: Vec::new(),
             location_by_code: HashMap::with_hasher(hasher()),
             channels: Vec::new(),
             channel_by_code: HashMap::with_hasher(hasher()),
             ranks: Vec::new(),
+            regions: Arc::default(),
+            documents: Arc::default(),
+            stages,
             revision: Lsn::ZERO,
         }
     }
-}
 
-impl Directory {
     /// Rank of a location that takes no reservations.
     pub const NOT_OPEN: u32 = u32::MAX;
 
@@ -228,10 +306,52 @@ impl Directory {
         &self.locations
     }
 
+    /// All regions in the order they were made.
+    #[must_use]
+    pub fn regions(&self) -> &[RegionSpec] {
+        &self.regions
+    }
+
+    /// All policies and tariffs.
+    #[must_use]
+    pub fn documents(&self) -> &Documents {
+        &self.documents
+    }
+
+    /// What decisions about sourcing read, compiled.
+    #[must_use]
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// What a decision about sourcing at this moment reads.
+    #[must_use]
+    pub fn stage(&self, now: Timestamp) -> &Arc<Stage> {
+        self.stages.at(now)
+    }
+
+    /// Whether any location limits how much work it takes.
+    #[must_use]
+    pub fn limits_work(&self) -> bool {
+        // Documents change from stage to stage, places do not.
+        self.stages.at(Timestamp(0)).limits_work
+    }
+
+    /// This directory with what decisions read of it compiled anew.
+    pub(crate) fn staged(self, stages: Stages) -> Self {
+        Self { stages: Arc::new(stages), ..self }
+    }
+
     /// All channels in the order of their ids.
     #[must_use]
     pub fn channels(&self) -> &[Arc<Channel>] {
         &self.channels
+    }
+
+    /// Code of a channel of this directory; empty for an id that was never given out.
+    #[must_use]
+    pub fn channel_code(&self, id: ChannelId) -> &str {
+        self.channels.get(id.index()).map_or("", |channel| &channel.spec.code)
     }
 
     /// The location with this code.
@@ -299,6 +419,67 @@ impl Directory {
         for (rank, id) in (0..).zip(open) {
             next.ranks[id.index()] = rank;
         }
+        next
+    }
+
+    /// This directory as an event of the time `now` makes it; `None` when the event is not about it. What decisions read is not compiled.
+    pub(crate) fn after(&self, event: &Event, lsn: Lsn, now: Timestamp) -> Option<Self> {
+        let mut next = match event {
+            Event::LocationsUpserted { locations, .. } => self.with_locations(locations),
+            Event::ChannelsUpserted { channels, .. } => self.with_channels(channels),
+            Event::RegionsUpserted { regions, .. } => self.with_regions(regions),
+            Event::DocumentDrafted { document, json } => {
+                let mut next = self.clone();
+                Arc::make_mut(&mut next.documents).put(Document {
+                    id: document.clone(),
+                    state: DocumentState::Draft,
+                    json: Arc::clone(json),
+                    effective_at: Timestamp(0),
+                    revision: lsn,
+                });
+                next
+            }
+            Event::DocumentActivated { document, effective_at } => {
+                let mut next = self.clone();
+                Arc::make_mut(&mut next.documents).activate(document, *effective_at, now, lsn);
+                next
+            }
+            Event::DocumentRetired { document } => {
+                let mut next = self.clone();
+                Arc::make_mut(&mut next.documents).retire(document, now, lsn);
+                next
+            }
+            _ => return None,
+        };
+        next.revision = lsn;
+        Some(next)
+    }
+
+    /// This directory with regions put in their places, new ones behind the others.
+    #[must_use]
+    pub fn with_regions(&self, changed: &[RegionSpec]) -> Self {
+        let mut next = self.clone();
+        let regions = Arc::make_mut(&mut next.regions);
+        let mut places: HashMap<String, usize, RandomState> = HashMap::with_hasher(hasher());
+        places.extend(regions.iter().map(|region| region.code.clone()).zip(0..));
+        for region in changed {
+            match places.get(&region.code) {
+                Some(place) => regions[*place] = region.clone(),
+                None => {
+                    places.insert(region.code.clone(), regions.len());
+                    regions.push(region.clone());
+                }
+            }
+        }
+        next
+    }
+
+    /// This directory with these versions.
+    #[must_use]
+    pub fn with_documents(&self, documents: Vec<Document>) -> Self {
+        let mut next = self.clone();
+        let kept = Arc::make_mut(&mut next.documents);
+        documents.into_iter().for_each(|document| kept.put(document));
         next
     }
 
@@ -425,6 +606,34 @@ impl Catalogue {
             if members.is_empty() {
                 self.styles.remove(style);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(spec: &SkuSpec) -> u64 {
+        let mut hash = Fingerprinter::default();
+        spec.fingerprint(&mut hash);
+        hash.finish()
+    }
+
+    #[test]
+    fn a_sku_without_goods_keeps_the_fingerprint_it_had() {
+        let plain = SkuSpec { code: "A".into(), attributes: vec![("k".into(), "v".into())], ..SkuSpec::default() };
+        let mut old = Fingerprinter::default();
+        old.text("A").text("").text("").text("").number(0).text("").number(0).number(0).text("k").text("v");
+        assert_eq!(fingerprint(&plain), old.finish());
+        for goods in [
+            GoodsSpec { category: "x".into(), ..GoodsSpec::default() },
+            GoodsSpec { dangerous_goods: "x".into(), ..GoodsSpec::default() },
+            GoodsSpec { temperature: "x".into(), ..GoodsSpec::default() },
+            GoodsSpec { dimensions_mm: [1, 0, 0], ..GoodsSpec::default() },
+            GoodsSpec { dimensions_mm: [0, 1, 0], ..GoodsSpec::default() },
+        ] {
+            assert_ne!(fingerprint(&SkuSpec { goods, ..plain.clone() }), old.finish());
         }
     }
 }

@@ -1,6 +1,13 @@
 //! Events to journal bytes and back: encode next to decode.
 
+mod documents;
+mod fulfilment;
 mod hot;
+pub mod sourced;
+#[cfg(test)]
+mod strategies;
+
+pub(crate) use documents::{document_from_wire, document_to_wire, region_from_wire, region_to_wire};
 
 use prost::Message as _;
 use quartermaster_journal::Lsn;
@@ -9,16 +16,17 @@ use thiserror::Error;
 
 use crate::{
     catalog::{
-        Capabilities, Channel, ChannelSpec, Coordinates, Location, LocationKind, LocationSpec, LocationState, Sku,
-        SkuSpec,
+        Capabilities, Channel, ChannelSpec, Coordinates, GoodsSpec, Location, LocationKind, LocationSpec,
+        LocationState, Sku, SkuSpec,
     },
     command::StockReason,
     event::{
-        CellChange, Claim, EndState, Event, Held, HoldEndReason, Line, Lines, Promise, Record, ShardSet, Shortage,
-        StockChangeKind, StockChanged, Summary,
+        CellChange, CellFacts, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise, Record,
+        ShardSet, Shortage, StockChangeKind, StockChanged, Summary,
     },
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
+    sourced::Sourced,
     time::Timestamp,
 };
 
@@ -143,8 +151,17 @@ pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> 
         Event::SkusRetired { skus } => (skus.len(), 0, 0),
         Event::LocationsUpserted { locations, created } => (locations.len(), *created, 0),
         Event::ChannelsUpserted { channels, created } => (channels.len(), *created, 0),
+        Event::RegionsUpserted { regions, created } => (regions.len(), *created, 0),
+        Event::CellFactsSet { facts } => (facts.len(), 0, 0),
         Event::StockChanged(change) if change.kind == StockChangeKind::Imported => {
             (change.changes.len(), 0, change.changes.iter().filter(|cell| cell.shortfall_after > 0).count())
+        }
+        Event::Held(held) if held.sourced.as_ref().is_some_and(|sourced| !sourced.traces.is_empty()) => {
+            return without_traces(head, held);
+        }
+        Event::DocumentDrafted { document, .. } => {
+            let answer = Event::DocumentDrafted { document: document.clone(), json: "".into() };
+            return record_of(head, &answer);
         }
         _ => return bytes.into(),
     };
@@ -155,8 +172,40 @@ pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> 
         created: summary.1,
         shortfalls: clamp(summary.2),
     });
+    record_of(head, &summary)
+}
+
+fn record_of(head: &Peek<'_>, event: &Event) -> Box<[u8]> {
     let mut bytes = Vec::new();
-    encode_parts(head, &summary, &mut bytes);
+    encode_parts(head, event, &mut bytes);
+    bytes.into()
+}
+
+/// A hold as its repeat tells it: what the decision met stays in the log.
+fn without_traces(head: &Peek<'_>, held: &Held) -> Box<[u8]> {
+    let sourced = held.sourced.as_deref().map(|sourced| {
+        Box::new(Sourced {
+            ask: sourced.ask.clone(),
+            wanted: sourced.wanted.clone(),
+            decision: sourced.decision.clone(),
+            bookings: sourced.bookings.clone(),
+            traces: Vec::new(),
+        })
+    });
+    let held = Held {
+        reservation: held.reservation,
+        order_id: held.order_id.clone(),
+        buyer_id: held.buyer_id.clone(),
+        channel: held.channel,
+        expires_at: held.expires_at,
+        lines: held.lines.clone(),
+        replaced: held.replaced.clone(),
+        replaced_bookings: held.replaced_bookings.clone(),
+        shortages: held.shortages.clone(),
+        sourced,
+    };
+    let mut bytes = Vec::new();
+    encode_parts(head, &Event::Held(held), &mut bytes);
     bytes.into()
 }
 
@@ -180,20 +229,24 @@ fn event_to_wire(event: &Event) -> wire::record::Event {
                     available: short.available,
                 })
                 .collect(),
+            sourced: held.sourced.as_deref().map(sourced::sourced_to_wire),
+            replaced_bookings: sourced::bookings_to_wire(&held.replaced_bookings),
         }),
         Event::Confirmed { claim } => wire::record::Event::Confirmed(wire::Confirmed { claim: claim_to_wire(claim) }),
-        Event::HoldEnded { claim, reason } => wire::record::Event::HoldEnded(wire::HoldEnded {
+        Event::HoldEnded { claim, reason, bookings } => wire::record::Event::HoldEnded(wire::HoldEnded {
             claim: claim_to_wire(claim),
             reason: match reason {
                 HoldEndReason::Released => wire::HoldEndReason::Released,
                 HoldEndReason::Expired => wire::HoldEndReason::Expired,
             }
             .into(),
+            bookings: sourced::bookings_to_wire(bookings),
         }),
-        Event::Cancelled { claim, promise, end } => wire::record::Event::Cancelled(wire::Cancelled {
+        Event::Cancelled { claim, promise, end, bookings } => wire::record::Event::Cancelled(wire::Cancelled {
             claim: claim_to_wire(claim),
             promise: promise_to_wire(*promise),
             end_state: end_to_wire(*end),
+            bookings: sourced::bookings_to_wire(bookings),
         }),
         Event::Extended { reservation, expires_at } => {
             wire::record::Event::Extended(wire::Extended { reservation: reservation.0, expire_time_us: expires_at.0 })
@@ -241,6 +294,24 @@ fn event_to_wire(event: &Event) -> wire::record::Event {
                 created: *created,
             })
         }
+        Event::Rerouted(rerouted) => wire::record::Event::Rerouted(sourced::rerouted_to_wire(rerouted)),
+        Event::Merged(merged) => wire::record::Event::Merged(sourced::merged_to_wire(merged)),
+        Event::RegionsUpserted { regions, created } => wire::record::Event::RegionsUpserted(wire::RegionsUpserted {
+            regions: regions.iter().map(region_to_wire).collect(),
+            created: *created,
+        }),
+        Event::DocumentDrafted { document, json } => {
+            wire::record::Event::DocumentDrafted(documents::drafted_to_wire(document, json))
+        }
+        Event::DocumentActivated { document, effective_at } => {
+            wire::record::Event::DocumentActivated(documents::activated_to_wire(document, *effective_at))
+        }
+        Event::DocumentRetired { document } => {
+            wire::record::Event::DocumentRetired(documents::retired_to_wire(document))
+        }
+        Event::CellFactsSet { facts } => {
+            wire::record::Event::CellFactsSet(wire::CellFactsSet { facts: facts.iter().map(facts_to_wire).collect() })
+        }
         Event::Summary(summary) => wire::record::Event::Summary(wire::Summary {
             event: summary.event.to_string(),
             entries: summary.entries,
@@ -270,6 +341,8 @@ fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
                     available: short.available,
                 })
                 .collect(),
+            sourced: held.sourced.map(sourced::sourced_from_wire).transpose()?.map(Box::new),
+            replaced_bookings: sourced::bookings_from_wire(&held.replaced_bookings)?,
         }),
         wire::record::Event::Confirmed(confirmed) => Event::Confirmed { claim: required(confirmed.claim.as_ref())? },
         wire::record::Event::HoldEnded(ended) => Event::HoldEnded {
@@ -281,11 +354,13 @@ fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
                     return Err(unknown("hold_ended.reason", ended.reason));
                 }
             },
+            bookings: sourced::bookings_from_wire(&ended.bookings)?,
         },
         wire::record::Event::Cancelled(cancelled) => Event::Cancelled {
             claim: required(cancelled.claim.as_ref())?,
             promise: promise_from_wire(cancelled.promise)?,
             end: end_from_wire(cancelled.end_state)?,
+            bookings: sourced::bookings_from_wire(&cancelled.bookings)?,
         },
         wire::record::Event::Extended(extended) => Event::Extended {
             reservation: ReservationId(extended.reservation),
@@ -340,6 +415,18 @@ fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
             created: summary.created,
             shortfalls: summary.shortfalls,
         }),
+        wire::record::Event::Rerouted(rerouted) => Event::Rerouted(Box::new(sourced::rerouted_from_wire(rerouted)?)),
+        wire::record::Event::Merged(merged) => Event::Merged(Box::new(sourced::merged_from_wire(merged)?)),
+        wire::record::Event::CellFactsSet(set) => {
+            Event::CellFactsSet { facts: set.facts.iter().map(facts_from_wire).collect::<Result<_, _>>()? }
+        }
+        wire::record::Event::RegionsUpserted(upserted) => Event::RegionsUpserted {
+            regions: upserted.regions.into_iter().map(region_from_wire).collect(),
+            created: upserted.created,
+        },
+        wire::record::Event::DocumentDrafted(drafted) => documents::drafted_from_wire(drafted)?,
+        wire::record::Event::DocumentActivated(activated) => documents::activated_from_wire(activated)?,
+        wire::record::Event::DocumentRetired(retired) => documents::retired_from_wire(retired)?,
     })
 }
 
@@ -459,6 +546,28 @@ fn change_from_wire(change: &wire::CellChange) -> CellChange {
     }
 }
 
+pub(crate) fn facts_to_wire(cell: &CellFacts) -> wire::CellFacts {
+    wire::CellFacts {
+        sku: cell.sku.0,
+        location: cell.location.0,
+        weekly_demand_milli: cell.facts.weekly_demand_milli.map_or(0, |demand| u64::from(demand) + 1),
+        oldest_receipt_day: cell.facts.oldest_receipt_day.map_or(0, |day| day.saturating_add(1)),
+    }
+}
+
+pub(crate) fn facts_from_wire(cell: &wire::CellFacts) -> Result<CellFacts, DecodeError> {
+    let demand = cell.weekly_demand_milli.checked_sub(1).map(u32::try_from).transpose();
+    let too_much = i64::try_from(cell.weekly_demand_milli).unwrap_or(i64::MAX);
+    Ok(CellFacts {
+        sku: SkuId(cell.sku),
+        location: LocationId(cell.location),
+        facts: Facts {
+            weekly_demand_milli: demand.map_err(|_| unknown("cell_facts.weekly_demand_milli", too_much))?,
+            oldest_receipt_day: cell.oldest_receipt_day.checked_sub(1),
+        },
+    })
+}
+
 pub(crate) fn sku_to_wire(sku: &Sku) -> wire::Sku {
     let spec = &sku.spec;
     wire::Sku {
@@ -477,6 +586,10 @@ pub(crate) fn sku_to_wire(sku: &Sku) -> wire::Sku {
         unit_value: spec.unit_value,
         sellable: spec.sellable,
         retired_lsn: sku.retired.map_or(0, Lsn::get),
+        category: spec.goods.category.clone(),
+        dimensions_mm: if spec.goods.dimensions_mm == [0; 3] { Vec::new() } else { spec.goods.dimensions_mm.into() },
+        dangerous_goods: spec.goods.dangerous_goods.clone(),
+        temperature: spec.goods.temperature.clone(),
     }
 }
 
@@ -493,6 +606,12 @@ pub(crate) fn sku_from_wire(sku: wire::Sku) -> Sku {
             currency: sku.currency,
             unit_value: sku.unit_value,
             sellable: sku.sellable,
+            goods: GoodsSpec {
+                category: sku.category,
+                dimensions_mm: std::array::from_fn(|side| sku.dimensions_mm.get(side).copied().unwrap_or(0)),
+                dangerous_goods: sku.dangerous_goods,
+                temperature: sku.temperature,
+            },
         },
         retired: (sku.retired_lsn > 0).then(|| Lsn::new(sku.retired_lsn)),
     }
@@ -523,6 +642,7 @@ pub(crate) fn location_to_wire(location: &Location) -> wire::Location {
             LocationState::Closed => 3,
         },
         priority: spec.priority,
+        fulfilment: fulfilment::to_wire(&spec.fulfilment),
     }
 }
 
@@ -553,6 +673,7 @@ pub(crate) fn location_from_wire(location: wire::Location) -> Result<Location, D
                 state => return Err(unknown("location.state", state)),
             },
             priority: location.priority,
+            fulfilment: fulfilment::from_wire(location.fulfilment)?,
         },
     })
 }
@@ -577,9 +698,12 @@ pub(crate) fn channel_from_wire(channel: wire::Channel) -> Channel {
 mod tests {
     use proptest::{collection::vec, option, prelude::*};
 
-    use super::*;
+    use super::{
+        strategies::{bookings, events, sourced},
+        *,
+    };
 
-    fn lines() -> impl Strategy<Value = Lines> {
+    fn lines() -> impl Strategy<Value = Lines> + Clone {
         let line = (any::<u32>(), 0_u32..300, any::<u32>()).prop_map(|(sku, location, quantity)| Line {
             sku: SkuId(sku),
             location: LocationId(location),
@@ -606,29 +730,47 @@ mod tests {
         });
         let texts = (".{0,40}", "[a-z]{0,200}");
         let rest = (option::of(0_u32..9), any::<u64>(), lines(), option::of(claim()), vec(shortage, 0..3));
-        (any::<u64>(), texts, rest).prop_map(|(id, (order_id, buyer_id), (channel, at, lines, replaced, shortages))| {
-            Event::Held(Held {
-                reservation: ReservationId(id),
-                order_id: order_id.into(),
-                buyer_id: buyer_id.into(),
-                channel: channel.map(ChannelId),
-                expires_at: Timestamp(at),
-                lines,
-                replaced,
-                shortages,
-            })
-        })
+        // Most holds come without a router.
+        let routed = prop_oneof![2 => Just((None, Box::default())), 1 => (option::of(sourced()), bookings())];
+        (any::<u64>(), texts, rest, routed).prop_map(
+            |(id, (order_id, buyer_id), rest, (sourced, replaced_bookings))| {
+                let (channel, at, lines, replaced, shortages) = rest;
+                Event::Held(Held {
+                    reservation: ReservationId(id),
+                    order_id: order_id.into(),
+                    buyer_id: buyer_id.into(),
+                    channel: channel.map(ChannelId),
+                    expires_at: Timestamp(at),
+                    lines,
+                    replaced,
+                    replaced_bookings,
+                    shortages,
+                    sourced: sourced.map(Box::new),
+                })
+            },
+        )
     }
 
     fn event() -> impl Strategy<Value = Event> {
         let promise = prop_oneof![Just(Promise::Reserved), Just(Promise::Committed)];
         let end = || prop_oneof![Just(None), Just(Some(EndState::Shipped)), Just(Some(EndState::Cancelled))];
         let reason = prop_oneof![Just(HoldEndReason::Released), Just(HoldEndReason::Expired)];
+        let freed = || prop_oneof![Just(Box::default()), bookings()];
         prop_oneof![
             held(),
             claim().prop_map(|claim| Event::Confirmed { claim }),
-            (claim(), reason).prop_map(|(claim, reason)| Event::HoldEnded { claim, reason }),
-            (claim(), promise, end()).prop_map(|(claim, promise, end)| Event::Cancelled { claim, promise, end }),
+            (claim(), reason, freed()).prop_map(|(claim, reason, bookings)| Event::HoldEnded {
+                claim,
+                reason,
+                bookings
+            }),
+            (claim(), promise, end(), freed()).prop_map(|(claim, promise, end, bookings)| Event::Cancelled {
+                claim,
+                promise,
+                end,
+                bookings
+            }),
+            events(lines()),
             (claim(), end()).prop_map(|(claim, end)| Event::Shipped { claim, end }),
             (any::<u64>(), 0_u64..3)
                 .prop_map(|(id, at)| Event::Extended { reservation: ReservationId(id), expires_at: Timestamp(at) }),
@@ -666,7 +808,12 @@ mod tests {
             prop_assert_eq!(&bytes, &by_prost(&record));
             prop_assert_eq!(&decode(&bytes).unwrap(), &record);
             prop_assert_eq!(&decode_any(&bytes).unwrap(), &record);
-            let hot = !matches!(record.event, Event::SkusRetired { .. });
+            let hot = match &record.event {
+                Event::Held(held) => held.sourced.is_none() && held.replaced_bookings.is_empty(),
+                Event::HoldEnded { bookings, .. } | Event::Cancelled { bookings, .. } => bookings.is_empty(),
+                Event::SkusRetired { .. } | Event::Rerouted(_) | Event::Merged(_) => false,
+                _ => true,
+            };
             prop_assert_eq!(hot::decode(&bytes).is_some(), hot);
             let head = peek(&bytes);
             prop_assert_eq!(head.time, record.time);

@@ -1,12 +1,21 @@
 //! What a caller asks. Shapes and ranges are right by construction or were checked by whoever built it; codes are still codes,
 //! because a repeated request must find its first answer even after its SKU was retired.
 
+use quartermaster_sourcing::{
+    fulfilment::{Coordinates, Mode, Moment},
+    region::RegionSpec,
+};
+
 use crate::{
-    catalog::{ChannelSpec, LocationSpec, SkuSpec},
+    catalog::{
+        ChannelSpec, LocationSpec, SkuSpec,
+        documents::{Content, DocumentId},
+    },
+    event::Facts,
     fingerprint::Fingerprinter,
     id::ReservationId,
     quantity::Quantity,
-    time::Micros,
+    time::{Micros, Timestamp},
 };
 
 /// A caller's idempotency key and name.
@@ -25,6 +34,8 @@ pub enum Command {
     Reserve(Reserve),
     /// Bring a reservation further.
     Reservation(ReservationId, Step),
+    /// Plan a receiver's reservations together.
+    Merge(Merge),
     /// Truth from outside about stock.
     Stock(StockCommand),
     /// Change what there is to speak of.
@@ -63,6 +74,8 @@ pub enum StockCommand {
     Move(MoveStock),
     /// A part of a bulk import: absolute figures of many cells.
     Import(ImportStock),
+    /// What planning knows of cells.
+    SetFacts(Vec<FactRow>),
 }
 
 /// A change of the catalogue. Codes stand at most once in a request.
@@ -76,6 +89,19 @@ pub enum CatalogueCommand {
     UpsertLocations(Vec<LocationSpec>),
     /// Add or replace channels.
     UpsertChannels(Vec<ChannelSpec>),
+    /// Add or replace regions.
+    UpsertRegions(Vec<RegionSpec>),
+    /// Keep a document as the next version of its name.
+    Draft(Box<Content>),
+    /// Put a draft in force.
+    Activate {
+        /// Which.
+        document: DocumentId,
+        /// From when on; `None` or past: from now on.
+        effective_at: Option<Timestamp>,
+    },
+    /// Take a version out of force.
+    Retire(DocumentId),
 }
 
 /// Asks for a hold.
@@ -97,6 +123,63 @@ pub struct Reserve {
     pub replaces: Option<ReservationId>,
     /// Refuse when a SKU's stock changed after this LSN; 0: do not ask.
     pub unchanged_since_lsn: u64,
+    /// Let the router decide where the units come from. Lines name no locations then.
+    pub sourcing: Option<Box<SourcingRequest>>,
+}
+
+/// The conditions under which an order is sourced, by codes.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SourcingRequest {
+    /// Region code, or empty.
+    pub region: String,
+    /// The point, when known.
+    pub point: Option<Coordinates>,
+    /// Service level, or empty.
+    pub service_level: String,
+    /// Kind of order, or empty.
+    pub order_type: String,
+    /// Tier of the buyer, or empty.
+    pub buyer_tier: String,
+    /// How it reaches the buyer.
+    pub mode: Mode,
+    /// For pickup: location code.
+    pub pickup_location: String,
+    /// When it should be there.
+    pub wanted_by: Option<Moment>,
+    /// At most so many parcels.
+    pub parcels_max: Option<u16>,
+    /// Name of a policy, or empty.
+    pub policy: String,
+    /// Who receives it, or empty.
+    pub receiver_key: String,
+    /// Open parcels to the same receiver count as paid.
+    pub join_open_parcels: bool,
+}
+
+/// Conditions of a line that the router decides about, by codes.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LineSourcing {
+    /// From one location, or not at all.
+    pub whole: bool,
+    /// Only these locations.
+    pub only: Vec<String>,
+    /// Not these.
+    pub never: Vec<String>,
+    /// Rather these.
+    pub rather: Vec<String>,
+    /// SKUs agreed to for what cannot be had, the better first.
+    pub substitutes: Vec<String>,
+}
+
+/// Asks to plan a receiver's open reservations together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// The buyer.
+    pub buyer_id: String,
+    /// The receiver's key.
+    pub receiver_key: String,
+    /// Only these; none: all that may go together.
+    pub reservations: Vec<ReservationId>,
 }
 
 /// Units of one SKU.
@@ -108,6 +191,8 @@ pub struct ReserveLine {
     pub quantity: Quantity,
     /// Location code, or empty for any.
     pub location: String,
+    /// Conditions for the router.
+    pub sourcing: Option<Box<LineSourcing>>,
 }
 
 /// Units of one line of a reservation.
@@ -132,6 +217,8 @@ pub struct Reassign {
     pub to: String,
     /// Units, or `None` for all that is open.
     pub quantity: Option<Quantity>,
+    /// The location refused: the router leaves it out for the SKU for a while.
+    pub refused: bool,
 }
 
 /// A bucket that outside truth can set.
@@ -253,6 +340,15 @@ pub struct ImportStock {
     pub reference: String,
 }
 
+/// What planning knows of a cell; what is `None` becomes unknown. Each cell at most once in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactRow {
+    /// Which cell.
+    pub cell: CellCode,
+    /// What is known.
+    pub facts: Facts,
+}
+
 /// A cell as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportRow {
@@ -284,7 +380,17 @@ impl Command {
                 hash.number(reserve.replaces.map_or(0, |id| id.0)).number(reserve.unchanged_since_lsn);
                 for line in &reserve.lines {
                     hash.text(&line.sku).text(&line.location).quantity(line.quantity);
+                    if let Some(sourcing) = &line.sourcing {
+                        sourcing.fingerprint(&mut hash);
+                    }
                 }
+                if let Some(sourcing) = &reserve.sourcing {
+                    sourcing.fingerprint(&mut hash);
+                }
+            }
+            Self::Merge(merge) => {
+                hash.tag(40).text(&merge.buyer_id).text(&merge.receiver_key);
+                merge.reservations.iter().for_each(|id| _ = hash.number(id.0));
             }
             Self::Reservation(id, step) => {
                 hash.number(id.0);
@@ -307,6 +413,26 @@ impl Command {
                 hash.tag(17);
                 channels.iter().for_each(|channel| channel.fingerprint(&mut hash));
             }
+            Self::Catalogue(CatalogueCommand::UpsertRegions(regions)) => {
+                hash.tag(27);
+                for region in regions {
+                    hash.text(&region.code).text(&region.parent).text(&region.name);
+                    if let Some(at) = region.coordinates {
+                        hash.number(u64::from(at.latitude_e7.cast_unsigned()));
+                        hash.number(u64::from(at.longitude_e7.cast_unsigned()));
+                    }
+                }
+            }
+            Self::Catalogue(CatalogueCommand::Draft(content)) => {
+                hash.tag(28).text(content.kind().name()).text(&content.to_json());
+            }
+            Self::Catalogue(CatalogueCommand::Activate { document, effective_at }) => {
+                hash.tag(29).number(effective_at.map_or(0, |at| at.0));
+                document_id(&mut hash, document);
+            }
+            Self::Catalogue(CatalogueCommand::Retire(document)) => {
+                document_id(hash.tag(30), document);
+            }
         }
         hash.finish()
     }
@@ -323,10 +449,45 @@ impl Step {
             Self::Reassign(reassign) => {
                 hash.tag(7).text(&reassign.sku).text(&reassign.from).text(&reassign.to);
                 hash.quantity(reassign.quantity.unwrap_or_default());
+                if reassign.refused {
+                    hash.tag(19);
+                }
             }
             Self::Expire => _ = hash.tag(8),
         }
     }
+}
+
+impl SourcingRequest {
+    fn fingerprint(&self, hash: &mut Fingerprinter) {
+        hash.tag(20).text(&self.region).text(&self.service_level).text(&self.order_type).text(&self.buyer_tier);
+        if let Some(point) = self.point {
+            hash.number(u64::from(point.latitude_e7.cast_unsigned()));
+            hash.number(u64::from(point.longitude_e7.cast_unsigned()));
+        }
+        let mode = match self.mode {
+            Mode::Ship => 1,
+            Mode::Pickup => 2,
+            Mode::SameHour => 3,
+        };
+        hash.number(mode).text(&self.pickup_location).number(self.wanted_by.map_or(0, |at| at.0.cast_unsigned()));
+        hash.number(self.parcels_max.map_or(0, u64::from)).text(&self.policy).text(&self.receiver_key);
+        hash.number(u64::from(self.join_open_parcels));
+    }
+}
+
+impl LineSourcing {
+    fn fingerprint(&self, hash: &mut Fingerprinter) {
+        hash.tag(21).number(u64::from(self.whole));
+        for (tag, codes) in [(22, &self.only), (23, &self.never), (24, &self.rather), (25, &self.substitutes)] {
+            hash.tag(tag);
+            codes.iter().for_each(|code| _ = hash.text(code));
+        }
+    }
+}
+
+fn document_id(hash: &mut Fingerprinter, document: &DocumentId) {
+    hash.text(document.kind.name()).text(&document.name).number(u64::from(document.version));
 }
 
 fn selections(hash: &mut Fingerprinter, lines: &[LineSelection]) {
@@ -344,6 +505,7 @@ impl StockCommand {
             Self::Move(step) => vec![&step.cell],
             Self::Receive(receive) => receive.receipts.iter().map(|(cell, _)| cell).collect(),
             Self::Import(import) => import.rows.iter().map(|row| &row.cell).collect(),
+            Self::SetFacts(rows) => rows.iter().map(|row| &row.cell).collect(),
         }
     }
 
@@ -374,6 +536,14 @@ impl StockCommand {
                 for row in &import.rows {
                     hash.cell(&row.cell).quantity(row.on_hand).quantity(row.safety).quantity(row.quality_control);
                     hash.quantity(row.damaged).quantity(row.in_repair).quantity(row.incoming);
+                }
+            }
+            Self::SetFacts(rows) => {
+                hash.tag(26);
+                for row in rows {
+                    hash.cell(&row.cell)
+                        .number(row.facts.weekly_demand_milli.map_or(0, |demand| u64::from(demand) + 1));
+                    hash.number(row.facts.oldest_receipt_day.map_or(0, |day| u64::from(day) + 1));
                 }
             }
         }

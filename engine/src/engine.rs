@@ -16,16 +16,18 @@ use smallvec::SmallVec;
 
 use crate::{
     apply::apply,
+    capacity::Capacity,
     catalog::{Catalogue, Directory},
     codec::{self, Peek},
     command::{CatalogueCommand, Command, Request, Reserve, Step, StockCommand},
-    decide::{Decision, catalogue, lifecycle, reserve, selection::SkuCodes, stock},
+    decide::{Decision, catalogue, directory, lifecycle, reserve, selection::SkuCodes, stock},
     dedup::{Entry, Retention, SLOTS, Slot, SlotHasher},
     error::{Error, Rejection},
     event::{Event, ShardSet},
     id::{ReservationId, SHARDS, ShardId, SkuId},
     owners::Owners,
     reservation::State,
+    route,
     shard::{EndedRetention, LockObserver, Locked, Shard, Shards},
     time::{Micros, Timestamp},
 };
@@ -89,7 +91,7 @@ pub struct ExpiryReport {
 
 /// All state, and the only way to change it.
 ///
-/// Locks are taken in one order: dedup slot, catalogue, shards ascending, journal. None is held while anything waits for a disk.
+/// Locks are taken in one order: dedup slot, catalogue, shards ascending, capacity, journal. None is held while anything waits for a disk.
 pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) journal: Arc<dyn Journal>,
@@ -98,6 +100,8 @@ pub struct Engine {
     pub(crate) catalogue: RwLock<Catalogue>,
     pub(crate) shards: Shards,
     pub(crate) owners: Owners,
+    /// Work booked at locations. Taken after the shards, before the journal.
+    pub(crate) capacity: CachePadded<Mutex<Capacity>>,
     pub(crate) next_reservation: AtomicU64,
 }
 
@@ -118,6 +122,7 @@ impl Engine {
             catalogue: RwLock::new(Catalogue::default()),
             shards: Shards::new(ended),
             owners: Owners::default(),
+            capacity: CachePadded::new(Mutex::new(Capacity::default())),
             next_reservation: AtomicU64::new(1),
         }
     }
@@ -155,7 +160,11 @@ impl Engine {
         let draft = Draft { request, fingerprint, now };
         let slot = &mut slot;
         let (lsn, verdict) = match command {
-            Command::Reserve(reserve) => self.reserve(&draft, reserve, slot),
+            Command::Reserve(reserve) => match &reserve.sourcing {
+                None => self.reserve(&draft, reserve, slot),
+                Some(sourcing) => self.reserve_sourced(&draft, reserve, sourcing, slot),
+            },
+            Command::Merge(merge) => self.merge(&draft, merge, slot),
             Command::Reservation(id, step) => self.step(&draft, *id, step, slot),
             Command::Stock(stock) => self.change_stock(&draft, stock, slot),
             Command::Catalogue(catalogue) => self.change_catalogue(&draft, catalogue, slot),
@@ -247,15 +256,14 @@ impl Engine {
             return Ok(sold_out);
         }
         let home = skus.first().map_or(ShardId(0), |sku| sku.shard());
-        let sequence = self.next_reservation.fetch_add(1, Ordering::Relaxed);
-        let id = ReservationId::new(sequence, home);
+        let id = self.next_id(home);
         let mut shards: ShardSet = skus.iter().map(|sku| sku.shard()).chain([home]).collect();
         if let Some(earlier) = request.replaces {
             self.shards_of(earlier)?.iter().for_each(|shard| shards.insert(shard));
         }
         let mut locked = self.shards.lock(&shards);
         let decision = reserve::reserve(&locked, request, &demands, id, draft.now)?;
-        self.commit(draft, decision, &mut locked, slot)
+        self.commit(draft, decision, &mut locked, slot, None)
     }
 
     /// Says "sold out" from shared locks alone where a single row shows it: no exclusive lock, no id, no record.
@@ -313,6 +321,11 @@ impl Engine {
             Step::Cancel(_) | Step::Ship(_) | Step::Reassign(_) => self.codes_of(id)?,
             Step::Confirm | Step::Release | Step::Extend(_) | Step::Expire => SkuCodes::default(),
         };
+        if let Step::Reassign(reassign) = step
+            && route::is_refusal(step)
+        {
+            return self.reroute(draft, id, reassign, &codes, slot);
+        }
         let mut locked = self.lock_reservation(id)?;
         let decision = match step {
             Step::Confirm => lifecycle::confirm(&locked, id, draft.now),
@@ -323,7 +336,7 @@ impl Engine {
             Step::Reassign(reassign) => lifecycle::reassign(&locked, &codes, id, reassign, draft.now),
             Step::Expire => lifecycle::expire(&locked, id, draft.now),
         }?;
-        self.commit(draft, decision, &mut locked, slot)
+        self.commit(draft, decision, &mut locked, slot, None)
     }
 
     fn change_stock(
@@ -335,7 +348,7 @@ impl Engine {
         let skus = self.resolve(command.cells().into_iter().map(|cell| cell.sku.as_str()))?;
         let mut locked = self.shards.lock(&skus.iter().map(|sku| sku.shard()).collect());
         let decision = stock::change(&locked, command, &skus)?;
-        self.commit(draft, decision, &mut locked, slot)
+        self.commit(draft, decision, &mut locked, slot, None)
     }
 
     fn change_catalogue(
@@ -345,29 +358,67 @@ impl Engine {
         slot: Slotted<'_, '_>,
     ) -> Result<(Lsn, Verdict), Error> {
         let mut catalogue = self.catalogue.write();
-        let event = catalogue::change(&catalogue, command)?;
-        let shards = match &event {
-            Event::LocationsUpserted { .. } | Event::ChannelsUpserted { .. } => ShardSet::ALL,
-            event => event.shards(),
-        };
-        let decision = Decision::Event(event);
-        let mut locked = self.shards.lock(&shards);
-        let (lsn, verdict) = self.commit(draft, decision, &mut locked, slot)?;
-        if let Verdict::Done(event) = &verdict
-            && let Some(directory) = apply_catalogue(&mut catalogue, lsn, event)
-        {
-            locked.each().for_each(|shard| shard.directory = Arc::clone(&directory));
+        let event = match command {
+            CatalogueCommand::UpsertSkus(specs) => catalogue::upsert_skus(&catalogue, specs),
+            CatalogueCommand::RetireSkus(codes) => catalogue::retire_skus(&catalogue, codes),
+            CatalogueCommand::UpsertLocations(_)
+            | CatalogueCommand::UpsertChannels(_)
+            | CatalogueCommand::UpsertRegions(_)
+            | CatalogueCommand::Draft(_)
+            | CatalogueCommand::Activate { .. }
+            | CatalogueCommand::Retire(_) => {
+                drop(catalogue);
+                return self.change_directory(draft, command, slot);
+            }
+        }?;
+        let mut locked = self.shards.lock(&event.shards());
+        let (lsn, verdict) = self.commit(draft, Decision::Event(event), &mut locked, slot, None)?;
+        if let Verdict::Done(event) = &verdict {
+            apply_catalogue(&mut catalogue, lsn, draft.now, event);
         }
         Ok((lsn, verdict))
     }
 
-    /// Appends and applies what was decided. Until the append nothing has changed; after it nothing can fail.
-    fn commit(
+    /// Changes locations, channels, regions or documents. What decisions read of them is compiled before any lock is taken: that takes
+    /// milliseconds. If another change came between, it is done again.
+    fn change_directory(
+        &self,
+        draft: &Draft<'_>,
+        command: &CatalogueCommand,
+        slot: Slotted<'_, '_>,
+    ) -> Result<(Lsn, Verdict), Error> {
+        loop {
+            // Held to the end, so that the old directory is not taken apart under the locks.
+            let base = Arc::clone(self.catalogue.read().directory());
+            let Some((event, stages)) = directory::change(&base, command, draft.now)? else {
+                return Ok((Lsn::ZERO, Verdict::Nothing));
+            };
+            let mut catalogue = self.catalogue.write();
+            if !Arc::ptr_eq(&base, catalogue.directory()) {
+                continue;
+            }
+            let mut locked = self.shards.lock(&ShardSet::ALL);
+            let (lsn, verdict) = self.commit(draft, Decision::Event(event), &mut locked, slot, None)?;
+            if let Verdict::Done(event) = &verdict
+                && let Some(next) = base.after(event, lsn, draft.now)
+            {
+                let next = Arc::new(next.staged(stages));
+                catalogue.set_revision(lsn);
+                catalogue.set_directory(Arc::clone(&next));
+                locked.each().for_each(|shard| shard.directory = Arc::clone(&next));
+            }
+            return Ok((lsn, verdict));
+        }
+    }
+
+    /// Appends and applies what was decided; `capacity` is given when the decision rests on it. Until the append nothing has changed; after it nothing can fail.
+    pub(crate) fn commit(
         &self,
         draft: &Draft<'_>,
         decision: Decision,
         locked: &mut Locked<'_>,
         slot: Slotted<'_, '_>,
+        mut capacity: Option<MutexGuard<'_, Capacity>>,
     ) -> Result<(Lsn, Verdict), Error> {
         let event = match decision {
             Decision::Event(event) => event,
@@ -384,7 +435,13 @@ impl Engine {
             .with_borrow_mut(|bytes| {
                 bytes.clear();
                 codec::encode_parts(&head, &event, bytes);
+                let bookings = event.bookings();
+                let mut booked =
+                    (!bookings.is_empty()).then(|| capacity.take().unwrap_or_else(|| self.capacity.lock()));
                 let lsn = self.journal.append(bytes)?;
+                if let Some(booked) = &mut booked {
+                    booked.apply(lsn, draft.now, &bookings);
+                }
                 let shards = event.shards();
                 for shard in locked.each().filter(|shard| shards.contains(shard.id)) {
                     apply(shard, lsn, draft.now, &event).expect("Invariant: an event fits the state it was decided on");
@@ -400,6 +457,11 @@ impl Engine {
                 Ok(lsn)
             })
             .map(|lsn| (lsn, Verdict::Done(event)))
+    }
+
+    /// An id that was never given out, for a reservation at home in this shard.
+    pub(crate) fn next_id(&self, home: ShardId) -> ReservationId {
+        ReservationId::new(self.next_reservation.fetch_add(1, Ordering::Relaxed), home)
     }
 
     pub(crate) fn dedup_retention(&self) -> Retention {
@@ -420,7 +482,7 @@ impl Engine {
 
     /// Locks a reservation's shards. Most lie in their home alone, so that one is tried first; which shards a reservation lies in
     /// never changes, so the second look needs no third.
-    fn lock_reservation(&self, id: ReservationId) -> Result<Locked<'_>, Error> {
+    pub(crate) fn lock_reservation(&self, id: ReservationId) -> Result<Locked<'_>, Error> {
         let home = self.shards.write(id.home());
         let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
         let shards = header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })?;
@@ -441,8 +503,8 @@ impl Engine {
     }
 }
 
-type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);
-type Slotted<'a, 'lock> = &'a mut Option<SlotGuard<'lock>>;
+pub(crate) type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);
+pub(crate) type Slotted<'a, 'lock> = &'a mut Option<SlotGuard<'lock>>;
 
 /// Units that a demand could take where it may: at the location it names, or at all open ones.
 fn takeable(shard: &Shard, demand: &reserve::Demand<'_>) -> u64 {
@@ -457,14 +519,19 @@ fn takeable(shard: &Shard, demand: &reserve::Demand<'_>) -> u64 {
 }
 
 /// What every event of a request carries.
-struct Draft<'a> {
-    request: &'a Request,
-    fingerprint: u64,
-    now: Timestamp,
+pub(crate) struct Draft<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) fingerprint: u64,
+    pub(crate) now: Timestamp,
 }
 
-/// Puts a catalogue event in its place; gives the new directory if it changed.
-pub(crate) fn apply_catalogue(catalogue: &mut Catalogue, lsn: Lsn, event: &Event) -> Option<Arc<Directory>> {
+/// Puts a catalogue event of the time `now` in its place; gives the new directory if it changed. What decisions read of that is not compiled.
+pub(crate) fn apply_catalogue(
+    catalogue: &mut Catalogue,
+    lsn: Lsn,
+    now: Timestamp,
+    event: &Event,
+) -> Option<Arc<Directory>> {
     let directory = match event {
         Event::SkusUpserted { skus, .. } => {
             skus.iter().for_each(|sku| catalogue.put_sku(sku.clone()));
@@ -478,13 +545,11 @@ pub(crate) fn apply_catalogue(catalogue: &mut Catalogue, lsn: Lsn, event: &Event
             }
             None
         }
-        Event::LocationsUpserted { locations, .. } => Some(catalogue.directory().with_locations(locations)),
-        Event::ChannelsUpserted { channels, .. } => Some(catalogue.directory().with_channels(channels)),
-        _ => return None,
+        event => Some(catalogue.directory().after(event, lsn, now)?),
     };
     catalogue.set_revision(lsn);
     directory.map(|directory| {
-        let directory = Arc::new(directory.at(lsn));
+        let directory = Arc::new(directory);
         catalogue.set_directory(Arc::clone(&directory));
         directory
     })

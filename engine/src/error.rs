@@ -2,9 +2,11 @@
 //! Neither changed anything.
 
 use quartermaster_journal::{AppendError, Lsn};
+use quartermaster_sourcing::{plan::UnservedReason, region::RegionError};
 use thiserror::Error;
 
 use crate::{
+    catalog::documents::{DocumentFault, DocumentId, DocumentState},
     command::{Bucket, CellCode},
     id::ReservationId,
     quantity::Quantity,
@@ -49,6 +51,52 @@ pub enum Rejection {
         /// Its code.
         channel: String,
     },
+    /// The router found no plan that serves the order.
+    #[error("no plan serves the order: {} of its SKUs cannot be served{}", unserved.len(), first_unserved(unserved))]
+    NotRoutable {
+        /// What is not served, and why.
+        unserved: Vec<CodedUnserved>,
+    },
+    /// There is nothing to plan together.
+    #[error("the receiver has {found} open, unshipped reservations that may go together; it takes two")]
+    NothingToMerge {
+        /// How many there are.
+        found: usize,
+    },
+    /// Planned together the reservations are no better off.
+    #[error("together the reservations would cost {together} instead of {apart} minor units{}", if *later { ", or arrive later than promised" } else { "" })]
+    MergeNotBetter {
+        /// Minor units as they are.
+        apart: i64,
+        /// Minor units together.
+        together: i64,
+        /// A promised date would move back.
+        later: bool,
+    },
+}
+
+/// What the router cannot serve, by codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodedUnserved {
+    /// SKU code.
+    pub sku: String,
+    /// Units.
+    pub units: u32,
+    /// Why.
+    pub reason: UnservedReason,
+}
+
+fn first_unserved(unserved: &[CodedUnserved]) -> String {
+    unserved.first().map_or_else(String::new, |one| {
+        let reason = match one.reason {
+            UnservedReason::NoStock => "no location has them",
+            UnservedReason::NoPlace => "rules remove every location that has them",
+            UnservedReason::NoCarrier => "no carrier brings them there",
+            UnservedReason::NoCapacity => "the locations that have them are full",
+            UnservedReason::NotWorthIt => "a limit or a price stands against it",
+        };
+        format!("; of {} {} units: {reason}", one.sku, one.units)
+    })
 }
 
 /// A line that could not be served, by codes.
@@ -91,6 +139,47 @@ pub enum Error {
     UnknownChannel {
         /// The code.
         code: String,
+    },
+    /// Regions would make no tree.
+    #[error("{error}")]
+    Region {
+        /// Which of the request's, when it came with it.
+        position: Option<usize>,
+        /// What is wrong.
+        error: Box<RegionError>,
+    },
+    /// No policy or tariff has this name and version.
+    #[error("unknown {} {:?} version {}", document.kind.name(), document.name, document.version)]
+    UnknownDocument {
+        /// Which.
+        document: DocumentId,
+    },
+    /// The document's state forbids it.
+    #[error(
+        "{} {:?} version {} is {}; it must be {}",
+        document.kind.name(), document.name, document.version, state.name(), wanted.name()
+    )]
+    DocumentState {
+        /// Which.
+        document: DocumentId,
+        /// Its state.
+        state: DocumentState,
+        /// What would be needed.
+        wanted: DocumentState,
+    },
+    /// The document cannot be kept or put in force.
+    #[error("{}", summary(faults))]
+    InvalidDocument {
+        /// Everything that is wrong, at least one thing.
+        faults: Vec<DocumentFault>,
+    },
+    /// A location or region that is there would fall out of use.
+    #[error("{what} could not be used any more: {why}")]
+    Unusable {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
     },
     /// No reservation has this id.
     #[error("unknown reservation {id}: never made, or ended longer ago than ended reservations are kept")]
@@ -194,6 +283,30 @@ pub enum Error {
         /// Location code.
         location: String,
     },
+    /// No region has this code.
+    #[error("unknown region {code:?}: no region has this code")]
+    UnknownRegion {
+        /// The code.
+        code: String,
+    },
+    /// No policy of this name is in force.
+    #[error("unknown policy {name:?}: none of this name is in force")]
+    UnknownPolicy {
+        /// The name.
+        name: String,
+    },
+    /// Lines of one SKU ask for different conditions.
+    #[error("lines of SKU {sku} have different conditions: lines of one SKU must be sourced alike")]
+    MixedConditions {
+        /// SKU code.
+        sku: String,
+    },
+    /// The order's figures are beyond what is added exactly.
+    #[error("the order cannot be planned exactly: {reason}")]
+    NotPlannable {
+        /// In words.
+        reason: String,
+    },
     /// A table of ids is full.
     #[error("no more {what} can be created: {limit} is the most")]
     TableFull {
@@ -205,6 +318,15 @@ pub enum Error {
     /// The journal took no record.
     #[error("journal: {0}")]
     Journal(#[from] AppendError),
+}
+
+fn summary(faults: &[DocumentFault]) -> String {
+    let first = faults.first().map_or_else(String::new, ToString::to_string);
+    match faults.len() {
+        0 | 1 => first,
+        2 => format!("{first}; and 1 more fault"),
+        more => format!("{first}; and {} more faults", more - 1),
+    }
 }
 
 fn at(location: &str) -> String {

@@ -3,14 +3,19 @@
 //! Events are facts with resolved places and quantities. Each names every cell it touches, so that a lock shard can be brought
 //! forward without its neighbours.
 
+use std::sync::Arc;
+
+use quartermaster_sourcing::region::RegionSpec;
 use smallvec::SmallVec;
 
 use crate::{
-    catalog::{Channel, Location, Sku},
+    capacity::Booking,
+    catalog::{Channel, Location, Sku, documents::DocumentId},
     command::StockReason,
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::State,
+    sourced::{Merged, Rerouted, Sourced},
     time::Timestamp,
 };
 
@@ -59,6 +64,8 @@ pub enum Event {
         claim: Claim,
         /// Why.
         reason: HoldEndReason,
+        /// Work given back.
+        bookings: Box<[Booking]>,
     },
     /// Units were cancelled.
     Cancelled {
@@ -68,6 +75,8 @@ pub enum Event {
         promise: Promise,
         /// What this made of the reservation, if nothing is left open.
         end: Option<EndState>,
+        /// Work given back.
+        bookings: Box<[Booking]>,
     },
     /// A hold's expiry moved.
     Extended {
@@ -94,6 +103,10 @@ pub enum Event {
         /// Where they were.
         from: LocationId,
     },
+    /// Units were routed anew, to one or more locations.
+    Rerouted(Box<Rerouted>),
+    /// Reservations of one receiver were planned together.
+    Merged(Box<Merged>),
     /// Buckets changed from outside.
     StockChanged(StockChanged),
     /// SKUs were added or replaced.
@@ -122,6 +135,37 @@ pub enum Event {
         /// How many are new.
         created: u32,
     },
+    /// Regions were added or replaced.
+    RegionsUpserted {
+        /// Each whole.
+        regions: Vec<RegionSpec>,
+        /// How many are new.
+        created: u32,
+    },
+    /// A version of a document was kept.
+    DocumentDrafted {
+        /// Which.
+        document: DocumentId,
+        /// Canonical text; empty where only the answer is kept.
+        json: Arc<str>,
+    },
+    /// A version was put in force.
+    DocumentActivated {
+        /// Which.
+        document: DocumentId,
+        /// From when on; not before the event.
+        effective_at: Timestamp,
+    },
+    /// A version was taken out of force.
+    DocumentRetired {
+        /// Which.
+        document: DocumentId,
+    },
+    /// Facts of cells were set.
+    CellFactsSet {
+        /// Each cell once, by SKU and location.
+        facts: Vec<CellFacts>,
+    },
     /// Stands for a large event where only its answer is kept. Never in the journal.
     Summary(Summary),
 }
@@ -143,8 +187,12 @@ pub struct Held {
     pub lines: Lines,
     /// A hold given up in the same step.
     pub replaced: Option<Claim>,
+    /// Work that giving it up frees.
+    pub replaced_bookings: Box<[Booking]>,
     /// What a partial hold could not take.
     pub shortages: Vec<Shortage>,
+    /// How it was sourced, when the router decided.
+    pub sourced: Option<Box<Sourced>>,
 }
 
 /// A reservation and the units of it that an event moves.
@@ -269,6 +317,26 @@ pub struct CellChange {
     pub shortfall_after: u64,
 }
 
+/// What planning knows of one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellFacts {
+    /// SKU.
+    pub sku: SkuId,
+    /// Location.
+    pub location: LocationId,
+    /// What is known; nothing known forgets what was.
+    pub facts: Facts,
+}
+
+/// What planning knows of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Units sold a week, in thousandths.
+    pub weekly_demand_milli: Option<u32>,
+    /// Days since 1970-01-01 when the oldest unit arrived.
+    pub oldest_receipt_day: Option<u32>,
+}
+
 /// The answer of a large event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -280,6 +348,12 @@ pub struct Summary {
     pub created: u32,
     /// Cells in shortfall after it.
     pub shortfalls: u32,
+}
+
+impl Rerouted {
+    fn shards(&self) -> ShardSet {
+        self.lines().map(|line| line.sku.shard()).chain([self.reservation.home()]).collect()
+    }
 }
 
 impl EndState {
@@ -305,11 +379,18 @@ impl Event {
             Self::Extended { .. } => "Extended",
             Self::Shipped { .. } => "Shipped",
             Self::Reassigned { .. } => "Reassigned",
+            Self::Rerouted(_) => "Rerouted",
+            Self::Merged(_) => "Merged",
             Self::StockChanged(_) => "StockChanged",
             Self::SkusUpserted { .. } => "SkusUpserted",
             Self::SkusRetired { .. } => "SkusRetired",
             Self::LocationsUpserted { .. } => "LocationsUpserted",
             Self::ChannelsUpserted { .. } => "ChannelsUpserted",
+            Self::RegionsUpserted { .. } => "RegionsUpserted",
+            Self::DocumentDrafted { .. } => "DocumentDrafted",
+            Self::DocumentActivated { .. } => "DocumentActivated",
+            Self::DocumentRetired { .. } => "DocumentRetired",
+            Self::CellFactsSet { .. } => "CellFactsSet",
             Self::Summary(summary) => &summary.event,
         }
     }
@@ -324,7 +405,23 @@ impl Event {
             | Self::Cancelled { claim, .. }
             | Self::Shipped { claim, .. } => Some(claim.reservation),
             Self::Extended { reservation, .. } | Self::Reassigned { reservation, .. } => Some(*reservation),
+            Self::Rerouted(rerouted) => Some(rerouted.reservation),
             _ => None,
+        }
+    }
+
+    /// Work it books or gives back.
+    #[must_use]
+    pub fn bookings(&self) -> SmallVec<[Booking; 4]> {
+        match self {
+            Self::Held(held) => {
+                let own = held.sourced.iter().flat_map(|sourced| sourced.bookings.iter());
+                own.copied().chain(held.replaced_bookings.iter().copied()).collect()
+            }
+            Self::HoldEnded { bookings, .. } | Self::Cancelled { bookings, .. } => bookings.iter().copied().collect(),
+            Self::Rerouted(rerouted) => rerouted.bookings.iter().copied().collect(),
+            Self::Merged(merged) => merged.moves.iter().flat_map(|part| part.bookings.iter().copied()).collect(),
+            _ => SmallVec::new(),
         }
     }
 
@@ -344,10 +441,21 @@ impl Event {
             | Self::Shipped { claim, .. } => claim.shards(),
             Self::Extended { reservation, .. } => ShardSet::from_iter([reservation.home()]),
             Self::Reassigned { reservation, line, .. } => ShardSet::from_iter([reservation.home(), line.sku.shard()]),
+            Self::Rerouted(rerouted) => rerouted.shards(),
+            Self::Merged(merged) => {
+                merged.moves.iter().flat_map(|part| part.shards().iter().collect::<Vec<_>>()).collect()
+            }
             Self::StockChanged(change) => change.changes.iter().map(|cell| cell.sku.shard()).collect(),
+            Self::CellFactsSet { facts } => facts.iter().map(|cell| cell.sku.shard()).collect(),
             Self::SkusUpserted { skus, .. } => skus.iter().map(|sku| sku.id.shard()).collect(),
             Self::SkusRetired { skus } => skus.iter().map(|sku| sku.shard()).collect(),
-            Self::LocationsUpserted { .. } | Self::ChannelsUpserted { .. } | Self::Summary(_) => ShardSet::default(),
+            Self::LocationsUpserted { .. }
+            | Self::ChannelsUpserted { .. }
+            | Self::RegionsUpserted { .. }
+            | Self::DocumentDrafted { .. }
+            | Self::DocumentActivated { .. }
+            | Self::DocumentRetired { .. }
+            | Self::Summary(_) => ShardSet::default(),
         }
     }
 }

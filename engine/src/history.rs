@@ -6,10 +6,12 @@
 
 mod catalogue;
 mod compare;
+mod documents;
 mod fault;
 mod requests;
 mod reservations;
 mod section;
+mod sourcing;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ use quartermaster_journal::Lsn;
 
 pub use fault::{Check, Fault, Finding};
 
-use self::{catalogue::Names, requests::Requests, reservations::Reservations, stock::Shards};
+use self::{catalogue::Names, requests::Requests, reservations::Reservations, sourcing::Table, stock::Shards};
 use crate::{
     catalog::hasher,
     codec,
@@ -138,6 +140,7 @@ pub struct History {
     shards: Shards,
     reservations: Reservations,
     requests: Requests,
+    booked: Table,
     units: Units,
     findings: Findings,
 }
@@ -158,6 +161,7 @@ impl History {
             shards: Shards::default(),
             reservations: Reservations::default(),
             requests: Requests::default(),
+            booked: Table::default(),
             units: Units::default(),
             findings: Findings::new(rules.findings_max),
         }
@@ -191,18 +195,31 @@ impl History {
         match &record.event {
             Event::Held(held) => self.held(at, held),
             Event::Confirmed { claim } => self.confirmed(at, claim),
-            Event::HoldEnded { claim, reason } => self.hold_ended(at, claim, *reason),
-            Event::Cancelled { claim, promise, end } => self.cancelled(at, claim, *promise, *end),
+            Event::HoldEnded { claim, reason, bookings } => {
+                self.book(at, claim.reservation, bookings);
+                self.hold_ended(at, claim, *reason);
+            }
+            Event::Cancelled { claim, promise, end, bookings } => {
+                self.book(at, claim.reservation, bookings);
+                self.cancelled(at, claim, *promise, *end);
+            }
             Event::Extended { reservation, expires_at } => self.extended(at, *reservation, *expires_at),
             Event::Shipped { claim, end } => self.shipped(at, claim, *end),
             Event::Reassigned { reservation, promise, line, from } => {
                 self.reassigned(at, *reservation, *promise, *line, *from);
             }
+            Event::Rerouted(moved) => self.rerouted(at, moved, None),
+            Event::Merged(merged) => self.merged(at, merged),
             Event::StockChanged(change) => self.stock_changed(lsn, change),
             Event::SkusUpserted { skus, created } => self.skus_upserted(lsn, skus, *created),
             Event::SkusRetired { skus } => self.skus_retired(lsn, skus),
             Event::LocationsUpserted { locations, created } => self.locations_upserted(lsn, locations, *created),
             Event::ChannelsUpserted { channels, created } => self.channels_upserted(lsn, channels, *created),
+            Event::RegionsUpserted { regions, created } => self.regions_upserted(lsn, regions, *created),
+            Event::DocumentDrafted { document, json } => self.document_drafted(lsn, document, json),
+            Event::DocumentActivated { document, effective_at } => self.document_activated(at, document, *effective_at),
+            Event::DocumentRetired { document } => self.document_retired(at, document),
+            Event::CellFactsSet { facts } => self.facts_set(lsn, facts),
             Event::Summary(_) => self.findings.add(Check::Log, Fault::SummaryInLog),
         }
     }

@@ -6,6 +6,7 @@
 
 mod apply;
 pub mod audit;
+pub mod capacity;
 pub mod catalog;
 pub mod codec;
 pub mod command;
@@ -22,8 +23,10 @@ pub mod quantity;
 pub mod query;
 pub mod recovery;
 pub mod reservation;
+pub mod route;
 mod shard;
 pub mod snapshot;
+pub mod sourced;
 pub mod stock;
 pub mod time;
 

@@ -4,12 +4,13 @@
 use quartermaster_journal::Lsn;
 
 use crate::{
+    capacity::Booking,
     catalog::{Directory, LocationState},
     codec,
     dedup::SlotHasher,
     engine::Engine,
     error::Error,
-    event::{Event, ShardSet},
+    event::{CellFacts, Event, ShardSet},
     id::{LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::{Reservation, State},
@@ -65,6 +66,13 @@ pub struct Shortfall {
 }
 
 impl Engine {
+    /// What planning knows of the cells of a SKU, by location.
+    #[must_use]
+    pub fn facts(&self, sku: SkuId) -> Vec<CellFacts> {
+        let shard = self.shards.read(sku.shard());
+        shard.facts().filter(|cell| cell.sku == sku).collect()
+    }
+
     /// Availability of SKUs, in total and at given locations, all at one LSN. SKUs and locations come in the order asked for.
     #[must_use]
     pub fn availability(&self, skus: &[SkuId], locations: &[LocationId]) -> (Lsn, Vec<SkuAvailability>) {
@@ -147,6 +155,24 @@ impl Engine {
         let more = page.len() > limit;
         page.truncate(limit);
         (self.journal.appended_lsn(), page, more)
+    }
+
+    /// Work booked at locations, by location and slot; a slot is told until two days after its end.
+    #[must_use]
+    pub fn booked(&self) -> (Lsn, Vec<Booking>) {
+        let capacity = self.capacity.lock();
+        (self.as_of(capacity.lsn), capacity.all())
+    }
+
+    /// Cells that sourcing leaves out, and until when: their locations refused the SKUs. Each shard at its own moment.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(SkuId, LocationId, Timestamp)> {
+        let mut refusals: Vec<_> = ShardId::all()
+            .flat_map(|shard| self.shards.read(shard).refusals.clone())
+            .map(|((sku, location), until)| (sku, location, until))
+            .collect();
+        refusals.sort_unstable();
+        refusals
     }
 
     /// Cells in shortfall past `after`, by SKU and location, at most `limit`; and whether there are more. Each is of one moment, the
@@ -298,5 +324,6 @@ fn reservation(locked: &SharedLocked<'_>, id: ReservationId, shards: &ShardSet) 
         ended_at: home.ended_at,
         revision: header.revision,
         lines,
+        sourcing: header.sourcing.clone(),
     })
 }

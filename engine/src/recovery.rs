@@ -1,7 +1,9 @@
 //! State from a snapshot and the log past it.
 //!
-//! Each shard, dedup slot and the catalogue knows up to which LSN it is complete; an event is applied only where it is new. Nothing
+//! Each shard, dedup slot, the catalogue and what is booked know up to which LSN they are complete; an event is applied only where it is new. Nothing
 //! is decided again.
+
+mod known;
 
 use std::{
     cmp::Reverse,
@@ -13,8 +15,10 @@ use quartermaster_journal::{Journal, Lsn, MemoryJournal};
 use quartermaster_proto::journal::v1 as wire;
 use thiserror::Error;
 
+use self::known::Known;
 use crate::{
     apply::{Misfit, apply, count},
+    catalog::{Directory, network::Stages},
     codec::{self, DecodeError},
     dedup::{Entry, SLOTS, SlotHasher},
     engine::{Engine, EngineConfig, apply_catalogue},
@@ -129,6 +133,11 @@ impl Recovery {
                     }
                 }
             }
+            kind::CAPACITY => {
+                let section = wire::CapacitySection::decode(payload).map_err(decode)?;
+                let booked = codec::sourced::bookings_from_wire(&section.booked).map_err(broken)?;
+                self.engine.capacity.lock().restore(lsn, Timestamp(section.swept_time_us), &booked);
+            }
             kind::DEDUP => {
                 let section = wire::DedupSection::decode(payload).map_err(decode)?;
                 let index = usize_from(section.slot);
@@ -161,7 +170,7 @@ impl Recovery {
         let engine = &self.engine;
         let catalogue = &mut *engine.catalogue.write();
         if lsn > catalogue.revision()
-            && let Some(directory) = apply_catalogue(catalogue, lsn, &event)
+            && let Some(directory) = apply_catalogue(catalogue, lsn, time, &event)
         {
             for shard in ShardId::all() {
                 engine.shards.write(shard).directory = Arc::clone(&directory);
@@ -174,6 +183,11 @@ impl Recovery {
                     .map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
                 engine.owners.forget(shard);
             }
+        }
+        let bookings = event.bookings();
+        let capacity = &mut *engine.capacity.lock();
+        if !bookings.is_empty() && lsn > capacity.lsn {
+            capacity.apply(lsn, time, &bookings);
         }
         self.note(lsn, &event, bytes);
         Ok(())
@@ -191,10 +205,14 @@ impl Recovery {
         self.last_time
     }
 
-    /// The engine, ready to write to its journal.
+    /// The engine, ready to write to its journal. What decisions about sourcing read is compiled now, once; what this version cannot compile
+    /// is left out of it, see `Stages::excluded`.
     #[must_use]
     pub fn finish(mut self, journal: Arc<dyn Journal>) -> Engine {
-        let directory = Arc::clone(self.engine.catalogue.get_mut().directory());
+        let catalogue = self.engine.catalogue.get_mut();
+        let stages = Stages::compile(catalogue.directory(), self.last_time);
+        let directory = Arc::new(Directory::clone(catalogue.directory()).staged(stages));
+        catalogue.set_directory(Arc::clone(&directory));
         for shard in ShardId::all() {
             self.engine.shards.write(shard).directory = Arc::clone(&directory);
         }
@@ -223,21 +241,17 @@ impl Recovery {
         let catalogue = self.engine.catalogue.read();
         let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
         let channels = catalogue.directory().channels().len();
-        let sku = |id: SkuId| id.index() < skus;
-        let location = |id: LocationId| id.index() < locations;
-        let lines = |lines: &[crate::event::Line]| lines.iter().all(|line| sku(line.sku) && location(line.location));
-        let known = match event {
-            Event::Held(held) => {
-                lines(&held.lines)
-                    && held.replaced.as_ref().is_none_or(|replaced| lines(&replaced.lines))
-                    && held.channel.is_none_or(|channel| channel.index() < channels)
+        let known = Known { skus, locations };
+        let (sku, location) = (|id: SkuId| known.sku(id), |id: LocationId| known.location(id));
+        let names_known = match event {
+            Event::Held(held) => known.held(held) && held.channel.is_none_or(|channel| channel.index() < channels),
+            Event::HoldEnded { claim, bookings, .. } | Event::Cancelled { claim, bookings, .. } => {
+                known.lines(&claim.lines) && known.bookings(bookings)
             }
-            Event::Confirmed { claim }
-            | Event::HoldEnded { claim, .. }
-            | Event::Cancelled { claim, .. }
-            | Event::Shipped { claim, .. } => lines(&claim.lines),
+            Event::Confirmed { claim } | Event::Shipped { claim, .. } => known.lines(&claim.lines),
             Event::Reassigned { line, from, .. } => sku(line.sku) && location(line.location) && location(*from),
             Event::StockChanged(change) => change.changes.iter().all(|cell| sku(cell.sku) && location(cell.location)),
+            Event::CellFactsSet { facts } => facts.iter().all(|cell| sku(cell.sku) && location(cell.location)),
             Event::SkusRetired { skus } => skus.iter().all(|id| sku(*id)),
             Event::SkusUpserted { skus: put, .. } => dense(skus, put.iter().map(|sku| sku.id.index())),
             Event::LocationsUpserted { locations: put, .. } => {
@@ -246,10 +260,18 @@ impl Recovery {
             Event::ChannelsUpserted { channels: put, .. } => {
                 dense(channels, put.iter().map(|channel| channel.id.index()))
             }
-            Event::Extended { .. } => true,
+            Event::Rerouted(rerouted) => known.rerouted(rerouted),
+            Event::Merged(merged) => known.merged(merged),
+            Event::DocumentActivated { document, .. } | Event::DocumentRetired { document } => {
+                if catalogue.directory().documents().get(document).is_none() {
+                    return Err(RecoveryError::Dangling { lsn, what: "a document" });
+                }
+                true
+            }
+            Event::Extended { .. } | Event::RegionsUpserted { .. } | Event::DocumentDrafted { .. } => true,
             Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
         };
-        if known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
+        if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
     }
 
     fn load_catalogue(&mut self, section: wire::CatalogueSection, lsn: Lsn) -> Result<(), SectionError> {
@@ -265,7 +287,11 @@ impl Recovery {
         let locations: Result<Vec<_>, _> = section.locations.into_iter().map(codec::location_from_wire).collect();
         let channels: Vec<_> = section.channels.into_iter().map(codec::channel_from_wire).collect();
         let locations = locations.map_err(SectionError::Decode)?;
+        let regions: Vec<_> = section.regions.into_iter().map(codec::region_from_wire).collect();
+        let documents: Result<Vec<_>, _> = section.documents.into_iter().map(codec::document_from_wire).collect();
+        let documents = documents.map_err(SectionError::Decode)?;
         let directory = catalogue.directory().with_locations(&locations).with_channels(&channels);
+        let directory = directory.with_regions(&regions).with_documents(documents);
         catalogue.set_directory(Arc::new(directory.at(lsn)));
         catalogue.set_revision(lsn);
         Ok(())
@@ -330,6 +356,20 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
             shard.shortfalls.insert((sku, location));
         }
     }
+    for refusal in &section.refusals {
+        let sku = SkuId(refusal.sku);
+        if sku.shard() != shard.id || sku.row() >= shard.rows.len() {
+            return Err(SectionError::Inconsistent("it names a SKU that it does not have"));
+        }
+        shard.refusals.insert((sku, LocationId(refusal.location)), Timestamp(refusal.until_us));
+    }
+    for cell in &section.facts {
+        let cell = codec::facts_from_wire(cell).map_err(SectionError::Decode)?;
+        if cell.sku.shard() != shard.id || cell.sku.row() >= shard.rows.len() {
+            return Err(SectionError::Inconsistent("it names a SKU that it does not have"));
+        }
+        shard.facts.insert((cell.sku, cell.location), cell.facts);
+    }
     shard.parts.reserve(section.parts.len());
     let mut ended = Vec::new();
     for part in section.parts {
@@ -390,6 +430,10 @@ fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), 
             expires_at: Timestamp(header.expire_time_us),
             revision: Lsn::new(header.revision),
             shards: codec::shards_from_wire(&header.shards),
+            sourcing: match header.sourcing {
+                None => None,
+                Some(kept) => Some(Box::new(codec::sourced::sourcing_from_wire(kept).map_err(SectionError::Decode)?)),
+            },
         })),
     };
     let promise = codec::promise_from_wire(part.promise).map_err(SectionError::Decode)?;

@@ -10,6 +10,7 @@ use crate::{
     event::{Promise, ShardSet},
     id::{ChannelId, LocationId, ReservationId, SkuId},
     quantity::Quantity,
+    sourced::Sourcing,
     time::Timestamp,
 };
 
@@ -92,6 +93,8 @@ pub(crate) struct Header {
     pub(crate) revision: Lsn,
     /// Where its lines are, its home included.
     pub(crate) shards: ShardSet,
+    /// How it was sourced, when the router decided.
+    pub(crate) sourcing: Option<Box<Sourcing>>,
 }
 
 /// A reservation as it is shown.
@@ -117,6 +120,8 @@ pub struct Reservation {
     pub revision: Lsn,
     /// Its lines by SKU and location.
     pub lines: Vec<PartLine>,
+    /// How it was sourced, when the router decided.
+    pub sourcing: Option<Box<Sourcing>>,
 }
 
 impl Part {

@@ -1,10 +1,10 @@
 //! A lock shard: the stock of its SKUs, the reservation lines on them, and the headers and expiries of the reservations at home here.
 //!
-//! Lock order, everywhere: dedup slot, catalogue, shards ascending, journal.
+//! Lock order, everywhere: dedup slot, catalogue, shards ascending, capacity, journal.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
     sync::{Arc, OnceLock},
 };
 
@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use crate::{
     catalog::{Directory, hasher},
-    event::ShardSet,
+    event::{CellFacts, Facts, ShardSet},
     id::{LocationId, ReservationId, ShardId, SkuId},
     reservation::Part,
     stock::Row,
@@ -46,6 +46,10 @@ pub(crate) struct Shard {
     pub(crate) ended: VecDeque<(Timestamp, ReservationId)>,
     /// Cells that promise more than they have.
     pub(crate) shortfalls: BTreeSet<(SkuId, LocationId)>,
+    /// Cells that sourcing leaves out until then: their location refused the SKU.
+    pub(crate) refusals: BTreeMap<(SkuId, LocationId), Timestamp>,
+    /// What planning knows of cells; of others nothing.
+    pub(crate) facts: BTreeMap<(SkuId, LocationId), Facts>,
     /// Reservations forgotten by the last event, with their buyers, for the index of owners to follow.
     pub(crate) forgotten: Vec<(Box<str>, ReservationId)>,
     pub(crate) counts: Counts,
@@ -81,6 +85,8 @@ impl Shard {
             expiries: BinaryHeap::new(),
             ended: VecDeque::new(),
             shortfalls: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            facts: BTreeMap::new(),
             forgotten: Vec::new(),
             counts: Counts::default(),
             lsn: Lsn::ZERO,
@@ -96,8 +102,52 @@ impl Shard {
         &self.rows[sku.row()]
     }
 
+    /// What planning knows of a cell.
+    pub(crate) fn facts_of(&self, cell: (SkuId, LocationId)) -> quartermaster_sourcing::order::CellFacts {
+        let facts = self.facts.get(&cell).copied().unwrap_or_default();
+        quartermaster_sourcing::order::CellFacts {
+            weekly_demand_milli: facts.weekly_demand_milli,
+            oldest_receipt_day: facts.oldest_receipt_day,
+            ..quartermaster_sourcing::order::CellFacts::default()
+        }
+    }
+
+    /// What planning knows of its cells, by SKU and location.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = CellFacts> {
+        self.facts.iter().map(|((sku, location), facts)| CellFacts { sku: *sku, location: *location, facts: *facts })
+    }
+
     pub(crate) fn row_mut(&mut self, sku: SkuId) -> &mut Row {
         &mut self.rows[sku.row()]
+    }
+}
+
+/// Locked shards, for whoever only looks.
+pub(crate) trait Look {
+    /// One of the locked shards.
+    fn shard(&self, id: ShardId) -> &Shard;
+
+    /// Locations and channels, as all locked shards see them.
+    fn directory(&self) -> &Directory;
+}
+
+impl Look for Locked<'_> {
+    fn shard(&self, id: ShardId) -> &Shard {
+        self.shard(id)
+    }
+
+    fn directory(&self) -> &Directory {
+        self.directory()
+    }
+}
+
+impl Look for SharedLocked<'_> {
+    fn shard(&self, id: ShardId) -> &Shard {
+        self.shard(id)
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.0.first().expect("a read locks at least one shard").directory
     }
 }
 

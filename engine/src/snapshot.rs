@@ -31,6 +31,8 @@ pub mod kind {
     pub const SHARD: u16 = 3;
     /// `DedupSection`.
     pub const DEDUP: u16 = 4;
+    /// `CapacitySection`.
+    pub const CAPACITY: u16 = 5;
 }
 
 /// SKUs in one catalogue section.
@@ -87,6 +89,7 @@ impl Engine {
             let lsn = copy.lsn;
             put(Section { kind: kind::SHARD, unit: u32::from(shard.0), lsn, payload: copy.encode() })?;
         }
+        put(self.capacity_section())?;
         for slot in 0..SLOTS {
             put(self.dedup_section(slot))?;
         }
@@ -102,6 +105,8 @@ impl Engine {
             skus: Vec::new(),
             locations: directory.locations().iter().map(|location| codec::location_to_wire(location)).collect(),
             channels: directory.channels().iter().map(|channel| codec::channel_to_wire(channel)).collect(),
+            regions: directory.regions().iter().map(codec::region_to_wire).collect(),
+            documents: directory.documents().iter().map(|document| codec::document_to_wire(document)).collect(),
         };
         let mut parts = skus.chunks(SKUS_PER_SECTION);
         for unit in 0.. {
@@ -117,6 +122,15 @@ impl Engine {
         let shard = self.shards.read(id);
         // Whatever was appended for this shard has been applied: that happens under its lock.
         ShardCopy::of(&shard, self.journal.appended_lsn())
+    }
+
+    fn capacity_section(&self) -> Section {
+        let capacity = self.capacity.lock();
+        let lsn = self.journal.appended_lsn();
+        let booked = codec::sourced::bookings_to_wire(&capacity.all());
+        let section = wire::CapacitySection { booked, swept_time_us: capacity.swept.0 };
+        drop(capacity);
+        Section { kind: kind::CAPACITY, unit: 0, lsn, payload: section.encode_to_vec() }
     }
 
     fn dedup_section(&self, index: usize) -> Section {
@@ -141,6 +155,8 @@ struct ShardCopy {
     cells: Vec<PackedCell>,
     extras: Vec<wire::CellExtra>,
     parts: Vec<(ReservationId, Part)>,
+    refusals: Vec<wire::Refusal>,
+    facts: Vec<wire::CellFacts>,
 }
 
 impl ShardCopy {
@@ -156,6 +172,8 @@ impl ShardCopy {
             cells: Vec::with_capacity(cells_total),
             extras: Vec::new(),
             parts: Vec::with_capacity(shard.parts.len()),
+            refusals: Vec::with_capacity(shard.refusals.len()),
+            facts: shard.facts().map(|cell| codec::facts_to_wire(&cell)).collect(),
         };
         for (place, row) in rows.iter().enumerate() {
             copy.row_cells.push(u32::try_from(row.len()).unwrap_or(u32::MAX));
@@ -173,6 +191,11 @@ impl ShardCopy {
                 incoming: extra.incoming.0,
             }));
         }
+        copy.refusals.extend(shard.refusals.iter().map(|((sku, location), until)| wire::Refusal {
+            sku: sku.0,
+            location: location.0,
+            until_us: until.0,
+        }));
         copy.parts.extend(shard.parts.iter().map(|(id, part)| (*id, part.clone())));
         copy
     }
@@ -193,6 +216,8 @@ impl ShardCopy {
             cells,
             extras: self.extras,
             parts: self.parts.iter().map(|(id, part)| part_to_wire(*id, part)).collect(),
+            refusals: self.refusals,
+            facts: self.facts,
         }
         .encode_to_vec()
     }
@@ -222,6 +247,7 @@ fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
             expire_time_us: header.expires_at.0,
             revision: header.revision.get(),
             shards: codec::shards_to_wire(&header.shards),
+            sourcing: header.sourcing.as_deref().map(codec::sourced::sourcing_to_wire),
         }),
         ended_time_us: part.ended_at.map_or(0, |at| at.0),
     }

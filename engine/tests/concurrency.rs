@@ -98,6 +98,7 @@ fn reserve(lines: &[(&str, u32)], ttl: u64) -> Command {
         sku: (*sku).into(),
         quantity: Quantity(*units),
         location: String::new(),
+        sourcing: None,
     };
     Command::Reserve(Reserve {
         order_id: String::new(),
@@ -108,6 +109,7 @@ fn reserve(lines: &[(&str, u32)], ttl: u64) -> Command {
         allow_partial: false,
         replaces: None,
         unchanged_since_lsn: 0,
+        sourcing: None,
     })
 }
 
@@ -365,7 +367,7 @@ fn step(random: &mut Random, known: &Mutex<Vec<(ReservationId, bool)>>) -> (bool
         8 if twin => (twin, Command::Reservation(id, Step::Extend(Micros(ttl)))),
         8 => {
             let (sku, to) = (random.pick(&SKUS[..3]).into(), random.pick(&LOCATIONS).into());
-            let reassign = Reassign { sku, from: String::new(), to, quantity: None };
+            let reassign = Reassign { sku, from: String::new(), to, quantity: None, refused: false };
             (false, Command::Reservation(id, Step::Reassign(reassign)))
         }
         _ => (twin, Command::Reservation(id, Step::Ship(vec![]))),

@@ -7,16 +7,20 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use quartermaster_engine::{
-    Answer, EngineConfig, Error, Verdict,
-    catalog::LocationState,
+    Answer, EngineConfig, Error, Rejection, Verdict,
+    capacity::Booking,
+    catalog::{LocationState, documents::DocumentId},
     command::{Bucket, CatalogueCommand, CellCode, Command, Condition, LineSelection, Reserve, Step, StockCommand},
-    event::Event,
-    id::ReservationId,
+    event::{self, Event, Facts},
+    id::{LocationId, ReservationId, SkuId},
+    route::Wants,
+    sourced::{AskLine, DecidedParcel, Rerouted},
     time::Timestamp,
 };
+use quartermaster_sourcing::fulfilment::{Moment, Slot};
 use support::{
     Rig, cases, dump,
-    generate::{Case, Known, Op, case, setup},
+    generate::{Case, Known, Op, case, fulfilment, setup},
     regressions, render,
 };
 
@@ -103,7 +107,22 @@ struct Reservation {
     ended: Option<u64>,
     revision: u64,
     lines: BTreeMap<(usize, usize), Line>,
+    sourced: Option<Sourced>,
 }
+
+/// What events say of how an order was sourced, as it is.
+struct Sourced {
+    decided: u64,
+    promised: Option<Moment>,
+    group: Option<ReservationId>,
+    booked: Work,
+    parcels: Vec<DecidedParcel>,
+    wanted: Vec<AskLine>,
+}
+
+/// Orders and units by location and slot.
+type Work = BTreeMap<(u32, Slot), (i64, i64)>;
+type Booked = ((u32, Slot), (i64, i64));
 
 type Taken = BTreeMap<(usize, usize), u64>;
 
@@ -120,11 +139,20 @@ struct Model {
     cells: BTreeMap<(usize, usize), Cell>,
     reservations: BTreeMap<u64, Reservation>,
     remembered: BTreeMap<String, (Command, u64, String)>,
+    facts: BTreeMap<(usize, usize), Facts>,
+    /// Code and parent.
+    regions: Vec<(String, String)>,
+    /// Policies: name, version, state.
+    documents: Vec<(String, u32, &'static str)>,
+    booked: Work,
+    /// Slots that ended before this second are forgotten.
+    horizon: u64,
+    refusals: BTreeMap<(u32, u32), u64>,
 }
 
 impl Model {
     /// `Ok` when something happened, `Err` when nothing did. `id` is the one that a new reservation got.
-    fn submit(&mut self, request: &str, command: &Command, id: Option<ReservationId>) -> Outcome {
+    fn submit(&mut self, request: &str, command: &Command, told: &Told) -> Outcome {
         if let Some((first, _, text)) = self.remembered.get(request) {
             return Err(if first == command {
                 format!("replayed {text}")
@@ -134,13 +162,22 @@ impl Model {
         }
         self.lsn += 1;
         let outcome = match command {
-            Command::Reserve(reserve) => self.reserve(reserve, id),
+            // What the router decides is taken as it is, if it can be.
+            Command::Merge(_) => self.routed(told),
+            Command::Reserve(reserve) if reserve.sourcing.is_some() => self.routed(told),
+            Command::Reservation(_, Step::Reassign(one)) if one.refused && one.to.is_empty() => self.routed(told),
+            Command::Reserve(reserve) => self.reserve(reserve, told.made()),
             Command::Reservation(id, step) => self.step(*id, step),
             Command::Stock(stock) => self.stock(stock),
             Command::Catalogue(catalogue) => self.catalogue(catalogue),
         };
         match &outcome {
-            Ok(text) => _ = self.remembered.insert(request.into(), (command.clone(), self.lsn, text.clone())),
+            Ok(text) => {
+                if let Some(event) = &told.event {
+                    self.book(event);
+                }
+                _ = self.remembered.insert(request.into(), (command.clone(), self.lsn, text.clone()));
+            }
             Err(_) => self.lsn -= 1,
         }
         outcome
@@ -286,6 +323,7 @@ impl Model {
                 ended: None,
                 revision: self.lsn,
                 lines: taken.iter().map(|(place, open)| (*place, Line { open: *open, ..Line::default() })).collect(),
+                sourced: None,
             },
         );
         Ok(answer)
@@ -416,9 +454,262 @@ impl Model {
                 reservation.lines.get_mut(&from).expect("it is there").open -= units;
                 reservation.lines.retain(|_, line| line.open + line.shipped + line.returned > 0);
                 reservation.revision = lsn;
-                Ok(format!("{}:{units} from={}", self.at((from.0, to)), self.locations[from.1].code))
+                let sourced = self.reservations[&id.0].sourced.is_some();
+                if !sourced && !request.refused {
+                    return Ok(format!("{}:{units} from={}", self.at((from.0, to)), self.locations[from.1].code));
+                }
+                // The built-in policy says nothing of refusals.
+                let until = self.now + 4 * 3600 * 1_000_000;
+                let refused = if request.refused {
+                    format!(" refused until {}", render::time(Timestamp(until)))
+                } else {
+                    String::new()
+                };
+                Ok(format!("{}:{units} to {}:{units}{refused}", self.at(from), self.at((from.0, to))))
             }
             Step::Expire => unreachable!("done above"),
+        }
+    }
+
+    /// Takes what the router decided, if it can be: units that are there, places that are open and have not refused.
+    fn routed(&mut self, told: &Told) -> Outcome {
+        match &told.event {
+            None => return Err(told.text.clone()),
+            Some(Event::Held(held)) => self.held(held),
+            Some(Event::Rerouted(moved)) => self.rerouted(moved, None),
+            Some(Event::Merged(merged)) => {
+                let group = merged.moves.iter().map(|part| part.reservation).min();
+                assert!(merged.decision.cost() < merged.cost_before, "a merge saves money");
+                for part in &merged.moves {
+                    let before = self.reservations[&part.reservation.0].sourced.as_ref().and_then(|one| one.promised);
+                    assert!(before.is_none() || part.promised <= before, "nobody waits longer than promised");
+                    self.rerouted(part, group);
+                }
+            }
+            Some(event) => panic!("no event of a router: {event:?}"),
+        }
+        Ok(told.text.clone())
+    }
+
+    fn held(&mut self, held: &event::Held) {
+        if let Some(replaced) = &held.replaced {
+            let units = replaced.lines.iter().map(|line| (place(line), line.quantity.units())).collect();
+            assert_eq!(self.reservations[&replaced.reservation.0].state, "held", "only a hold is replaced");
+            assert_eq!(open(&self.reservations[&replaced.reservation.0]), units, "it is given up whole");
+            self.give_back(replaced.reservation, &units, Some("replaced"));
+        }
+        let sourced = held.sourced.as_deref().expect("a router decided");
+        let mut lines = BTreeMap::new();
+        for line in &held.lines {
+            let spec = &self.skus[place(line).0];
+            assert!(spec.sellable && !spec.retired, "only what is for sale is taken");
+            self.take(line, "held");
+            lines.insert(place(line), Line { open: line.quantity.units(), ..Line::default() });
+        }
+        for wanted in &sourced.wanted {
+            let own = held.lines.iter().filter(|line| line.sku == wanted.sku);
+            let units: u64 = own.clone().map(|line| line.quantity.units()).sum();
+            assert!(units <= u64::from(wanted.quantity), "no more is taken than was asked for");
+            assert!(!wanted.whole || own.clone().count() <= 1, "a whole line comes from one place");
+            let may = |line: &event::Line| {
+                !wanted.never.contains(&line.location)
+                    && (wanted.only.is_empty() || wanted.only.contains(&line.location))
+            };
+            assert!(own.clone().all(may), "a line comes from where it may");
+            let instead = sourced.decision.substitutions.iter().filter(|(sku, ..)| *sku == wanted.sku);
+            let instead: u64 = instead.map(|(_, _, units)| u64::from(*units)).sum();
+            let all = units + instead == u64::from(wanted.quantity);
+            assert!(all || sourced.ask.allow_partial, "all is served, or less was allowed");
+        }
+        let of = |text: &str| text.to_owned();
+        self.reservations.insert(
+            held.reservation.0,
+            Reservation {
+                state: "held",
+                order: of(&held.order_id),
+                buyer: of(&held.buyer_id),
+                channel: held.channel.map(|channel| channel.0),
+                created: self.now,
+                expires: held.expires_at.0,
+                ended: None,
+                revision: self.lsn,
+                lines,
+                sourced: Some(Sourced {
+                    decided: self.lsn,
+                    promised: sourced.decision.parcels.iter().map(|parcel| parcel.arrives_at).max(),
+                    group: None,
+                    booked: Work::new(),
+                    parcels: sourced.decision.parcels.clone(),
+                    wanted: sourced.wanted.clone(),
+                }),
+            },
+        );
+    }
+
+    fn take(&mut self, line: &event::Line, state: &str) {
+        let (sku, location) = place(line);
+        assert_eq!(self.locations[location].state, LocationState::Open, "only an open location serves");
+        let refused = self.refusals.get(&(line.sku.0, line.location.0)).is_some_and(|until| *until > self.now);
+        assert!(!refused, "who refused is not asked again");
+        let cell = self.cell((sku, location));
+        assert!(cell.available() >= line.quantity.units(), "only what is there is taken");
+        *cell.promise(state) += line.quantity.units();
+    }
+
+    fn rerouted(&mut self, moved: &Rerouted, group: Option<ReservationId>) {
+        let id = moved.reservation.0;
+        let state = self.reservations[&id].state;
+        assert_eq!(state, if moved.promise == event::Promise::Reserved { "held" } else { "confirmed" });
+        let (mut given_up, mut taken) = (BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
+        for line in &moved.to {
+            self.take(line, state);
+            let wanted = self.reservations[&id].sourced.iter().flat_map(|sourced| &sourced.wanted);
+            let mut own = wanted.filter(|one| one.sku == line.sku || one.substitutes.contains(&line.sku));
+            let may = |one: &AskLine| {
+                !one.never.contains(&line.location) && (one.only.is_empty() || one.only.contains(&line.location))
+            };
+            assert!(own.clone().next().is_none() || own.any(may), "a line goes where it may");
+            *taken.entry(line.sku).or_default() += line.quantity.units();
+            let lines = &mut self.reservations.get_mut(&id).expect("it is there").lines;
+            lines.entry(place(line)).or_default().open += line.quantity.units();
+        }
+        for line in &moved.from {
+            *self.cell(place(line)).promise(state) -= line.quantity.units();
+            *given_up.entry(line.sku).or_default() += line.quantity.units();
+            let lines = &mut self.reservations.get_mut(&id).expect("it is there").lines;
+            lines.get_mut(&place(line)).expect("it is there").open -= line.quantity.units();
+        }
+        assert_eq!(given_up, taken, "units change places and nothing else");
+        let lsn = self.lsn;
+        let reservation = self.reservations.get_mut(&id).expect("it is there");
+        reservation.lines.retain(|_, line| line.open + line.shipped + line.returned > 0);
+        reservation.revision = lsn;
+        if let Some(sourced) = &mut reservation.sourced {
+            sourced.group = group.or(sourced.group);
+        }
+    }
+
+    /// Notes work and refusals as an event tells them, whoever decided.
+    fn book(&mut self, event: &Event) {
+        let by = |booking: &Booking| ((booking.location.0, booking.slot), (booking.orders.into(), booking.units));
+        let of = |bookings: &[Booking]| bookings.iter().map(by).collect::<Vec<_>>();
+        let mut all: Vec<(ReservationId, Vec<_>)> = Vec::new();
+        match event {
+            Event::Held(held) => {
+                all.extend(held.sourced.as_deref().map(|sourced| (held.reservation, of(&sourced.bookings))));
+                all.extend(held.replaced.as_ref().map(|one| (one.reservation, of(&held.replaced_bookings))));
+            }
+            Event::HoldEnded { claim, bookings, .. } | Event::Cancelled { claim, bookings, .. } => {
+                all.push((claim.reservation, of(bookings)));
+            }
+            Event::Rerouted(moved) => all.push((moved.reservation, self.moved(moved, event))),
+            Event::Merged(merged) => {
+                for part in &merged.moves {
+                    all.push((part.reservation, self.moved(part, event)));
+                }
+            }
+            _ => {}
+        }
+        self.add_work(all);
+    }
+
+    fn add_work(&mut self, mut all: Vec<(ReservationId, Vec<Booked>)>) {
+        all.retain(|(_, bookings)| !bookings.is_empty());
+        if !all.is_empty() {
+            let seconds = self.now / 1_000_000 - 2 * 86_400;
+            self.horizon = self.horizon.max(seconds - seconds % 3600);
+        }
+        for (id, bookings) in all {
+            for (slot, (orders, units)) in bookings {
+                let own = self.reservations.get_mut(&id.0).and_then(|one| one.sourced.as_mut());
+                let own = &mut own.expect("only what was sourced books work").booked;
+                for work in [own, &mut self.booked] {
+                    let sum = work.entry(slot).or_default();
+                    *sum = (sum.0 + orders, sum.1 + units);
+                    if *sum == (0, 0) {
+                        work.remove(&slot);
+                    }
+                }
+            }
+        }
+        let horizon = self.horizon;
+        self.booked.retain(|(_, slot), _| end(*slot) >= horizon);
+    }
+
+    /// What a move changes besides units; gives the work it books.
+    fn moved(&mut self, moved: &Rerouted, event: &Event) -> Vec<Booked> {
+        if let Some(until) = moved.refused_until {
+            moved.from.iter().for_each(|line| _ = self.refusals.insert((line.sku.0, line.location.0), until.0));
+            let now = self.now;
+            self.refusals.retain(|(sku, _), until| !event.shards().contains(SkuId(*sku).shard()) || *until > now);
+        }
+        if let Some(sourced) = self.reservations.get_mut(&moved.reservation.0).and_then(|one| one.sourced.as_mut()) {
+            sourced.promised = moved.promised.or(sourced.promised);
+            sourced.parcels.clone_from(&moved.parcels);
+        }
+        let by = |booking: &Booking| ((booking.location.0, booking.slot), (booking.orders.into(), booking.units));
+        moved.bookings.iter().map(by).collect()
+    }
+
+    /// Work follows from units: each slot of a limited location counts what is open and what was shipped there.
+    fn check_work(&self) {
+        let mut sums = Work::new();
+        for (id, one) in &self.reservations {
+            let Some(sourced) = &one.sourced else { continue };
+            for ((location, slot), (orders, units)) in &sourced.booked {
+                assert!(*orders >= 0 && *units >= 0, "{id}: what is given back was booked");
+                let sum = sums.entry((*location, *slot)).or_default();
+                *sum = (sum.0 + orders, sum.1 + units);
+            }
+            for (number, location) in self.locations.iter().enumerate() {
+                let at = u32::try_from(number).expect("small");
+                let limits = fulfilment(&location.code).capacity;
+                let booked = |day: bool| -> i64 {
+                    let own = sourced
+                        .booked
+                        .iter()
+                        .filter(|((location, slot), _)| *location == at && matches!(slot, Slot::Day(_)) == day);
+                    own.map(|(_, (_, units))| *units).sum()
+                };
+                let there = one.lines.iter().filter(|((_, location), _)| *location == number);
+                let units: u64 = there.map(|(_, line)| line.open + line.shipped).sum();
+                let units = i64::try_from(units).expect("small");
+                let by_day = limits.orders_per_day.or(limits.units_per_day).is_some();
+                let by_hour = limits.orders_per_hour.or(limits.units_per_hour).is_some();
+                assert_eq!(booked(true), if by_day { units } else { 0 }, "{id} at {} by day", location.code);
+                assert_eq!(booked(false), if by_hour { units } else { 0 }, "{id} at {} by hour", location.code);
+            }
+        }
+        sums.retain(|(_, slot), _| end(*slot) >= self.horizon);
+        assert_eq!(sums, self.booked, "the table is the sum of the reservations");
+    }
+
+    /// No decision of the router takes more of a slot than there is.
+    fn check_limits(&self, event: &Event) {
+        for booking in event.bookings().iter().filter(|booking| booking.orders > 0 || booking.units > 0) {
+            let limits = fulfilment(&self.locations[booking.location.index()].code).capacity;
+            let (orders_max, units_max) = match booking.slot {
+                Slot::Day(_) => (limits.orders_per_day, limits.units_per_day),
+                Slot::Hour(_) => (limits.orders_per_hour, limits.units_per_hour),
+            };
+            let (orders, units) = self.booked.get(&(booking.location.0, booking.slot)).copied().unwrap_or_default();
+            let net: i64 = event
+                .bookings()
+                .iter()
+                .filter(|one| (one.location, one.slot) == (booking.location, booking.slot))
+                .map(|one| i64::from(one.orders))
+                .sum();
+            assert!(
+                net <= 0 || orders_max.is_none_or(|most| orders <= i64::from(most)),
+                "{booking:?}: {orders} orders"
+            );
+            let net: i64 = event
+                .bookings()
+                .iter()
+                .filter(|one| (one.location, one.slot) == (booking.location, booking.slot))
+                .map(|one| one.units)
+                .sum();
+            assert!(net <= 0 || units_max.is_none_or(|most| units <= i64::from(most)), "{booking:?}: {units} units");
         }
     }
 
@@ -456,6 +747,7 @@ impl Model {
         let place = |cell: &CellCode| Ok::<_, String>((self.sku(&cell.sku)?, self.location(&cell.location)?));
         let mut after: BTreeMap<(usize, usize), Cell> = BTreeMap::new();
         let before = |place: (usize, usize)| self.cells.get(&place).cloned().unwrap_or_default();
+        let mut facts = Vec::new();
         match command {
             StockCommand::Set(set) => {
                 let place = place(&set.cell)?;
@@ -522,6 +814,16 @@ impl Model {
                     after.insert(place, cell);
                 }
             }
+            StockCommand::SetFacts(rows) => {
+                for row in rows {
+                    facts.push((place(&row.cell)?, row.facts));
+                }
+            }
+        }
+        if let StockCommand::SetFacts(rows) = command {
+            self.facts.extend(facts);
+            self.facts.retain(|_, facts| *facts != Facts::default());
+            return Ok(summary("CellFactsSet", rows.len(), 0, 0));
         }
         let mut levels = Vec::new();
         let short = after.values().filter(|cell| cell.shortfall() > 0).count();
@@ -587,7 +889,62 @@ impl Model {
                 }
                 summary("ChannelsUpserted", specs.len(), created, 0)
             }
+            CatalogueCommand::UpsertRegions(specs) => {
+                let mut regions = self.regions.clone();
+                for spec in specs {
+                    match regions.iter_mut().find(|(code, _)| *code == spec.code) {
+                        Some(region) => region.1 = spec.parent.clone(),
+                        None => {
+                            created += 1;
+                            regions.push((spec.code.clone(), spec.parent.clone()));
+                        }
+                    }
+                }
+                let known = |parent: &str| parent.is_empty() || regions.iter().any(|(code, _)| code == parent);
+                if let Some((_, parent)) = regions.iter().find(|(_, parent)| !known(parent)) {
+                    return Err(format!("UNKNOWN_REGION {parent}"));
+                }
+                self.regions = regions;
+                summary("RegionsUpserted", specs.len(), created, 0)
+            }
+            CatalogueCommand::Draft(content) => {
+                let versions = self.documents.iter().filter(|(name, ..)| name == content.name()).count();
+                let version = u32::try_from(versions).unwrap() + 1;
+                self.documents.push((content.name().into(), version, "draft"));
+                format!("drafted policy {}/{version}", content.name())
+            }
+            CatalogueCommand::Activate { document: DocumentId { name, version, .. }, .. } => {
+                self.turn(name, *version, "draft", "active")?;
+                let others = self.documents.iter_mut().filter(|(other, number, _)| other == name && number != version);
+                others.filter(|(_, _, state)| *state == "active").for_each(|(_, _, state)| *state = "retired");
+                format!("activated policy {name}/{version}")
+            }
+            CatalogueCommand::Retire(DocumentId { name, version, .. }) => {
+                self.turn(name, *version, "active", "retired")?;
+                format!("retired policy {name}/{version}")
+            }
         })
+    }
+
+    fn turn(&mut self, name: &str, version: u32, from: &'static str, to: &'static str) -> Result<(), String> {
+        let found = self.documents.iter_mut().find(|(known, number, _)| known == name && *number == version);
+        let Some((_, _, state)) = found else { return Err(format!("UNKNOWN_DOCUMENT policy {name}/{version}")) };
+        if *state != from {
+            return Err(format!("DOCUMENT_STATE policy {name}/{version} {state} not {from}"));
+        }
+        *state = to;
+        Ok(())
+    }
+
+    /// As `dump::sourcing` tells it.
+    fn sourcing(&self) -> String {
+        let regions = self.regions.iter().map(|(code, parent)| format!("region {code} in {parent:?}\n"));
+        let mut documents = self.documents.clone();
+        documents.sort();
+        let documents =
+            documents.into_iter().map(|(name, version, state)| format!("policy {name}/{version} {state}\n"));
+        let facts = self.facts.iter().map(|((sku, place), facts)| format!("facts {sku}@{place} {facts:?}\n"));
+        regions.chain(documents).chain(facts).collect()
     }
 
     /// Ends due holds, a home shard after the other, the longest due first.
@@ -599,6 +956,9 @@ impl Model {
         for (_, _, id) in &due {
             self.lsn += 1;
             _ = self.step(ReservationId(*id), &Step::Expire);
+            let own = self.reservations[id].sourced.as_ref().map_or_else(Work::new, |sourced| sourced.booked.clone());
+            let given_back = own.into_iter().map(|(slot, (orders, units))| (slot, (-orders, -units)));
+            self.add_work(vec![(ReservationId(*id), given_back.collect())]);
         }
         due.len()
     }
@@ -636,8 +996,17 @@ impl Model {
                 format!(" {sku}@{location}:{}/{}/{}", line.open, line.shipped, line.returned)
             });
             let lines: String = lines.collect();
+            let sourced = one.sourced.as_ref().map_or_else(String::new, |sourced| {
+                dump::sourcing_text(
+                    sourced.decided,
+                    sourced.promised,
+                    sourced.group,
+                    &bookings(&sourced.booked),
+                    &sourced.parcels,
+                )
+            });
             text.push(format!(
-                "reservation {} {} order={} buyer={} channel={:?} {} {} {:?} revision={}{lines}",
+                "reservation {} {} order={} buyer={} channel={:?} {} {} {:?} revision={}{lines}{sourced}",
                 ReservationId(*id),
                 one.state,
                 one.order,
@@ -669,6 +1038,9 @@ impl Model {
             }
             text.push(dump::shortfall_line(number(place.0), number(place.1), cell.shortfall(), &hurt));
         }
+        text.extend(bookings(&self.booked).iter().map(dump::booked_line));
+        let refusals = self.refusals.iter();
+        text.extend(refusals.map(|((sku, location), until)| dump::refusal_line(*sku, *location, *until)));
         let count = |state| states.get(state).copied().unwrap_or(0);
         let (held, confirmed) = (count("held"), count("confirmed"));
         let ended = states.values().sum::<u64>() - held - confirmed;
@@ -676,6 +1048,43 @@ impl Model {
         let counts = [long(self.cells.len()), held, confirmed, ended, shortfalls, long(self.remembered.len())];
         text.push(format!("counts {counts:?}\n"));
         text.join("\n")
+    }
+}
+
+/// What the engine said.
+struct Told {
+    event: Option<Event>,
+    text: String,
+}
+
+impl Told {
+    fn made(&self) -> Option<ReservationId> {
+        match &self.event {
+            Some(Event::Held(held)) => Some(held.reservation),
+            _ => None,
+        }
+    }
+}
+
+fn place(line: &event::Line) -> (usize, usize) {
+    (line.sku.index(), line.location.index())
+}
+
+fn bookings(work: &Work) -> Vec<Booking> {
+    let booking = |((location, slot), (orders, units)): (&(u32, Slot), &(i64, i64))| Booking {
+        location: LocationId(*location),
+        slot: *slot,
+        orders: i32::try_from(*orders).expect("small"),
+        units: *units,
+    };
+    work.iter().map(booking).collect()
+}
+
+/// When a slot ends, in seconds.
+fn end(slot: Slot) -> u64 {
+    match slot {
+        Slot::Day(day) => (u64::from(day) + 1) * 86_400,
+        Slot::Hour(hour) => (u64::from(hour) + 1) * 3_600,
     }
 }
 
@@ -695,14 +1104,29 @@ fn summary(event: &str, entries: usize, created: usize, shortfalls: usize) -> St
 /// Submits a command to both and compares what they say.
 fn submit(rig: &Rig, model: &mut Model, known: &mut Known, id: &str, command: &Command) -> Result<(), TestCaseError> {
     model.now = rig.now.0;
+    let quote = quote(rig, model, id, command);
+    let preview = preview(rig, model, id, command);
     let result = rig.submit(id, command);
-    let made = match &result {
-        Ok(Answer { verdict: Verdict::Done(Event::Held(held)), replayed: false, .. }) => Some(held.reservation),
+    let event = match &result {
+        Ok(Answer { verdict: Verdict::Done(event), replayed: false, .. }) => Some(event.clone()),
         _ => None,
     };
-    known.reservations.extend(made);
     let ours = render::answer(&rig.engine, &result, &|id| id.to_string());
-    let theirs = model.submit(id, command, made);
+    let told = Told { event, text: ours.clone() };
+    known.reservations.extend(told.made());
+    let theirs = model.submit(id, command, &told);
+    if let Some(quote) = quote {
+        prop_assert_eq!(quote, decision(&result), "a quote is what is taken");
+    }
+    if let Some(preview) = preview {
+        prop_assert_eq!(preview, result.clone().map(|answer| answer.verdict), "a preview is what is done");
+    }
+    if let (Some(event), false) = (
+        &told.event,
+        matches!(command, Command::Reservation(_, Step::Reassign(one)) if !one.to.is_empty() || !one.refused),
+    ) {
+        model.check_limits(event);
+    }
     let said = theirs.as_ref().unwrap_or_else(|no| no);
     prop_assert_eq!(&ours, said, "{} {:?}", id, command);
     match &result {
@@ -717,15 +1141,53 @@ fn submit(rig: &Rig, model: &mut Model, known: &mut Known, id: &str, command: &C
     Ok(())
 }
 
+/// What the router quotes for a command that it will decide about: the decision, what it cannot serve, or why not.
+fn quote(rig: &Rig, model: &Model, id: &str, command: &Command) -> Option<Result<Decided, String>> {
+    let Command::Reserve(reserve) = command else { return None };
+    let sourcing = reserve.sourcing.as_deref()?;
+    if model.remembered.contains_key(id) || reserve.replaces.is_some() {
+        return None;
+    }
+    Some(match rig.engine.route(reserve, sourcing, Wants::default(), rig.now) {
+        Err(error) => Err(error.to_string()),
+        Ok((_, Err(rejection))) => Err(rejection.to_string()),
+        Ok((_, Ok(quote))) if quote.decision.parcels.is_empty() => Ok(None),
+        Ok((_, Ok(quote))) if !reserve.allow_partial && !quote.decision.unserved.is_empty() => Ok(None),
+        Ok((_, Ok(quote))) => Ok(Some(Box::new(quote.decision))),
+    })
+}
+
+type Decided = Option<Box<quartermaster_engine::sourced::Decision>>;
+
+fn decision(result: &Result<Answer, Error>) -> Result<Decided, String> {
+    match result {
+        Err(error) => Err(error.to_string()),
+        Ok(Answer { verdict: Verdict::Rejected(Rejection::NotRoutable { .. }), .. }) => Ok(None),
+        Ok(Answer { verdict: Verdict::Rejected(rejection), .. }) => Err(rejection.to_string()),
+        Ok(Answer { verdict: Verdict::Done(Event::Held(held)), .. }) => {
+            Ok(held.sourced.as_deref().map(|sourced| Box::new(sourced.decision.clone())))
+        }
+        Ok(answer) => panic!("no answer to a hold: {answer:?}"),
+    }
+}
+
+fn preview(rig: &Rig, model: &Model, id: &str, command: &Command) -> Option<Result<Verdict, Error>> {
+    let Command::Merge(merge) = command else { return None };
+    let fresh = !model.remembered.contains_key(id);
+    fresh.then(|| rig.engine.preview_merge(merge, rig.now).map(|(_, verdict)| verdict))
+}
+
 fn compare(rig: &Rig, model: &Model) -> Result<(), TestCaseError> {
     let mut ours = String::new();
     dump::state(&rig.engine, &mut ours);
-    let theirs = model.state();
+    dump::sourcing(&rig.engine, &mut ours);
+    let theirs = model.state() + &model.sourcing();
     if let Some((one, other)) = ours.lines().zip(theirs.lines()).find(|(one, other)| one != other) {
         return Err(TestCaseError::fail(format!("engine: {one}\n model: {other}")));
     }
     prop_assert_eq!(ours, theirs);
     prop_assert_eq!(rig.engine.audit().violations, vec![]);
+    prop_assert_eq!(rig.engine.audit_bookings(), vec![]);
     Ok(())
 }
 
@@ -746,6 +1208,7 @@ fn run(case: &Case, fillers: usize) -> Result<(), TestCaseError> {
                 prop_assert_eq!(report.expired, model.expire_due(limit));
             }
         }
+        model.check_work();
         if place % 16 == 0 {
             compare(&rig, &model)?;
         }

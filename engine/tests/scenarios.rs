@@ -218,6 +218,7 @@ impl Player {
                     sku: line.sku,
                     quantity: line.quantity.expect("a quantity"),
                     location: line.location,
+                    sourcing: None,
                 });
                 Command::Reserve(Reserve {
                     order_id: option("order").unwrap_or_default().into(),
@@ -228,6 +229,7 @@ impl Player {
                     allow_partial: flag("partial"),
                     replaces: option("replaces").map(|name| self.id(name)),
                     unchanged_since_lsn: option("since").map_or(0, |mark| self.lsn(mark)),
+                    sourcing: None,
                 })
             }
             step => {
@@ -242,7 +244,7 @@ impl Player {
                         let (from, to) = words[1].split_once('>').expect("from>to");
                         let CellCode { sku, location: from } = cell(from);
                         let quantity = words.get(2).map(|units| Quantity(units[1..].parse().expect("units")));
-                        Step::Reassign(Reassign { sku, from, to: to.into(), quantity })
+                        Step::Reassign(Reassign { sku, from, to: to.into(), quantity, refused: flag("refused") })
                     }
                     other => panic!("no such step: {other}"),
                 };
@@ -1142,11 +1144,12 @@ fn hold(sku: &str) -> Command {
         order_id: String::new(),
         buyer_id: "ann".into(),
         channel: String::new(),
-        lines: vec![ReserveLine { sku: sku.into(), quantity: Quantity(1), location: String::new() }],
+        lines: vec![ReserveLine { sku: sku.into(), quantity: Quantity(1), location: String::new(), sourcing: None }],
         ttl: Micros::from_secs(60),
         allow_partial: false,
         replaces: None,
         unchanged_since_lsn: 0,
+        sourcing: None,
     })
 }
 

@@ -1,4 +1,4 @@
-"""Reserves, confirms and ships one order with plain grpcio.
+"""Reserves, confirms and ships one order with plain grpcio; then has the router decide about another, and say why.
 
     python -m venv .venv && .venv/bin/pip install grpcio grpcio-tools
     .venv/bin/python examples/python/reserve.py 127.0.0.1:7070
@@ -34,6 +34,7 @@ def main(target):
     stubs()
     from quartermaster.v1 import allocation_pb2, allocation_pb2_grpc, catalog_pb2, catalog_pb2_grpc
     from quartermaster.v1 import inventory_pb2, inventory_pb2_grpc
+    from quartermaster.v1 import routing_pb2, routing_pb2_grpc, sourcing_pb2
 
     # The retry policy is the one shipped for gateways: UNAVAILABLE alone, with the same request id.
     config = json.loads((pathlib.Path(__file__).resolve().parents[1] / "service-config.json").read_text())
@@ -86,6 +87,26 @@ def main(target):
 
     cells = inventory.ListCells(inventory_pb2.ListCellsRequest(sku=sku), timeout=5).cells
     assert [(cell.on_hand, cell.reserved, cell.committed, cell.available) for cell in cells] == [(2, 0, 0, 2)], cells
+
+    # The router: what would serve the order, the same as a hold, and why. Nothing of it needs tariffs or a policy.
+    routing = routing_pb2_grpc.RoutingServiceStub(channel)
+    sourcing = sourcing_pb2.Sourcing(receiver_key="door-1", parcels_max=1)
+    lines = [allocation_pb2.ReserveLine(sku=sku, quantity=2)]
+    quote = routing.Route(routing_pb2.RouteRequest(lines=lines, sourcing=sourcing, explain=True), timeout=5).quote
+    assert [parcel.location for parcel in quote.plan.parcels] == [location], quote
+    assert quote.plan.proof == sourcing_pb2.PROOF_STATE_PROVED, quote
+    sourced = allocation_pb2.ReserveRequest(request_id=f"sourced-{run}", lines=lines, sourcing=sourcing)
+    hold = allocation.Reserve(sourced, timeout=5).hold
+    assert [parcel.location for parcel in hold.plan.parcels] == [location] and hold.policy == quote.policy, hold
+    why = routing.ExplainReservation(
+        routing_pb2.ExplainReservationRequest(reservation_id=hold.reservation_id), timeout=5
+    ).quote
+    assert why.plan == hold.plan, why
+    assert list(why.explanation.sentences) == list(quote.explanation.sentences), why
+    no = routing.Route(
+        routing_pb2.RouteRequest(lines=[allocation_pb2.ReserveLine(sku=sku, quantity=1)], sourcing=sourcing), timeout=5
+    ).quote.plan
+    assert not no.parcels and no.unserved[0].quantity == 1, no
     print("ok")
 
 

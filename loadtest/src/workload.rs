@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use quartermaster_proto::v1::{ReserveLine, ReserveRequest};
+use quartermaster_proto::v1::{ReserveLine, ReserveRequest, Sourcing};
 
 use crate::random::{SplitMix64, Zipf};
 
@@ -33,13 +33,32 @@ pub struct Workload {
     seed: u64,
     run: String,
     ttl: Duration,
+    place: Place,
+}
+
+/// Who decides where the units come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// The server, by priority.
+    #[default]
+    Priority,
+    /// The request: this location code on every line.
+    Named(String),
+    /// The router.
+    Routed,
 }
 
 impl Workload {
     /// Reservations of `skus` (not empty) under request ids that begin with `run`.
     pub fn new(shape: Shape, skus: Vec<String>, seed: u64, run: String, ttl: Duration) -> Self {
         let ranks = u32::try_from(skus.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        Workload { shape, skus, zipf: Zipf::new(ranks, 1.0), seed, run, ttl }
+        Workload { shape, skus, zipf: Zipf::new(ranks, 1.0), seed, run, ttl, place: Place::default() }
+    }
+
+    /// The same demand with another word on where its units come from.
+    #[must_use]
+    pub fn placed(self, place: Place) -> Self {
+        Workload { place, ..self }
     }
 
     /// The `index`-th request.
@@ -65,12 +84,17 @@ impl Workload {
             buyer_id: format!("buyer-{buyer}"),
             lines,
             ttl: prost_types::Duration::try_from(self.ttl).ok(),
+            sourcing: (self.place == Place::Routed).then(Sourcing::default),
             ..ReserveRequest::default()
         }
     }
 
     fn line(&self, at: usize, quantity: i64) -> ReserveLine {
-        ReserveLine { sku: self.skus[at].clone(), quantity, location: String::new() }
+        let location = match &self.place {
+            Place::Named(location) => location.clone(),
+            Place::Priority | Place::Routed => String::new(),
+        };
+        ReserveLine { sku: self.skus[at].clone(), quantity, location, sourcing: None }
     }
 }
 

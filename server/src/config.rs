@@ -89,6 +89,10 @@ keys! {
     snapshot_interval: Duration = Duration::from_secs(600), as "humantime_serde";
     /// Journal bytes after which a snapshot is taken early, 0 for never. Default 1 GiB: a few seconds of replay.
     snapshot_after_bytes: u64 = 1 << 30, as "value::bytes";
+    /// How long the journal is kept beyond what snapshots need, so that past decisions can be explained and policies tried on them; 0 for
+    /// not at all, else 1 s to 365 days. Default 7 days. It costs the disk what was written in that time (`wal_bytes_total` tells; an
+    /// order with sourcing is 1 to 5 KB) in whole segments, one more at each start; when the disk is full it is given up first.
+    journal_keep: Duration = Duration::from_secs(7 * 24 * 3_600), as "humantime_serde";
     /// How often holds are looked at for expiry, 1 ms to 1 s. Default 10 ms: well within the promised 50 ms.
     expiry_tick: Duration = Duration::from_millis(10), as "humantime_serde";
     /// How long a request id is remembered, 1 min to 30 days. Default 24 h: longer than any retry of a gateway.

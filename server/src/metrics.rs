@@ -11,10 +11,11 @@ mod sources;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-pub use buckets::{Buckets, Histogram, Unit};
+pub use buckets::{Buckets, Counted, Histogram, Unit};
 pub use calls::{CallMetrics, Observation};
 pub use sources::{
-    Audit, Decisions, Dedup, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Snapshots, Sources, Stock,
+    Audit, Decisions, Dedup, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Routes, Snapshots, Sources,
+    Stock,
 };
 
 use crate::limits::InFlight;

@@ -7,7 +7,9 @@ mod decisions;
 mod disk;
 mod lag;
 mod lock_waits;
+mod past;
 mod reading;
+mod routes;
 mod snapshots;
 mod status;
 mod timer;
@@ -17,9 +19,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use quartermaster_engine::command::{Command, Request};
+use quartermaster_engine::command::{Command, Merge, Request, Reserve, SourcingRequest};
+use quartermaster_engine::route::{Quote, Wants};
 use quartermaster_engine::time::Timestamp;
-use quartermaster_engine::{Answer, Engine, Error};
+use quartermaster_engine::{Answer, Engine, Error, Rejection};
 use quartermaster_journal::{CommitterHandle, FileStorage, Journal, Log, Lsn, SnapshotStore};
 use quartermaster_proto::v1;
 
@@ -36,6 +39,7 @@ use decisions::DecisionCounts;
 use disk::DiskWatch;
 use lag::DurableLag;
 use lock_waits::LockWaits;
+use routes::RouteCounts;
 use snapshots::Snapshots;
 use timer::Expiries;
 use worker::Worker;
@@ -53,6 +57,7 @@ pub struct Node {
     disk: DiskWatch,
     lag: DurableLag,
     decisions: DecisionCounts,
+    routes: RouteCounts,
     lock_waits: Arc<LockWaits>,
     snapshots: Snapshots,
     expiries: Expiries,
@@ -97,6 +102,9 @@ impl Node {
         });
         let committer = log.spawn_committer().map_err(|source| OpenError::Thread { source })?;
         let recovered = Recovered { duration: started.elapsed(), ..opened.recovered };
+        for excluded in opened.engine.catalogue().directory().stages().excluded() {
+            tracing::warn!(what = %excluded.what, why = %excluded.fault, "kept, but not in use: this version cannot use it");
+        }
         let node = Arc::new(Node {
             config: config.clone(),
             health,
@@ -110,6 +118,7 @@ impl Node {
             disk: DiskWatch::default(),
             lag: DurableLag::default(),
             decisions: DecisionCounts::default(),
+            routes: RouteCounts::default(),
             lock_waits,
             expiries: Expiries::default(),
             audits: Audits::default(),
@@ -156,7 +165,9 @@ impl Node {
         }
         let began = Instant::now();
         let answer = self.engine.submit(request, command, self.now());
-        self.decisions.count(command, &answer, began.elapsed());
+        let time = began.elapsed();
+        self.decisions.count(command, &answer, time);
+        self.routes.command(command, &answer, time);
         answer.map_err(ApiError::from)
     }
 
@@ -168,6 +179,35 @@ impl Node {
         let answer = self.submit_now(request, command);
         self.settle(answer.as_ref().map_or_else(|error| self.rests_on(error), |answer| answer.lsn)).await?;
         answer
+    }
+
+    /// Quotes an order at once. The answer must not be told before `settle` of its LSN.
+    ///
+    /// # Errors
+    /// When the order cannot be planned.
+    pub fn route(
+        &self,
+        order: &Reserve,
+        sourcing: &SourcingRequest,
+        wants: Wants,
+    ) -> Result<(Lsn, Result<Quote, Rejection>), ApiError> {
+        let began = Instant::now();
+        let (lsn, answer) = match self.engine.route(order, sourcing, wants, self.now()) {
+            Ok((lsn, quote)) => (lsn, Ok(quote)),
+            Err(error) => (Lsn::ZERO, Err(error)),
+        };
+        self.routes.quote(&answer, began.elapsed());
+        Ok((lsn, answer?))
+    }
+
+    /// What a merge would come to, once that may be told. Nothing changes.
+    ///
+    /// # Errors
+    /// As the merge itself.
+    pub async fn preview_merge(&self, merge: &Merge) -> Result<Answer, ApiError> {
+        let found = self.engine.preview_merge(merge, self.now()).map_err(ApiError::from);
+        self.settle(found.as_ref().map_or_else(|error| self.rests_on(error), |(lsn, _)| *lsn)).await?;
+        found.map(|(lsn, verdict)| Answer { lsn, replayed: false, verdict })
     }
 
     /// What must be durable before an error is told. One that tells of the state names no event, so it rests on all there were: a caller
@@ -183,6 +223,8 @@ impl Node {
             | ApiError::DiskFull
             | ApiError::Deadline
             | ApiError::NotReached { .. }
+            | ApiError::NotSourced { .. }
+            | ApiError::ExplanationGone { .. }
             | ApiError::Internal { .. } => Lsn::ZERO,
         }
     }

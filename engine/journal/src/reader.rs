@@ -436,7 +436,10 @@ impl<S: Storage> LogReader<S> {
             let source = std::io::Error::from(std::io::ErrorKind::FileTooLarge);
             return Err(Error::from_io(Operation::Read, file.path().clone(), source));
         }
-        self.buffer.resize(memory_length(length), 0);
+        if self.buffer.len() != memory_length(length) {
+            // Fresh zeros are the system's to make; growing a buffer writes them one by one.
+            self.buffer = vec![0; memory_length(length)];
+        }
         file.read_at(&mut self.buffer, 0)?;
         self.current = Some(place);
         self.offset = SEGMENT_HEADER_BYTES.min(self.buffer.len());

@@ -45,13 +45,16 @@ pub(super) fn request_id<'a>(fields: &mut Fields<'a>) -> &'a [u8] {
 /// Appends the event of a record. Gives false, and appends nothing, if it is none of those that are written here.
 pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
     match event {
+        // What a router decided or books is left to prost.
+        Event::Held(held) if held.sourced.is_some() || !held.replaced_bookings.is_empty() => return false,
+        Event::HoldEnded { bookings, .. } | Event::Cancelled { bookings, .. } if !bookings.is_empty() => return false,
         Event::Held(held) => put_message(bytes, 5, |bytes| put_held(bytes, held)),
         Event::Confirmed { claim } => put_message(bytes, 6, |bytes| put_claim(bytes, 1, claim)),
-        Event::HoldEnded { claim, reason } => put_message(bytes, 7, |bytes| {
+        Event::HoldEnded { claim, reason, bookings: _ } => put_message(bytes, 7, |bytes| {
             put_claim(bytes, 1, claim);
             put_enum(bytes, 2, reason_to_wire(*reason).into());
         }),
-        Event::Cancelled { claim, promise, end } => put_message(bytes, 8, |bytes| {
+        Event::Cancelled { claim, promise, end, bookings: _ } => put_message(bytes, 8, |bytes| {
             put_claim(bytes, 1, claim);
             put_enum(bytes, 2, promise_to_wire(*promise));
             put_enum(bytes, 3, end_to_wire(*end));
@@ -65,11 +68,18 @@ pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
             put_enum(bytes, 2, end_to_wire(*end));
         }),
         Event::Reassigned { .. }
+        | Event::Rerouted(_)
+        | Event::Merged(_)
         | Event::StockChanged(_)
         | Event::SkusUpserted { .. }
         | Event::SkusRetired { .. }
         | Event::LocationsUpserted { .. }
         | Event::ChannelsUpserted { .. }
+        | Event::RegionsUpserted { .. }
+        | Event::DocumentDrafted { .. }
+        | Event::DocumentActivated { .. }
+        | Event::DocumentRetired { .. }
+        | Event::CellFactsSet { .. }
         | Event::Summary(_) => return false,
     }
     true
@@ -91,11 +101,13 @@ pub(super) fn decode(record: &[u8]) -> Option<(Peek<'_>, Event)> {
                 2 => HoldEndReason::Expired,
                 _ => return None,
             },
+            bookings: Box::default(),
         },
         8 => Event::Cancelled {
             claim: claim(event.message(1)?)?,
             promise: promise_from_wire(event.enumeration(2)).ok()?,
             end: end_from_wire(event.enumeration(3)).ok()?,
+            bookings: Box::default(),
         },
         9 => Event::Extended { reservation: ReservationId(event.fixed64(1)), expires_at: Timestamp(event.fixed64(2)) },
         10 => Event::Shipped { claim: claim(event.message(1)?)?, end: end_from_wire(event.enumeration(2)).ok()? },
@@ -144,6 +156,8 @@ fn held(fields: &mut Fields<'_>) -> Option<Held> {
             None => None,
         },
         shortages: fields.messages(8).map(shortage).collect::<Option<_>>()?,
+        sourced: None,
+        replaced_bookings: Box::default(),
     })
 }
 

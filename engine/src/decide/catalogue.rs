@@ -1,25 +1,14 @@
-//! Changes of the catalogue: which codes get which ids.
+//! Changes of the SKUs: which codes get which ids.
 
 use crate::{
-    catalog::{Catalogue, Channel, ChannelSpec, Location, LocationSpec, Sku, SkuSpec},
-    command::CatalogueCommand,
+    catalog::{Catalogue, Sku, SkuSpec},
     error::Error,
     event::Event,
-    id::{ChannelId, LocationId, SkuId},
+    id::SkuId,
 };
 
-/// Decides a change of the catalogue.
-pub(crate) fn change(catalogue: &Catalogue, command: &CatalogueCommand) -> Result<Event, Error> {
-    match command {
-        CatalogueCommand::UpsertSkus(specs) => upsert_skus(catalogue, specs),
-        CatalogueCommand::RetireSkus(codes) => retire_skus(catalogue, codes),
-        CatalogueCommand::UpsertLocations(specs) => upsert_locations(catalogue, specs),
-        CatalogueCommand::UpsertChannels(specs) => upsert_channels(catalogue, specs),
-    }
-}
-
 /// SKUs get the next ids, or keep theirs when their code is active.
-fn upsert_skus(catalogue: &Catalogue, specs: &[SkuSpec]) -> Result<Event, Error> {
+pub(crate) fn upsert_skus(catalogue: &Catalogue, specs: &[SkuSpec]) -> Result<Event, Error> {
     let (skus, created) = place(specs, "SKUs", catalogue.skus().len(), u32::MAX, |spec, fresh| {
         let id = catalogue.sku(&spec.code).unwrap_or(SkuId(fresh));
         (Sku { id, spec: spec.clone(), retired: None }, id.0 == fresh)
@@ -28,35 +17,14 @@ fn upsert_skus(catalogue: &Catalogue, specs: &[SkuSpec]) -> Result<Event, Error>
 }
 
 /// The codes become free; the SKUs stay with what is reserved of them.
-fn retire_skus(catalogue: &Catalogue, codes: &[String]) -> Result<Event, Error> {
+pub(crate) fn retire_skus(catalogue: &Catalogue, codes: &[String]) -> Result<Event, Error> {
     let find = |code: &String| catalogue.sku(code).ok_or_else(|| Error::UnknownSku { code: code.clone() });
     let skus = codes.iter().map(find).collect::<Result<_, _>>()?;
     Ok(Event::SkusRetired { skus })
 }
 
-/// Locations get the next ids, or keep theirs.
-fn upsert_locations(catalogue: &Catalogue, specs: &[LocationSpec]) -> Result<Event, Error> {
-    let directory = catalogue.directory();
-    let (locations, created) =
-        place(specs, "locations", directory.locations().len(), LocationId::MAX, |spec, fresh| {
-            let id = directory.location(&spec.code).unwrap_or(LocationId(fresh));
-            (Location { id, spec: spec.clone() }, id.0 == fresh)
-        })?;
-    Ok(Event::LocationsUpserted { locations, created })
-}
-
-/// Channels get the next ids, or keep theirs.
-fn upsert_channels(catalogue: &Catalogue, specs: &[ChannelSpec]) -> Result<Event, Error> {
-    let directory = catalogue.directory();
-    let (channels, created) = place(specs, "channels", directory.channels().len(), u32::MAX - 1, |spec, fresh| {
-        let id = directory.channel(&spec.code).map_or(ChannelId(fresh), |channel| channel.id);
-        (Channel { id, spec: spec.clone() }, id.0 == fresh)
-    })?;
-    Ok(Event::ChannelsUpserted { channels, created })
-}
-
 /// Gives each spec its id; `entry` tells whether it used the fresh one.
-fn place<S, T>(
+pub(super) fn place<S, T>(
     specs: &[S],
     what: &'static str,
     used: usize,

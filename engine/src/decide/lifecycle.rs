@@ -2,9 +2,11 @@
 
 use super::{
     Decision, location,
+    reroute::{self, freed},
     selection::{SkuCodes, Subject},
 };
 use crate::{
+    capacity::Booking,
     catalog::{Directory, LocationState},
     command::{CellCode, LineSelection, Reassign},
     error::{CodedShortage, Error, Rejection},
@@ -12,7 +14,7 @@ use crate::{
     id::ReservationId,
     quantity::Quantity,
     reservation::{Header, PartLine, State},
-    shard::Locked,
+    shard::{Locked, Look},
     time::{Micros, Timestamp},
 };
 
@@ -26,20 +28,20 @@ pub(crate) fn open_claim(locked: &Locked<'_>, id: ReservationId, shards: &ShardS
     Claim::new(id, lines, shards)
 }
 
-fn part_lines<'a>(
-    locked: &'a Locked<'_>,
+pub(crate) fn part_lines<'a>(
+    locked: &'a impl Look,
     id: ReservationId,
     shards: &'a ShardSet,
 ) -> impl Iterator<Item = &'a PartLine> {
     shards.iter().flat_map(move |shard| locked.shard(shard).parts.get(&id)).flat_map(|part| &part.lines)
 }
 
-fn header<'a>(locked: &'a Locked<'_>, id: ReservationId) -> Result<&'a Header, Error> {
+pub(crate) fn header(locked: &impl Look, id: ReservationId) -> Result<&Header, Error> {
     let part = locked.shard(id.home()).parts.get(&id);
     part.and_then(|part| part.header.as_deref()).ok_or(Error::UnknownReservation { id })
 }
 
-fn subject<'a, 'locks>(
+pub(crate) fn subject<'a, 'locks>(
     locked: &'a Locked<'locks>,
     codes: &'a SkuCodes,
     id: ReservationId,
@@ -50,7 +52,7 @@ fn subject<'a, 'locks>(
 }
 
 /// The bucket that holds the units of a reservation that must be open; the answer if it is not.
-fn promise(id: ReservationId, header: &Header, now: Timestamp) -> Result<Result<Promise, Decision>, Error> {
+pub(crate) fn promise(id: ReservationId, header: &Header, now: Timestamp) -> Result<Result<Promise, Decision>, Error> {
     match header.state {
         State::Held if now < header.expires_at => Ok(Ok(Promise::Reserved)),
         State::Confirmed => Ok(Ok(Promise::Committed)),
@@ -91,7 +93,8 @@ pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
         return Ok(decision);
     }
     let claim = open_claim(locked, id, &header.shards);
-    Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Released }))
+    let bookings = all_bookings(header);
+    Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Released, bookings }))
 }
 
 /// The hold's time is up, if it is.
@@ -101,7 +104,16 @@ pub(crate) fn expire(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> 
         return Ok(Decision::Nothing);
     }
     let claim = open_claim(locked, id, &header.shards);
-    Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Expired }))
+    let bookings = all_bookings(header);
+    Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Expired, bookings }))
+}
+
+/// Everything that a reservation has booked, given back.
+pub(crate) fn all_bookings(header: &Header) -> Box<[Booking]> {
+    header
+        .sourcing
+        .as_deref()
+        .map_or_else(Box::default, |sourcing| sourcing.bookings.iter().map(|booking| booking.given_back()).collect())
 }
 
 /// The hold gets a new expiry.
@@ -128,7 +140,9 @@ pub(crate) fn cancel(
     };
     let lines = subject.select(selections)?;
     let end = subject.end_after(&lines, false);
-    Ok(Decision::Event(Event::Cancelled { claim: Claim::new(id, lines, &subject.header.shards), promise, end }))
+    let bookings = freed(subject.header, &subject.lines, &lines);
+    let claim = Claim::new(id, lines, &subject.header.shards);
+    Ok(Decision::Event(Event::Cancelled { claim, promise, end, bookings }))
 }
 
 /// Units left their locations.
@@ -212,5 +226,9 @@ pub(crate) fn reassign(
         return Ok(Decision::Rejected(rejection, row.revision().max(directory.revision())));
     }
     let moved = Line { location: target, ..line };
+    if request.refused || subject.header.sourcing.is_some() {
+        let event = reroute::by_hand(&subject, promise, (line, moved), request.refused, now);
+        return Ok(Decision::Event(event));
+    }
     Ok(Decision::Event(Event::Reassigned { reservation: id, promise, line: moved, from: line.location }))
 }

@@ -1,9 +1,14 @@
 //! Decisions: pure functions of the locked state, the command and `now`. They change nothing.
 
+pub(crate) mod brief;
 pub(crate) mod catalogue;
+pub(crate) mod directory;
 pub(crate) mod lifecycle;
+pub(crate) mod merge;
+pub(crate) mod reroute;
 pub(crate) mod reserve;
 pub(crate) mod selection;
+pub(crate) mod sourcing;
 pub(crate) mod stock;
 
 use quartermaster_journal::Lsn;

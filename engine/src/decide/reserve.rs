@@ -5,16 +5,23 @@
 
 use smallvec::SmallVec;
 
-use super::{Decision, lifecycle::open_claim, location};
+use quartermaster_journal::Lsn;
+
+use super::{
+    Decision,
+    lifecycle::{all_bookings, header, open_claim},
+    location,
+};
 use crate::{
-    catalog::{Directory, LocationState},
+    capacity::Booking,
+    catalog::{Directory, LocationState, Sku},
     command::Reserve,
     error::{CodedShortage, Error, Rejection},
     event::{Claim, Event, Held, Line, Lines, Shortage},
     id::{ChannelId, LocationId, ReservationId, SkuId},
     quantity::Quantity,
     reservation::State,
-    shard::Locked,
+    shard::{Locked, Look},
     stock::Row,
     time::Timestamp,
 };
@@ -153,9 +160,61 @@ pub(crate) fn reserve(
         channel,
         expires_at: now.plus(request.ttl),
         lines,
+        replaced_bookings: replaced.as_ref().map_or_else(Box::default, |claim| bookings_of(locked, claim.reservation)),
         replaced,
         shortages,
+        sourced: None,
     })))
+}
+
+/// Work that giving up a reservation frees.
+pub(crate) fn bookings_of(locked: &Locked<'_>, id: ReservationId) -> Box<[Booking]> {
+    header(locked, id).map_or_else(|_| Box::default(), all_bookings)
+}
+
+/// What stands against any hold on these SKUs by this channel, whatever their stock.
+///
+/// # Errors
+/// An unknown channel, a SKU retired since its code was looked up.
+pub(crate) fn refusal<'s>(
+    look: &impl Look,
+    channel_code: &str,
+    skus: impl Iterator<Item = &'s Sku>,
+) -> Result<Option<(Rejection, Lsn)>, Error> {
+    let directory = look.directory();
+    if let Err(rejection) = channel(directory, channel_code)? {
+        return Ok(Some((rejection, directory.revision())));
+    }
+    for sku in skus {
+        let shard = look.shard(sku.id.shard());
+        let row = shard.row(sku.id);
+        if row.retired() {
+            return Err(Error::UnknownSku { code: sku.spec.code.clone() });
+        }
+        if !row.sellable() {
+            return Ok(Some((Rejection::SkuNotSellable { sku: sku.spec.code.clone() }, shard.lsn)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the stock of the SKUs is still what the request rests on.
+///
+/// # Errors
+/// `StaleRevision` for the first that has changed.
+pub(crate) fn unchanged<'s>(
+    look: &impl Look,
+    request: &Reserve,
+    skus: impl Iterator<Item = &'s Sku>,
+) -> Result<(), Error> {
+    let expected = request.unchanged_since_lsn;
+    for sku in skus {
+        let revision = look.shard(sku.id.shard()).row(sku.id).revision();
+        if expected > 0 && revision.get() > expected {
+            return Err(Error::StaleRevision { sku: sku.spec.code.clone(), revision, expected });
+        }
+    }
+    Ok(())
 }
 
 /// The rejection for lines that cannot be served, in the order of the request.
@@ -186,7 +245,7 @@ fn channel(directory: &Directory, code: &str) -> Result<Result<Option<ChannelId>
 }
 
 /// What giving up an earlier hold frees. A hold that ended by itself frees nothing and is no obstacle.
-fn replaced(locked: &Locked<'_>, id: ReservationId, buyer_id: &str) -> Result<Option<Claim>, Error> {
+pub(crate) fn replaced(locked: &Locked<'_>, id: ReservationId, buyer_id: &str) -> Result<Option<Claim>, Error> {
     let part = locked.shard(id.home()).parts.get(&id);
     let header = part.and_then(|part| part.header.as_ref()).ok_or(Error::UnknownReservation { id })?;
     if *header.buyer_id != *buyer_id || buyer_id.is_empty() {

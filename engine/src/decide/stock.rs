@@ -6,10 +6,11 @@
 use super::{Decision, location};
 use crate::{
     command::{
-        AdjustStock, Bucket, CellCode, ImportStock, MoveStock, ReceiveStock, SetStock, StockCommand, StockReason,
+        AdjustStock, Bucket, CellCode, FactRow, ImportStock, MoveStock, ReceiveStock, SetStock, StockCommand,
+        StockReason,
     },
     error::Error,
-    event::{CellChange, Event, StockChangeKind, StockChanged},
+    event::{CellChange, CellFacts, Event, StockChangeKind, StockChanged},
     id::{LocationId, SkuId},
     shard::Locked,
     stock::{Buckets, Row},
@@ -84,6 +85,7 @@ pub(crate) fn change(locked: &Locked<'_>, command: &StockCommand, skus: &[SkuId]
         StockCommand::Receive(request) => receive(locked, request, skus),
         StockCommand::Move(request) => step(locked, request, skus),
         StockCommand::Import(request) => import(locked, request, skus),
+        StockCommand::SetFacts(rows) => set_facts(locked, rows, skus),
     }
 }
 
@@ -167,4 +169,16 @@ fn import(locked: &Locked<'_>, request: &ImportStock, skus: &[SkuId]) -> Result<
     changes.sort_unstable_by_key(|change| (change.sku, change.location));
     let reason = StockReason::IMPORT;
     Ok(event(StockChangeKind::Imported, reason, &request.reference, changes))
+}
+
+/// Sets what planning knows of cells. A cell need not hold anything yet.
+fn set_facts(locked: &Locked<'_>, rows: &[FactRow], skus: &[SkuId]) -> Result<Decision, Error> {
+    let mut facts = Vec::with_capacity(rows.len());
+    for (row, sku) in rows.iter().zip(skus) {
+        active(locked, *sku, &row.cell.sku)?;
+        let location = location(locked.directory(), &row.cell.location)?;
+        facts.push(CellFacts { sku: *sku, location, facts: row.facts });
+    }
+    facts.sort_unstable_by_key(|cell| (cell.sku, cell.location));
+    Ok(Decision::Event(Event::CellFactsSet { facts }))
 }

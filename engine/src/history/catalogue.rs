@@ -3,10 +3,11 @@
 use ahash::RandomState;
 use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
+use quartermaster_sourcing::region::RegionSpec;
 
 use super::{Check, Fault, History, stock::RowFold};
 use crate::{
-    catalog::{Channel, Location, LocationState, Sku, hasher},
+    catalog::{Channel, Location, LocationState, Sku, documents::Document, hasher},
     command::CellCode,
     id::{LocationId, SkuId},
 };
@@ -20,6 +21,9 @@ pub(super) struct Names {
     pub(super) skus: Vec<Sku>,
     pub(super) locations: Vec<Location>,
     pub(super) channels: Vec<Channel>,
+    pub(super) regions: Vec<RegionSpec>,
+    /// By id.
+    pub(super) documents: Vec<Document>,
     /// Ids of active SKUs.
     sku_codes: Codes,
     location_codes: Codes,
@@ -34,6 +38,8 @@ impl Default for Names {
             skus: Vec::new(),
             locations: Vec::new(),
             channels: Vec::new(),
+            regions: Vec::new(),
+            documents: Vec::new(),
             sku_codes: codes(),
             location_codes: codes(),
             channel_codes: codes(),

@@ -8,10 +8,11 @@ use quartermaster_journal::Lsn;
 use super::{
     Check, Fault, History,
     section::{PartView, ShardView},
+    sourcing::Kept,
     stock::{Cell, Cells, RowFold},
 };
 use crate::{
-    catalog::{Channel, Location, Sku, hasher},
+    catalog::{Channel, Location, Sku, documents::Document, hasher},
     codec,
     engine::Engine,
     event::Promise,
@@ -24,22 +25,25 @@ impl History {
     /// Compares everything with an engine that has recovered from the same log, and lets it audit itself. Both stand at the end.
     pub fn compare(&mut self, engine: &Engine) {
         self.findings.lsn = Lsn::new(self.next.get() - 1);
-        let (skus, locations, channels) = {
+        let (skus, locations, channels, regions, documents) = {
             let catalogue = engine.catalogue();
             let directory = catalogue.directory();
             let skus: Vec<Sku> = catalogue.skus().iter().map(|sku| (**sku).clone()).collect();
             let locations: Vec<Location> = directory.locations().iter().map(|location| (**location).clone()).collect();
             let channels: Vec<Channel> = directory.channels().iter().map(|channel| (**channel).clone()).collect();
-            (skus, locations, channels)
+            let documents: Vec<Document> = directory.documents().iter().map(|document| (**document).clone()).collect();
+            (skus, locations, channels, directory.regions().to_vec(), documents)
         };
         self.compare_number("SKUs", skus.len(), self.names.skus.len());
         self.compare_skus(Check::Recovery, &skus);
         self.compare_directory(Check::Recovery, &locations, &channels);
+        self.compare_documents(Check::Recovery, &regions, &documents);
         for shard in ShardId::all() {
             let view = view(&engine.shards.read(shard));
             self.compare_shard(Check::Recovery, &view);
         }
         self.compare_open_reservations(engine);
+        self.compare_work(Check::Recovery, &engine.booked().1);
         for slot in &engine.slots {
             for entry in slot.lock().entries() {
                 self.compare_request(Check::Recovery, entry.lsn, codec::peek(&entry.record).request_id);
@@ -50,7 +54,7 @@ impl History {
             let (what, folded) = ("the next reservation's number", self.reservations.sequence_max + 1);
             self.findings.add(Check::Recovery, Fault::NumberDiffers { what, found: next, folded });
         }
-        for violation in engine.audit().violations {
+        for violation in engine.audit().violations.into_iter().chain(engine.audit_bookings()) {
             self.findings.add(Check::Audit, Fault::Audit { violation });
         }
     }
@@ -129,6 +133,7 @@ impl History {
     }
 
     pub(super) fn compare_shard(&mut self, check: Check, view: &ShardView) {
+        self.compare_refusals(check, view);
         let Self { shards, names, reservations, findings, .. } = self;
         let folded = shards.get(view.shard);
         let mut cell_differs = |sku: SkuId, location: LocationId, found: &Cell, folded: &Cell| {
@@ -160,6 +165,13 @@ impl History {
             };
             let id = SkuId::from_row(view.shard, place).map_or(u32::MAX, |sku| sku.0);
             findings.add(check, Fault::EntryDiffers { what: "SKU", id, figure });
+        }
+        if view.facts != folded.facts {
+            let one = view.facts.iter().find(|(cell, facts)| folded.facts.get(*cell) != Some(*facts));
+            let one = one.or_else(|| folded.facts.iter().find(|(cell, _)| !view.facts.contains_key(*cell)));
+            if let Some(((sku, location), _)) = one {
+                findings.add(check, Fault::FactsDiffer { cell: names.cell(*sku, *location) });
+            }
         }
         for part in &view.parts {
             let figure = match reservations.get(part.id) {
@@ -207,6 +219,7 @@ fn part_differs(
         (header.expires_at == folded.expires_at, "expiry"),
         (header.revision == folded.revision, "revision"),
         (origin(header) == folded.origin, "order, buyer or channel"),
+        (header.sourcing.as_deref().map(Kept::of).as_ref() == folded.sourcing.as_deref(), "sourcing"),
     ]
     .into_iter()
     .find_map(|(same, figure)| (!same).then_some(figure))
@@ -240,5 +253,7 @@ fn view(shard: &Shard) -> ShardView {
         lines: part.lines.clone(),
         header: part.header.clone(),
     });
-    ShardView { shard: shard.id, rows, cells, parts: parts.collect() }
+    let facts = shard.facts.clone();
+    let refusals = shard.refusals.iter().map(|((sku, location), until)| (*sku, *location, *until)).collect();
+    ShardView { shard: shard.id, rows, cells, facts, refusals, parts: parts.collect() }
 }

@@ -3,10 +3,17 @@
 use std::fmt;
 
 use quartermaster_journal::Lsn;
+use quartermaster_sourcing::fulfilment::Slot;
 use thiserror::Error;
 
 use crate::{
-    audit::Violation, codec::DecodeError, command::CellCode, id::ReservationId, reservation::State, time::Timestamp,
+    audit::Violation,
+    catalog::documents::{DocumentId, DocumentState},
+    codec::DecodeError,
+    command::CellCode,
+    id::ReservationId,
+    reservation::State,
+    time::Timestamp,
 };
 
 /// A rule that a history is held to.
@@ -369,6 +376,52 @@ pub enum Fault {
         /// When it was used.
         time: Timestamp,
     },
+    /// The lines of a hold are not those that its decision has.
+    #[error("reservation {id}: what it takes is not what was decided")]
+    NotAsDecided {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Units were lost or made on the way.
+    #[error("reservation {id}, SKU {sku}: it takes {difference} units more than it gives up")]
+    UnitsDiffer {
+        /// Which.
+        id: ReservationId,
+        /// SKU code.
+        sku: String,
+        /// Units taken, less those given up.
+        difference: i64,
+    },
+    /// Work is given back that was never booked.
+    #[error("reservation {id}: it gives back work that it has not booked")]
+    NeverBooked {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Work stays booked for nothing.
+    #[error("reservation {id} ended and nothing of it was shipped, but it has work booked")]
+    StillBooked {
+        /// Which.
+        id: ReservationId,
+    },
+    /// Work at a location differs.
+    #[error("location {location}, {slot:?}: {found:?} orders and units are booked there, the fold says {folded:?}")]
+    WorkDiffers {
+        /// Location code.
+        location: String,
+        /// When.
+        slot: Slot,
+        /// What was found.
+        found: (i64, i64),
+        /// What adds up.
+        folded: (i64, i64),
+    },
+    /// A refusal differs.
+    #[error("SKU {} at {}: that its location refused it, or until when, differs from the fold", cell.sku, cell.location)]
+    RefusalDiffers {
+        /// Where.
+        cell: CellCode,
+    },
     /// A cell differs.
     #[error("SKU {} at {}: {figure} is {found} there, the fold says {folded}", cell.sku, cell.location)]
     CellDiffers {
@@ -380,6 +433,62 @@ pub enum Fault {
         found: u64,
         /// What adds up.
         folded: u64,
+    },
+    /// A region lies in one that no record made.
+    #[error("region {code:?} lies in {parent:?}, which no record before it made")]
+    UnknownParent {
+        /// The region.
+        code: String,
+        /// Where it should lie.
+        parent: String,
+    },
+    /// A document's version is not the next one.
+    #[error("{} {:?} gets version {}, but {expected} should come next", document.kind.name(), document.name, document.version)]
+    DocumentVersion {
+        /// Which.
+        document: DocumentId,
+        /// What should come.
+        expected: u32,
+    },
+    /// It names a document that was never drafted.
+    #[error("it names {} {:?} version {}, which no record before it made", document.kind.name(), document.name, document.version)]
+    UnknownDocument {
+        /// Which.
+        document: DocumentId,
+    },
+    /// A document's state does not allow it.
+    #[error("{} {:?} version {} was {}, not {}", document.kind.name(), document.name, document.version, state.name(), wanted.name())]
+    DocumentState {
+        /// Which.
+        document: DocumentId,
+        /// Its state.
+        state: DocumentState,
+        /// What it should be.
+        wanted: DocumentState,
+    },
+    /// A document takes effect before it was put in force.
+    #[error("{} {:?} version {} takes effect before its activation", document.kind.name(), document.name, document.version)]
+    DocumentEarly {
+        /// Which.
+        document: DocumentId,
+    },
+    /// A region differs.
+    #[error("region {code:?} differs, or regions are missing")]
+    RegionDiffers {
+        /// The first that does.
+        code: String,
+    },
+    /// A document differs.
+    #[error("{} {:?} version {} differs, or one beside it is missing", document.kind.name(), document.name, document.version)]
+    DocumentDiffers {
+        /// The first that does.
+        document: DocumentId,
+    },
+    /// Facts of a cell differ.
+    #[error("SKU {} at {}: what planning knows of it differs", cell.sku, cell.location)]
+    FactsDiffer {
+        /// Where.
+        cell: CellCode,
     },
     /// An entry of the catalogue differs.
     #[error("{what} #{id} differs in its {figure}")]

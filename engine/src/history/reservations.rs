@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
-use super::{Check, Fault, History, Moment, stock::Promises};
+use super::{Check, Fault, History, Moment, sourcing::Kept, stock::Promises};
 use crate::{
     catalog::hasher,
     event::{Claim, EndState, Held, HoldEndReason, Line, Promise},
@@ -24,10 +24,12 @@ pub(super) struct Reservation {
     pub(super) ended_at: Option<Timestamp>,
     pub(super) revision: Lsn,
     /// Hash of the buyer.
-    buyer: u64,
+    pub(super) buyer: u64,
     /// Hash of order, buyer and channel.
     pub(super) origin: u64,
     pub(super) lines: SmallVec<[PartLine; 1]>,
+    /// How it was sourced.
+    pub(super) sourcing: Option<Box<Kept>>,
 }
 
 impl Reservation {
@@ -70,6 +72,10 @@ impl Reservations {
         self.by_id.get(&id)
     }
 
+    pub(super) fn sourcing_mut(&mut self, id: ReservationId) -> Option<&mut Kept> {
+        self.by_id.get_mut(&id).and_then(|reservation| reservation.sourcing.as_deref_mut())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ReservationId, &Reservation)> {
         self.by_id.iter()
     }
@@ -94,6 +100,7 @@ impl Reservations {
             buyer: 0,
             origin: 0,
             lines: SmallVec::new(),
+            sourcing: None,
         })
     }
 
@@ -106,6 +113,7 @@ impl Reservations {
         reservation.created_at = header.created_at;
         reservation.expires_at = header.expires_at;
         reservation.revision = header.revision;
+        reservation.sourcing = header.sourcing.as_deref().map(|sourcing| Box::new(Kept::of(sourcing)));
         (reservation.buyer, reservation.origin) = (buyer, origin);
     }
 }
@@ -121,7 +129,14 @@ impl History {
     }
 
     /// Checks that a reservation is in one of `states`, and that a hold is used before its time is up.
-    fn expect(&mut self, at: Moment, id: ReservationId, states: &[State], step: &'static str, in_time: bool) {
+    pub(super) fn expect(
+        &mut self,
+        at: Moment,
+        id: ReservationId,
+        states: &[State],
+        step: &'static str,
+        in_time: bool,
+    ) {
         if !self.fresh(at.lsn, id.home()) {
             return;
         }
@@ -149,7 +164,7 @@ impl History {
     }
 
     /// Lines of an event that are to be folded. The rest came with the first snapshot, or names what was never made.
-    fn fresh_lines(&mut self, at: Moment, id: ReservationId, lines: &[Line]) -> SmallVec<[Line; 2]> {
+    pub(super) fn fresh_lines(&mut self, at: Moment, id: ReservationId, lines: &[Line]) -> SmallVec<[Line; 2]> {
         let mut fresh = SmallVec::new();
         for line in lines {
             if line.quantity.is_zero() {
@@ -163,7 +178,7 @@ impl History {
     }
 
     /// Takes units off what a line has open, and books them where `book` says.
-    fn take_open(&mut self, id: ReservationId, line: Line, book: impl FnOnce(&mut PartLine)) {
+    pub(super) fn take_open(&mut self, id: ReservationId, line: Line, book: impl FnOnce(&mut PartLine)) {
         let found = self.reservations.part_mut(id).line_mut(line.sku, line.location);
         let open = found.as_ref().map_or(Quantity::ZERO, |part| part.open);
         if let Some(part) = found {
@@ -177,7 +192,7 @@ impl History {
     }
 
     /// Checks that a cell has units to promise.
-    fn expect_available(&mut self, at: Moment, line: Line, new: bool) {
+    pub(super) fn expect_available(&mut self, at: Moment, line: Line, new: bool) {
         let available = self.shards.cell(line.sku, line.location).available();
         if available < line.quantity.signed() {
             let cell = self.cell_code(line.sku, line.location);
@@ -198,7 +213,7 @@ impl History {
         }
     }
 
-    fn touch(&mut self, at: Moment, id: ReservationId, end: Option<State>) {
+    pub(super) fn touch(&mut self, at: Moment, id: ReservationId, end: Option<State>) {
         let fresh = self.fresh(at.lsn, id.home());
         if let Some(reservation) = self.reservations.by_id.get_mut(&id) {
             if fresh {
@@ -210,6 +225,9 @@ impl History {
                     reservation.state = state;
                 }
             }
+        }
+        if let Some(state) = end.filter(|_| fresh) {
+            self.expect_no_work(id, state);
         }
     }
 
@@ -237,6 +255,7 @@ impl History {
             }
             self.expect_all(at, replaced, "replaced");
             self.units.replaced += self.give_back(at, replaced, Promise::Reserved);
+            self.book(at, id, &held.replaced_bookings);
             self.touch(at, id, Some(State::Replaced));
         }
         let id = held.reservation;
@@ -269,6 +288,7 @@ impl History {
             reservation.revision = at.lsn;
             (reservation.buyer, reservation.origin) = (buyer, origin);
         }
+        self.sourced(at, held);
     }
 
     /// Whether an id was given before. Parts of it from other shards of the first snapshot are no earlier use.
@@ -277,7 +297,7 @@ impl History {
         self.reservations.get(id).is_some() && !snapshot_part
     }
 
-    fn add_open(&mut self, id: ReservationId, line: Line) {
+    pub(super) fn add_open(&mut self, id: ReservationId, line: Line) {
         let reservation = self.reservations.part_mut(id);
         match reservation.line_mut(line.sku, line.location) {
             Some(part) => part.open = Quantity(part.open.0.saturating_add(line.quantity.0)),
@@ -426,7 +446,7 @@ impl History {
     }
 }
 
-fn bucket(promise: Promise) -> &'static str {
+pub(super) fn bucket(promise: Promise) -> &'static str {
     match promise {
         Promise::Reserved => "reserved",
         Promise::Committed => "committed",

@@ -5,15 +5,18 @@
 use prost::Message as _;
 use quartermaster_journal::Lsn;
 use quartermaster_proto::journal::v1 as wire;
+use quartermaster_sourcing::region::RegionSpec;
 use smallvec::SmallVec;
 
 use super::{
     Check, Fault, History,
     requests::Use,
-    stock::{Cell, Cells, RowFold},
+    sourcing,
+    stock::{Cell, CellFactsMap, Cells, RowFold},
 };
 use crate::{
-    catalog::{Channel, Location, Sku, hasher},
+    capacity::Booking,
+    catalog::{Channel, Location, Sku, documents::Document, hasher},
     codec,
     event::Promise,
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
@@ -28,6 +31,8 @@ pub(super) struct ShardView {
     pub(super) shard: ShardId,
     pub(super) rows: Vec<RowFold>,
     pub(super) cells: Cells,
+    pub(super) facts: CellFactsMap,
+    pub(super) refusals: Vec<(SkuId, LocationId, Timestamp)>,
     pub(super) parts: Vec<PartView>,
 }
 
@@ -40,7 +45,14 @@ pub(super) struct PartView {
     pub(super) header: Option<Box<Header>>,
 }
 
-type Catalogue = (Vec<Sku>, Vec<Location>, Vec<Channel>);
+/// A part of the catalogue as a section describes it.
+struct CatalogueView {
+    skus: Vec<Sku>,
+    locations: Vec<Location>,
+    channels: Vec<Channel>,
+    regions: Vec<RegionSpec>,
+    documents: Vec<Document>,
+}
 
 impl History {
     /// Takes a section of the snapshot that the fold begins from. Sections come in the order they were written in; then `begin_at`.
@@ -63,8 +75,10 @@ impl History {
                 self.newest = Timestamp(meta.time_us);
             }
             kind::CATALOGUE => {
-                let (skus, locations, channels) = read_catalogue(payload)?;
-                self.names.restore(skus, locations, channels);
+                let view = read_catalogue(payload)?;
+                self.names.restore(view.skus, view.locations, view.channels);
+                self.names.regions.extend(view.regions);
+                self.names.documents.extend(view.documents);
                 self.names.complete_to = lsn;
             }
             kind::SHARD => {
@@ -84,6 +98,12 @@ impl History {
                 }
                 let shard = self.shards.get_mut(view.shard);
                 (shard.complete_to, shard.rows, shard.cells) = (lsn, view.rows, view.cells);
+                shard.facts = view.facts;
+                shard.refusals = view.refusals.iter().map(|(sku, at, until)| ((*sku, *at), *until)).collect();
+            }
+            kind::CAPACITY => {
+                self.booked.complete_to = lsn;
+                self.booked.work = sourcing::work(&read_work(payload)?);
             }
             kind::DEDUP => {
                 for (lsn, request_id, time) in read_dedup(payload)? {
@@ -114,7 +134,7 @@ impl History {
                 }
             }
             kind::CATALOGUE => {
-                let (skus, locations, channels) = read_catalogue(payload)?;
+                let CatalogueView { skus, locations, channels, regions, documents } = read_catalogue(payload)?;
                 if lsn >= self.names.complete_to {
                     let last = usize_from(unit + 1) * crate::snapshot::SKUS_PER_SECTION >= self.names.skus.len();
                     let end = skus.last().map_or(0, |sku| u64::from(sku.id.0) + 1);
@@ -126,6 +146,7 @@ impl History {
                     self.compare_skus(Check::Snapshots, &skus);
                     if unit == 0 {
                         self.compare_directory(Check::Snapshots, &locations, &channels);
+                        self.compare_documents(Check::Snapshots, &regions, &documents);
                     }
                 }
             }
@@ -133,6 +154,12 @@ impl History {
                 let view = read_shard(payload)?;
                 if lsn >= self.shards.complete_to(view.shard) {
                     self.compare_shard(Check::Snapshots, &view);
+                }
+            }
+            kind::CAPACITY => {
+                let found = read_work(payload)?;
+                if lsn >= self.booked.complete_to {
+                    self.compare_work(Check::Snapshots, &found);
                 }
             }
             kind::DEDUP => {
@@ -149,14 +176,17 @@ impl History {
 const NO_MESSAGE: &str = "it is no message of its kind";
 const NO_KIND: &str = "its kind is unknown";
 
-fn read_catalogue(payload: &[u8]) -> Result<Catalogue, &'static str> {
+fn read_catalogue(payload: &[u8]) -> Result<CatalogueView, &'static str> {
     let section = wire::CatalogueSection::decode(payload).map_err(|_| NO_MESSAGE)?;
     let locations: Result<Vec<_>, _> = section.locations.into_iter().map(codec::location_from_wire).collect();
-    Ok((
-        section.skus.into_iter().map(codec::sku_from_wire).collect(),
-        locations.map_err(|_| "a location has an unknown kind or state")?,
-        section.channels.into_iter().map(codec::channel_from_wire).collect(),
-    ))
+    let documents: Result<Vec<_>, _> = section.documents.into_iter().map(codec::document_from_wire).collect();
+    Ok(CatalogueView {
+        skus: section.skus.into_iter().map(codec::sku_from_wire).collect(),
+        locations: locations.map_err(|_| "a location has an unknown kind or state")?,
+        channels: section.channels.into_iter().map(codec::channel_from_wire).collect(),
+        regions: section.regions.into_iter().map(codec::region_from_wire).collect(),
+        documents: documents.map_err(|_| "a document has an unknown kind or state")?,
+    })
 }
 
 fn read_dedup(payload: &[u8]) -> Result<Vec<(Lsn, String, Timestamp)>, &'static str> {
@@ -166,6 +196,11 @@ fn read_dedup(payload: &[u8]) -> Result<Vec<(Lsn, String, Timestamp)>, &'static 
         Ok((Lsn::new(entry.lsn), record.request_id, record.time))
     };
     section.entries.iter().map(entry).collect()
+}
+
+fn read_work(payload: &[u8]) -> Result<Box<[Booking]>, &'static str> {
+    let section = wire::CapacitySection::decode(payload).map_err(|_| NO_MESSAGE)?;
+    codec::sourced::bookings_from_wire(&section.booked).map_err(|_| NO_MESSAGE)
 }
 
 fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
@@ -200,8 +235,15 @@ fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
         cell.in_repair = extra.in_repair;
         cell.incoming = extra.incoming;
     }
+    let fact = |cell: &wire::CellFacts| {
+        let cell = codec::facts_from_wire(cell).map_err(|_| "facts of a cell are out of range")?;
+        Ok::<_, &'static str>(((cell.sku, cell.location), cell.facts))
+    };
+    let facts = section.facts.iter().map(fact).collect::<Result<_, _>>()?;
+    let refusal = |one: &wire::Refusal| (SkuId(one.sku), LocationId(one.location), Timestamp(one.until_us));
+    let refusals = section.refusals.iter().map(refusal).collect();
     let parts = section.parts.into_iter().map(read_part).collect::<Result<_, _>>()?;
-    Ok(ShardView { shard, rows, cells, parts })
+    Ok(ShardView { shard, rows, cells, facts, refusals, parts })
 }
 
 fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {
@@ -223,6 +265,13 @@ fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {
             expires_at: Timestamp(header.expire_time_us),
             revision: Lsn::new(header.revision),
             shards: codec::shards_from_wire(&header.shards),
+            sourcing: match header.sourcing {
+                None => None,
+                Some(kept) => Some(Box::new(
+                    codec::sourced::sourcing_from_wire(kept)
+                        .map_err(|_| "how a reservation was sourced cannot be read")?,
+                )),
+            },
         }))
     });
     Ok(PartView {

@@ -1,5 +1,7 @@
 //! Cells and rows: what outside truth does to them.
 
+use std::collections::BTreeMap;
+
 use ahash::RandomState;
 use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
@@ -7,8 +9,9 @@ use quartermaster_journal::Lsn;
 use super::{Check, Fault, Findings, History};
 use crate::{
     catalog::hasher,
-    event::{CellChange, StockChangeKind, StockChanged},
+    event::{CellChange, CellFacts, Facts, StockChangeKind, StockChanged},
     id::{LocationId, SHARDS, ShardId, SkuId},
+    time::Timestamp,
 };
 
 /// A cell as plain figures.
@@ -76,6 +79,9 @@ pub(super) struct RowFold {
 
 pub(super) type Cells = HashMap<(SkuId, LocationId), Cell, RandomState>;
 
+/// What planning knows, by cell.
+pub(super) type CellFactsMap = BTreeMap<(SkuId, LocationId), Facts>;
+
 /// Open units by cell: reserved, committed.
 pub(super) type Promises = HashMap<(SkuId, LocationId), (u64, u64), RandomState>;
 
@@ -85,6 +91,9 @@ pub(super) struct ShardFold {
     pub(super) complete_to: Lsn,
     pub(super) rows: Vec<RowFold>,
     pub(super) cells: Cells,
+    /// Until when sourcing leaves cells out.
+    pub(super) refusals: BTreeMap<(SkuId, LocationId), Timestamp>,
+    pub(super) facts: CellFactsMap,
 }
 
 /// All lock shards.
@@ -92,7 +101,13 @@ pub(super) struct Shards(Vec<ShardFold>);
 
 impl Default for Shards {
     fn default() -> Self {
-        let shard = || ShardFold { complete_to: Lsn::ZERO, rows: Vec::new(), cells: HashMap::with_hasher(hasher()) };
+        let shard = || ShardFold {
+            refusals: BTreeMap::new(),
+            complete_to: Lsn::ZERO,
+            rows: Vec::new(),
+            cells: HashMap::with_hasher(hasher()),
+            facts: CellFactsMap::new(),
+        };
         Self((0..SHARDS).map(|_| shard()).collect())
     }
 }
@@ -234,6 +249,25 @@ impl History {
                 (_, false) => self.units.removed += units,
             }
             self.check_after(change, &cell);
+        }
+    }
+
+    pub(super) fn facts_set(&mut self, lsn: Lsn, facts: &[CellFacts]) {
+        for pair in facts.windows(2) {
+            if (pair[0].sku, pair[0].location) >= (pair[1].sku, pair[1].location) {
+                let cell = self.cell_code(pair[1].sku, pair[1].location);
+                self.findings.add(Check::Catalogue, Fault::CellTwice { cell });
+            }
+        }
+        for cell in facts {
+            if !self.fresh(lsn, cell.sku.shard()) || !self.exists(cell.sku, cell.location) {
+                continue;
+            }
+            let known = &mut self.shards.get_mut(cell.sku.shard()).facts;
+            known.remove(&(cell.sku, cell.location));
+            if cell.facts != Facts::default() {
+                known.insert((cell.sku, cell.location), cell.facts);
+            }
         }
     }
 

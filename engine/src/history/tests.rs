@@ -5,11 +5,13 @@ use std::sync::Arc;
 use quartermaster_journal::{Lsn, MemoryJournal};
 
 use super::{Check, Fault, History, Rules};
+use quartermaster_sourcing::fulfilment::{CapacityLimits, Fulfilment};
+
 use crate::{
     codec,
     command::{
-        AdjustStock, Bucket, CatalogueCommand, CellCode, Command, ImportRow, ImportStock, LineSelection, Reassign,
-        ReceiveStock, Request, Reserve, ReserveLine, Step, StockCommand, StockReason,
+        AdjustStock, Bucket, CatalogueCommand, CellCode, Command, ImportRow, ImportStock, LineSelection, Merge,
+        Reassign, ReceiveStock, Request, Reserve, ReserveLine, Step, StockCommand, StockReason,
     },
     engine::{Answer, Engine, EngineConfig, Verdict},
     event::{EndState, Event, HoldEndReason, Promise, Record},
@@ -68,6 +70,7 @@ impl World {
             sku: (*sku).into(),
             quantity: Quantity(*units),
             location: (*location).into(),
+            sourcing: None,
         };
         let reserve = Reserve {
             order_id: "order".into(),
@@ -78,6 +81,7 @@ impl World {
             allow_partial: false,
             replaces,
             unchanged_since_lsn: 0,
+            sourcing: None,
         };
         match self.tell(&Command::Reserve(reserve)).verdict {
             Verdict::Done(event) => event.reservation().unwrap(),
@@ -103,7 +107,13 @@ impl World {
         let cancelled = self.hold(&[("A", "L2", 3)]);
         self.step(cancelled, Step::Cancel(vec![selection("A", 1)]));
         self.step(cancelled, Step::Confirm);
-        let reassign = Reassign { sku: "A".into(), from: "L2".into(), to: "L1".into(), quantity: Some(Quantity(1)) };
+        let reassign = Reassign {
+            sku: "A".into(),
+            from: "L2".into(),
+            to: "L1".into(),
+            quantity: Some(Quantity(1)),
+            refused: false,
+        };
         self.step(cancelled, Step::Reassign(reassign));
         self.step(cancelled, Step::Cancel(Vec::new()));
         let expired = self.hold(&[("B", "L1", 1)]);
@@ -171,6 +181,126 @@ fn expect_at(history: &History, lsn: Lsn, check: Check, found: impl Fn(&Fault) -
     let there = history.findings().iter().any(|it| it.lsn == lsn && it.check == check && found(&it.fault));
     assert!(there, "nothing at LSN {lsn}: {:#?}", history.findings());
     assert!(history.findings()[0].lsn == lsn, "nothing before the fault: {:#?}", history.findings());
+}
+
+/// Everything that a router does to a reservation; the records, and the first that is of it.
+fn routed() -> (World, usize) {
+    let mut world = World::new();
+    let limits = CapacityLimits { orders_per_day: Some(50), ..Default::default() };
+    let location = |code: &str, cost| crate::catalog::LocationSpec {
+        code: code.into(),
+        fulfilment: Fulfilment { handling_cost: cost, capacity: limits, ..Default::default() },
+        ..Default::default()
+    };
+    let places = vec![location("L1", 100), location("L2", 110)];
+    world.tell(&Command::Catalogue(CatalogueCommand::UpsertLocations(places)));
+    let first = world.records().len();
+    let mut order = |lines: &[(&str, u32)]| {
+        let line = |(sku, units): &(&str, u32)| ReserveLine {
+            sku: (*sku).into(),
+            quantity: Quantity(*units),
+            location: String::new(),
+            sourcing: None,
+        };
+        let reserve = Reserve {
+            order_id: "order".into(),
+            buyer_id: "buyer".into(),
+            channel: String::new(),
+            lines: lines.iter().map(line).collect(),
+            ttl: Micros::from_secs(600),
+            allow_partial: false,
+            replaces: None,
+            unchanged_since_lsn: 0,
+            sourcing: Some(Box::default()),
+        };
+        match world.tell(&Command::Reserve(reserve)).verdict {
+            Verdict::Done(event) => event.reservation().unwrap(),
+            verdict => panic!("{verdict:?}"),
+        }
+    };
+    let (one, other) = (order(&[("A", 2)]), order(&[("C", 1)]));
+    // Nobody may wait longer than promised: as if both were decided at once.
+    world.now -= 2 * SECOND;
+    let merge = Merge { buyer_id: "buyer".into(), receiver_key: String::new(), reservations: Vec::new() };
+    assert!(matches!(world.tell(&Command::Merge(merge)).verdict, Verdict::Done(Event::Merged(_))));
+    let (sku, from) = ("A".into(), String::new());
+    world.step(one, Step::Reassign(Reassign { sku, from, to: String::new(), quantity: None, refused: true }));
+    world.step(one, Step::Release);
+    world.step(other, Step::Confirm);
+    (world, first)
+}
+
+/// Plants a fault into the first record of a router's that `plant` accepts, and looks for it there.
+fn misrouted(check: Check, plant: impl Fn(&mut Event) -> bool, found: impl Fn(&Fault) -> bool) {
+    let (world, first) = routed();
+    let mut records = world.records();
+    let at =
+        records.iter_mut().skip(first).position(|record| plant(&mut record.event)).expect("such a record is there");
+    let lsn = Lsn::new(u64::try_from(first + at).unwrap() + 1);
+    expect_at(&fold(&records), lsn, check, found);
+}
+
+#[test]
+fn what_a_router_does_is_sound_and_what_it_cannot_have_done_is_found() {
+    let (world, _) = routed();
+    let mut history = fold(&world.records());
+    history.compare(&world.engine);
+    assert_sound(&history);
+    misrouted(
+        Check::Conservation,
+        |event| match event {
+            Event::Held(held) => {
+                held.lines[0].quantity = Quantity(1);
+                true
+            }
+            _ => false,
+        },
+        |fault| matches!(fault, Fault::NotAsDecided { .. }),
+    );
+    misrouted(
+        Check::Conservation,
+        |event| match event {
+            Event::Rerouted(moved) => {
+                moved.to[0].quantity = Quantity(3);
+                true
+            }
+            _ => false,
+        },
+        |fault| matches!(fault, Fault::UnitsDiffer { difference: 1, .. }),
+    );
+    misrouted(
+        Check::LifeCycle,
+        |event| match event {
+            Event::Merged(merged) => {
+                merged.moves[0].reservation = ReservationId(77 << 8);
+                true
+            }
+            _ => false,
+        },
+        |fault| matches!(fault, Fault::UnknownReservation { .. }),
+    );
+    misrouted(
+        Check::LifeCycle,
+        |event| match event {
+            Event::HoldEnded { bookings, .. } => {
+                bookings[0].units -= 1;
+                true
+            }
+            _ => false,
+        },
+        |fault| matches!(fault, Fault::NeverBooked { .. }),
+    );
+    misrouted(
+        Check::LifeCycle,
+        |event| match event {
+            Event::HoldEnded { bookings, .. } => {
+                *bookings = Box::default();
+                true
+            }
+            _ => false,
+        },
+        |fault| matches!(fault, Fault::StillBooked { .. }),
+    );
 }
 
 #[test]
@@ -254,12 +384,18 @@ fn a_snapshot_under_traffic_is_checked_section_by_section_and_begins_a_fold() {
         buyer_id: "buyer".into(),
         channel: String::new(),
         lines: ["A", "D", "E"]
-            .map(|sku| ReserveLine { sku: sku.into(), quantity: Quantity(units), location: String::new() })
+            .map(|sku| ReserveLine {
+                sku: sku.into(),
+                quantity: Quantity(units),
+                location: String::new(),
+                sourcing: None,
+            })
             .into(),
         ttl: Micros::from_secs(600),
         allow_partial: false,
         replaces: None,
         unchanged_since_lsn: 0,
+        sourcing: None,
     };
     let sku = |code: &str| crate::catalog::SkuSpec { code: code.into(), sellable: true, ..Default::default() };
     tell(Command::Catalogue(CatalogueCommand::UpsertSkus(["D", "E"].map(sku).into())));

@@ -4,11 +4,15 @@ use std::fmt::Write as _;
 
 use quartermaster_engine::{
     Engine,
+    capacity::Booking,
     id::{LocationId, ReservationId, SkuId},
     query::{ReservationFilter, Shortfall},
     reservation::Reservation,
+    sourced::{DecidedParcel, Sourcing},
     stock::Buckets,
+    time::Timestamp,
 };
+use quartermaster_sourcing::fulfilment::Moment;
 
 use super::render;
 
@@ -50,6 +54,38 @@ fn catalogue(engine: &Engine, text: &mut String) {
     }
     for channel in directory.channels() {
         _ = writeln!(text, "{channel:?} {:?}", directory.channel(&channel.spec.code).map(|channel| channel.id));
+    }
+    for region in directory.regions() {
+        _ = writeln!(text, "{region:?}");
+    }
+    for document in directory.documents().iter() {
+        _ = writeln!(text, "{document:?}");
+    }
+    let stage = directory.stage(Timestamp::MAX);
+    let policies: Vec<_> = stage.policies.iter().map(|policy| (policy.name(), policy.version())).collect();
+    let services: Vec<_> = stage.network.services().iter().map(|service| &service.spec.code).collect();
+    let places = stage.network.places().len();
+    _ = writeln!(text, "{policies:?} {services:?} {places} {:?}", directory.stages().excluded());
+    for sku in catalogue.skus() {
+        _ = writeln!(text, "{:?}", engine.facts(sku.id));
+    }
+}
+
+/// Regions, documents with their states, facts of cells: as the model has them.
+pub(crate) fn sourcing(engine: &Engine, text: &mut String) {
+    let catalogue = engine.catalogue();
+    let directory = catalogue.directory();
+    for region in directory.regions() {
+        _ = writeln!(text, "region {} in {:?}", region.code, region.parent);
+    }
+    for document in directory.documents().iter() {
+        let (id, state) = (&document.id, document.state.name());
+        _ = writeln!(text, "{} {}/{} {state}", id.kind.name(), id.name, id.version);
+    }
+    for sku in catalogue.skus() {
+        for cell in engine.facts(sku.id) {
+            _ = writeln!(text, "facts {}@{} {:?}", cell.sku.0, cell.location.0, cell.facts);
+        }
     }
 }
 
@@ -96,9 +132,23 @@ pub(crate) fn state(engine: &Engine, text: &mut String) {
             shortfall_line(cell.sku.0, cell.location.0, cell.buckets.shortfall(), &shortfall.hurt)
         );
     }
+    for booked in engine.booked().1 {
+        _ = writeln!(text, "{}", booked_line(&booked));
+    }
+    for (sku, location, until) in engine.refusals() {
+        _ = writeln!(text, "{}", refusal_line(sku.0, location.0, until.0));
+    }
     let counts = engine.counts();
     let counts = [counts.cells, counts.held, counts.confirmed, counts.ended, counts.shortfalls, counts.dedup_entries];
     _ = writeln!(text, "counts {counts:?}");
+}
+
+pub(crate) fn booked_line(booked: &Booking) -> String {
+    format!("booked {} {:?} {} orders {} units", booked.location.0, booked.slot, booked.orders, booked.units)
+}
+
+pub(crate) fn refusal_line(sku: u32, location: u32, until: u64) -> String {
+    format!("refused {sku}@{location} until {until}")
 }
 
 /// All reservations that pass a filter, read in short pages.
@@ -151,15 +201,31 @@ pub(crate) fn reservation_line(reservation: &Reservation) -> String {
         .iter()
         .map(|line| format!(" {}@{}:{}/{}/{}", line.sku.0, line.location.0, line.open, line.shipped, line.returned));
     let lines: String = lines.collect();
+    let sourcing = reservation.sourcing.as_deref().map_or_else(String::new, |sourcing| {
+        let Sourcing { decided, promised, bookings, merged_with, parcels, ask: _, conditions: _ } = sourcing;
+        sourcing_text(decided.get(), *promised, *merged_with, bookings, parcels)
+    });
     let Reservation { id, state, order_id, buyer_id, channel, created_at, expires_at, ended_at, revision, .. } =
         reservation;
     let (channel, ended) = (channel.map(|channel| channel.0), ended_at.map(|at| at.0));
     format!(
-        "reservation {id} {} order={order_id} buyer={buyer_id} channel={channel:?} {} {} {ended:?} revision={revision}{lines}",
+        "reservation {id} {} order={order_id} buyer={buyer_id} channel={channel:?} {} {} {ended:?} revision={revision}{lines}{sourcing}",
         state.name(),
         created_at.0,
         expires_at.0,
     )
+}
+
+/// What a model can know of it: the rest is compared as it is, in snapshots.
+pub(crate) fn sourcing_text(
+    decided: u64,
+    promised: Option<Moment>,
+    group: Option<ReservationId>,
+    booked: &[Booking],
+    parcels: &[DecidedParcel],
+) -> String {
+    let booked = booked.iter().map(booked_line).collect::<Vec<_>>();
+    format!(" sourced {decided} promised={promised:?} group={group:?} {booked:?} {parcels:?}")
 }
 
 pub(crate) fn buyer_line(buyer: &str, ids: &[ReservationId]) -> String {

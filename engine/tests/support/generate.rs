@@ -4,14 +4,24 @@ use std::fmt;
 
 use proptest::{collection::vec, prelude::*};
 use quartermaster_engine::{
-    catalog::{ChannelSpec, LocationSpec, LocationState, SkuSpec},
-    command::{
-        AdjustStock, Bucket, CatalogueCommand, CellCode, Command, Condition, ImportRow, ImportStock, LineSelection,
-        MoveStock, Reassign, ReceiveStock, Reserve, ReserveLine, SetStock, Step, StockCommand, StockReason,
+    catalog::{
+        Capabilities, ChannelSpec, Fulfilment, LocationSpec, LocationState, SkuSpec,
+        documents::{Content, DocumentId, DocumentKind},
     },
+    command::{
+        AdjustStock, Bucket, CatalogueCommand, CellCode, Command, Condition, FactRow, ImportRow, ImportStock,
+        LineSelection, LineSourcing, Merge, MoveStock, Reassign, ReceiveStock, Reserve, ReserveLine, SetStock,
+        SourcingRequest, Step, StockCommand, StockReason,
+    },
+    event::Facts,
     id::ReservationId,
     quantity::Quantity,
     time::Micros,
+};
+use quartermaster_sourcing::{
+    fulfilment::{CapacityLimits, Mode},
+    policy::Document,
+    region::RegionSpec,
 };
 
 pub(crate) const SKUS: [&str; 5] = ["A", "B", "C", "D", "E"];
@@ -27,7 +37,7 @@ const CONDITIONS: [Condition; 4] =
 pub(crate) const SECOND: u64 = 1_000_000;
 
 /// Kinds of steps, for the weights of a case.
-const KINDS: usize = 20;
+const KINDS: usize = 24;
 
 /// One random step: which kind, and the numbers it is made from.
 pub(crate) type Raw = (u16, [u16; 24]);
@@ -180,13 +190,19 @@ impl Case {
             8 => {
                 let id = dice.reservation(known);
                 let quantity = (dice.below(2) == 0).then(|| Quantity(1 + u32::try_from(dice.below(3)).unwrap_or(0)));
-                let reassign = Reassign { sku: dice.sku(), from: dice.place(), to: dice.place(), quantity };
+                let reassign =
+                    Reassign { sku: dice.sku(), from: dice.place(), to: dice.place(), quantity, refused: false };
+                let refused = !reassign.to.is_empty() && dice.one_in(3);
+                let reassign = Reassign { refused, ..reassign };
                 Command::Reservation(id, Step::Reassign(reassign))
             }
             9 => Command::Reservation(dice.reservation(known), Step::Expire),
             10..=14 => Command::Stock(stock(kind, &mut dice, known)),
             15..=17 => Command::Catalogue(catalogue(kind, &mut dice)),
             18 => return (pause, Op::ExpireDue { limit: if dice.below(3) == 0 { 1 } else { 100 } }),
+            20..=21 => routed(&mut dice, known),
+            22 => merge(&mut dice, known),
+            23 => refuse(&mut dice, known),
             _ => {
                 // An id once more: with its own content, or with another's.
                 let place = dice.below(known.requests.len().max(1));
@@ -214,8 +230,9 @@ fn reserve(dice: &mut Dice<'_>, known: &Known) -> Command {
     let (ttl, allow_partial) = (dice.span(), dice.below(3) == 0);
     let since = if dice.one_in(8) { known.lsn.saturating_sub(u64::try_from(dice.below(4)).unwrap_or(0)) } else { 0 };
     let count = [1, 1, 2, 4][dice.below(4)];
-    let lines =
-        (0..count).map(|_| ReserveLine { sku: dice.sku(), quantity: dice.units(), location: dice.place() }).collect();
+    let lines = (0..count)
+        .map(|_| ReserveLine { sku: dice.sku(), quantity: dice.units(), location: dice.place(), sourcing: None })
+        .collect();
     Command::Reserve(Reserve {
         order_id: format!("order{}", dice.below(3)),
         buyer_id: buyer_id.into(),
@@ -225,7 +242,78 @@ fn reserve(dice: &mut Dice<'_>, known: &Known) -> Command {
         allow_partial,
         replaces,
         unchanged_since_lsn: since,
+        sourcing: None,
     })
+}
+
+/// An order for the router to decide.
+fn routed(dice: &mut Dice<'_>, known: &Known) -> Command {
+    let Command::Reserve(mut reserve) = reserve(dice, known) else { unreachable!("a reserve") };
+    reserve.unchanged_since_lsn = 0;
+    for line in &mut reserve.lines {
+        line.location = String::new();
+        let mut places = |chance| if dice.one_in(chance) { vec![dice.location()] } else { Vec::new() };
+        let (only, never, rather) = (places(6), places(5), places(4));
+        let substitutes = if dice.one_in(4) { vec![dice.sku()] } else { Vec::new() };
+        let conditions = LineSourcing { whole: dice.one_in(5), only, never, rather, substitutes };
+        line.sourcing = (dice.below(2) == 0).then(|| Box::new(conditions));
+    }
+    let pickup = dice.one_in(8);
+    reserve.sourcing = Some(Box::new(SourcingRequest {
+        mode: if pickup { Mode::Pickup } else { Mode::Ship },
+        pickup_location: if pickup { dice.location() } else { String::new() },
+        parcels_max: dice.one_in(6).then_some(1),
+        receiver_key: dice.pick(&["", "home", "home"]).into(),
+        join_open_parcels: dice.below(2) == 0,
+        ..SourcingRequest::default()
+    }));
+    Command::Reserve(reserve)
+}
+
+fn merge(dice: &mut Dice<'_>, known: &Known) -> Command {
+    let (buyer_id, receiver_key) = (dice.pick(&BUYERS[1..]).into(), dice.pick(&["", "home", "home"]).into());
+    let count = if dice.one_in(3) { 1 + dice.below(3) } else { 0 };
+    let reservations = (0..count).map(|_| dice.reservation(known)).collect();
+    Command::Merge(Merge { buyer_id, receiver_key, reservations })
+}
+
+/// A location turns a line down: the router finds another.
+fn refuse(dice: &mut Dice<'_>, known: &Known) -> Command {
+    let id = dice.reservation(known);
+    let quantity = (dice.below(2) == 0).then(|| Quantity(1 + u32::try_from(dice.below(3)).unwrap_or(0)));
+    let reassign = Reassign { sku: dice.sku(), from: dice.place(), to: String::new(), quantity, refused: true };
+    Command::Reservation(id, Step::Reassign(reassign))
+}
+
+/// What a location costs and takes: always the same, so that a model can know it.
+pub(crate) fn fulfilment(location: &str) -> Fulfilment {
+    let free = Fulfilment::default();
+    let limits = CapacityLimits::default();
+    match location {
+        "L0" => {
+            Fulfilment { handling_cost: 300, capacity: CapacityLimits { orders_per_day: Some(4), ..limits }, ..free }
+        }
+        "L1" => Fulfilment {
+            handling_cost: 200,
+            capacity: CapacityLimits { units_per_day: Some(15), orders_per_hour: Some(5), ..limits },
+            ..free
+        },
+        "L2" => Fulfilment { handling_cost: 100, pick_unit_cost: 10, keep_units: 1, ..free },
+        _ => Fulfilment { handling_cost: 50, pick_unit_cost: 30, ..free },
+    }
+}
+
+fn location_spec(code: &str, state: LocationState, priority: u32) -> LocationSpec {
+    let hands_over = code == "L3";
+    let capabilities = if hands_over { Capabilities::SHIP | Capabilities::PICKUP } else { 0 };
+    LocationSpec {
+        code: code.into(),
+        state,
+        priority,
+        capabilities: Capabilities(capabilities),
+        fulfilment: fulfilment(code),
+        ..LocationSpec::default()
+    }
 }
 
 fn stock(kind: usize, dice: &mut Dice<'_>, known: &Known) -> StockCommand {
@@ -262,6 +350,13 @@ fn stock(kind: usize, dice: &mut Dice<'_>, known: &Known) -> StockCommand {
             let (from, to) = (CONDITIONS[from], CONDITIONS[to]);
             StockCommand::Move(MoveStock { cell, from, to, quantity, reason, reference })
         }
+        _ if dice.one_in(4) => {
+            let facts = Facts {
+                weekly_demand_milli: (dice.below(2) == 0).then_some(7),
+                oldest_receipt_day: (dice.below(2) == 0).then_some(20_000),
+            };
+            StockCommand::SetFacts(vec![FactRow { cell: dice.cell(), facts }])
+        }
         _ => {
             let mut rows: Vec<ImportRow> = Vec::new();
             for _ in 0..=dice.below(3) {
@@ -295,8 +390,26 @@ fn catalogue(kind: usize, dice: &mut Dice<'_>) -> CatalogueCommand {
         (16, _) => {
             let state =
                 dice.pick(&[LocationState::Open, LocationState::Open, LocationState::Paused, LocationState::Closed]);
-            let (code, priority) = (dice.pick(&LOCATIONS).into(), u32::try_from(dice.below(3)).unwrap_or(0));
-            CatalogueCommand::UpsertLocations(vec![LocationSpec { code, state, priority, ..LocationSpec::default() }])
+            let (code, priority) = (dice.pick(&LOCATIONS), u32::try_from(dice.below(3)).unwrap_or(0));
+            CatalogueCommand::UpsertLocations(vec![location_spec(code, state, priority)])
+        }
+        (_, 0) => {
+            let (name, version) = (dice.pick(&["p", "q"]).to_owned(), u32::try_from(1 + dice.below(3)).unwrap_or(1));
+            let document = DocumentId { kind: DocumentKind::Policy, name: name.clone(), version };
+            match dice.below(3) {
+                0 => CatalogueCommand::Draft(Box::new(Content::Policy(Box::new(Document::plain(&name, "CNY"))))),
+                1 => CatalogueCommand::Activate { document, effective_at: None },
+                _ => CatalogueCommand::Retire(document),
+            }
+        }
+        (_, 1) => {
+            let place = dice.below(3);
+            let parent = dice.pick(&["", ["R9", "R0", "R1"][place]]).into();
+            CatalogueCommand::UpsertRegions(vec![RegionSpec {
+                code: format!("R{place}"),
+                parent,
+                ..RegionSpec::default()
+            }])
         }
         _ => {
             let (code, active) = (dice.pick(&CHANNELS).into(), !dice.one_in(3));
@@ -311,11 +424,10 @@ pub(crate) fn setup(fillers: usize) -> Vec<Command> {
     let mut skus = vec![sku("A".into())];
     skus.extend((0..fillers).map(|filler| sku(format!("filler{filler}"))));
     skus.extend(SKUS[1..].iter().map(|code| sku((*code).into())));
-    let locations = LOCATIONS.iter().enumerate().map(|(place, code)| LocationSpec {
-        code: (*code).into(),
-        priority: u32::try_from(place / 2).unwrap_or(0),
-        ..LocationSpec::default()
-    });
+    let locations = LOCATIONS
+        .iter()
+        .enumerate()
+        .map(|(place, code)| location_spec(code, LocationState::Open, u32::try_from(place / 2).unwrap_or(0)));
     let channels =
         CHANNELS.iter().map(|code| ChannelSpec { code: (*code).into(), active: true, ..ChannelSpec::default() });
     let mut rows = Vec::new();

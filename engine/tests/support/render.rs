@@ -2,9 +2,10 @@
 
 use quartermaster_engine::{
     Answer, CodedShortage, Engine, Error, Rejection, Verdict,
-    catalog::Catalogue,
+    catalog::{Catalogue, documents::DocumentId},
     event::{Claim, EndState, Event, HoldEndReason, Line, StockChangeKind},
     id::ReservationId,
+    sourced::Rerouted,
     time::Timestamp,
 };
 
@@ -48,6 +49,13 @@ pub(crate) fn event(catalogue: &Catalogue, event: &Event, names: Names<'_>) -> S
         let end = end.map_or_else(String::new, |end| format!(" end={}", end.state().name()));
         format!("{what} {}{end}", lines(&claim.lines))
     };
+    let rerouted = |moved: &Rerouted| {
+        let until = moved.refused_until.map_or_else(String::new, |until| format!(" refused until {}", time(until)));
+        match (lines(&moved.from), lines(&moved.to)) {
+            (from, to) if from == to => format!("stays{until}"),
+            (from, to) => format!("{from} to {to}{until}"),
+        }
+    };
     let summary = |entries: usize, created: u32, shortfalls: usize| {
         format!("{} entries={entries} created={created} shortfalls={shortfalls}", event.name())
     };
@@ -67,14 +75,21 @@ pub(crate) fn event(catalogue: &Catalogue, event: &Event, names: Names<'_>) -> S
             text
         }
         Event::Confirmed { claim } => ended("confirmed", claim, &None),
-        Event::HoldEnded { claim, reason: HoldEndReason::Released } => ended("released", claim, &None),
-        Event::HoldEnded { claim, reason: HoldEndReason::Expired } => ended("expired", claim, &None),
+        Event::HoldEnded { claim, reason: HoldEndReason::Released, .. } => ended("released", claim, &None),
+        Event::HoldEnded { claim, reason: HoldEndReason::Expired, .. } => ended("expired", claim, &None),
         Event::Cancelled { claim, end, .. } => ended("cancelled", claim, end),
         Event::Extended { expires_at, .. } => format!("until={}", time(*expires_at)),
         Event::Shipped { claim, end } => ended("shipped", claim, end),
         Event::Reassigned { line, from, .. } => {
             format!("{} from={}", lines(&[*line]), catalogue.directory().location_code(*from))
         }
+        Event::Rerouted(moved) => rerouted(moved),
+        Event::Merged(merged) => {
+            let moves = merged.moves.iter().map(|part| format!("{} {}", names(part.reservation), rerouted(part)));
+            let (before, now) = (merged.cost_before, merged.decision.cost());
+            format!("merged {before}>{now}: {}", moves.collect::<Vec<_>>().join("; "))
+        }
+        Event::CellFactsSet { facts } => summary(facts.len(), 0, 0),
         Event::StockChanged(change) if change.kind == StockChangeKind::Imported => {
             let shortfalls = change.changes.iter().filter(|cell| cell.shortfall_after > 0).count();
             summary(change.changes.len(), 0, shortfalls)
@@ -95,11 +110,19 @@ pub(crate) fn event(catalogue: &Catalogue, event: &Event, names: Names<'_>) -> S
         Event::SkusRetired { skus } => summary(skus.len(), 0, 0),
         Event::LocationsUpserted { locations, created } => summary(locations.len(), *created, 0),
         Event::ChannelsUpserted { channels, created } => summary(channels.len(), *created, 0),
+        Event::RegionsUpserted { regions, created } => summary(regions.len(), *created, 0),
+        Event::DocumentDrafted { document, .. } => format!("drafted {}", self::document(document)),
+        Event::DocumentActivated { document, .. } => format!("activated {}", self::document(document)),
+        Event::DocumentRetired { document } => format!("retired {}", self::document(document)),
         Event::Summary(short) => format!(
             "{} entries={} created={} shortfalls={}",
             short.event, short.entries, short.created, short.shortfalls
         ),
     }
+}
+
+fn document(id: &DocumentId) -> String {
+    format!("{} {}/{}", id.kind.name(), id.name, id.version)
 }
 
 fn shortages(shortages: &[CodedShortage]) -> String {
@@ -118,6 +141,14 @@ fn rejection(rejection: &Rejection, names: Names<'_>) -> String {
             format!("RESERVATION_EXPIRED {} {}", names(*reservation), time(*expired_at))
         }
         Rejection::SkuNotSellable { sku } => format!("SKU_NOT_SELLABLE {sku}"),
+        Rejection::NotRoutable { unserved } => {
+            let each = unserved.iter().map(|one| format!(" {}:{} {:?}", one.sku, one.units, one.reason));
+            format!("NOT_ROUTABLE{}", each.collect::<String>())
+        }
+        Rejection::NothingToMerge { found } => format!("NOTHING_TO_MERGE {found}"),
+        Rejection::MergeNotBetter { apart, together, later } => {
+            format!("MERGE_NOT_BETTER {apart}>{together}{}", if *later { " later" } else { "" })
+        }
         Rejection::ChannelNotActive { channel } => format!("CHANNEL_NOT_ACTIVE {channel}"),
     }
 }
@@ -142,7 +173,21 @@ fn error(error: &Error, names: Names<'_>) -> String {
         Error::Overflow { cell, bucket } => format!("OVERFLOW {}@{} {}", cell.sku, cell.location, bucket.name()),
         Error::SumOverflow { sku, requested } => format!("SUM_OVERFLOW {sku} {requested}"),
         Error::SameLocation { sku, location } => format!("SAME_LOCATION {sku}@{location}"),
+        Error::UnknownRegion { code } => format!("UNKNOWN_REGION {code}"),
+        Error::UnknownPolicy { name } => format!("UNKNOWN_POLICY {name}"),
+        Error::MixedConditions { sku } => format!("MIXED_CONDITIONS {sku}"),
+        Error::NotPlannable { reason } => format!("NOT_PLANNABLE {reason}"),
         Error::TableFull { what, limit } => format!("TABLE_FULL {what} {limit}"),
+        Error::Region { position, error } => format!("REGION {position:?} {error}"),
+        Error::UnknownDocument { document } => format!("UNKNOWN_DOCUMENT {}", self::document(document)),
+        Error::DocumentState { document, state, wanted } => {
+            format!("DOCUMENT_STATE {} {} not {}", self::document(document), state.name(), wanted.name())
+        }
+        Error::InvalidDocument { faults } => {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            format!("INVALID_DOCUMENT {}", faults.join("; "))
+        }
+        Error::Unusable { what, why } => format!("UNUSABLE {what} {why}"),
         Error::Journal(refused) => format!("JOURNAL {refused}"),
     }
 }

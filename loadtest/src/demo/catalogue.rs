@@ -152,6 +152,7 @@ fn location(kind: LocationKind, code: &str, noun: &str, city: &City, priority: i
         capabilities: capabilities.iter().map(|&capability| capability.into()).collect(),
         state: LocationState::Open.into(),
         priority,
+        fulfilment: None,
     }
 }
 

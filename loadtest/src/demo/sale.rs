@@ -68,7 +68,7 @@ impl SalePlan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unknown {
     /// A reservation.
-    Reserve(ReserveRequest),
+    Reserve(Box<ReserveRequest>),
     /// A payment.
     Confirm(ConfirmRequest),
     /// A parcel.
@@ -189,7 +189,12 @@ impl Sale {
         let mut random = SplitMix64::for_item(self.plan.seed, index);
         let channels = &self.catalogue.channels;
         let channel = channels[random.index(channels.len())].code.clone();
-        let line = |sku: &str, quantity| ReserveLine { sku: sku.to_owned(), quantity, location: String::new() };
+        let line = |sku: &str, quantity| ReserveLine {
+            sku: sku.to_owned(),
+            quantity,
+            location: String::new(),
+            sourcing: None,
+        };
         let lines = if random.chance(self.plan.hot_share) {
             vec![line(HOT_SKU, 1)]
         } else {
@@ -227,7 +232,7 @@ impl Sale {
             measured.calls += 1 + u64::from(answered.retries);
             measured.tally.call(&answered);
             self.live.reserve(answered.result.as_ref());
-            let response = match self.ended(answered.result, || Unknown::Reserve(order.clone())) {
+            let response = match self.ended(answered.result, || Unknown::Reserve(Box::new(order.clone()))) {
                 Ended::Answered(response) => response,
                 Ended::Unknown | Ended::Failed => continue,
             };
@@ -392,7 +397,7 @@ async fn ask_again(client: Client, ledger: Arc<Ledger>, unknown: Unknown) -> Res
         |request_id: &str, status: &Status| format!("request {request_id}: {}", crate::client::sentence(status));
     match unknown {
         Unknown::Reserve(request) => {
-            let answered = client.call(&request, |request| {
+            let answered = client.call(request.as_ref(), |request| {
                 let mut allocation = client.allocation();
                 async move { allocation.reserve(request).await }
             });

@@ -262,6 +262,7 @@ fn read_locations(directory: &Path) -> Result<(Vec<Location>, PlaceNo), InputErr
             capabilities: vec![LocationCapability::Ship.into()],
             state: LocationState::Open.into(),
             priority: rank + i32::try_from(locations.len()).unwrap_or(0),
+            fulfilment: None,
         });
     }
     if locations.is_empty() {

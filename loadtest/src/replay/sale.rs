@@ -92,6 +92,7 @@ impl Player {
             sku: self.set.sku_code(sku).to_owned(),
             quantity: units.into(),
             location: String::new(),
+            sourcing: None,
         };
         ReserveRequest {
             request_id: self.request_id(&sale.id, "reserve"),

@@ -21,7 +21,7 @@ use crate::progress::during;
 use crate::status::{JournalWork, get_status};
 use crate::table::grouped;
 use crate::tally::{Live, Tally};
-use crate::workload::{Shape, Workload};
+use crate::workload::{Place, Shape, Workload};
 
 /// Time after the end of the load in which requests that are late already may still be sent.
 const GRACE: Duration = Duration::from_secs(10);
@@ -102,6 +102,12 @@ pub struct RunArgs {
     /// Attempts for a call whose outcome is unknown, the first one included; always under the same request id.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub attempts: u32,
+    /// Let the router decide where the units come from.
+    #[arg(long, conflicts_with = "location")]
+    pub routed: bool,
+    /// Take every unit from this location, by code. Without it, and without --routed, the server takes by priority.
+    #[arg(long)]
+    pub location: Option<String>,
     /// Seed of the workload.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -163,6 +169,12 @@ pub async fn run(args: &RunArgs) -> Result<RunReport, RunError> {
     let skus_count = skus.len();
     let run = args.run.clone().unwrap_or_else(fresh_run);
     let workload = Workload::new(args.workload, skus, args.seed, run, Duration::from_secs(args.ttl));
+    let place = match &args.location {
+        Some(location) => Place::Named(location.clone()),
+        None if args.routed => Place::Routed,
+        None => Place::Priority,
+    };
+    let workload = workload.placed(place);
     let measured = drive(args, &client, workload).await;
     let after = get_status(&client).await.map_err(call("GetStatus"))?;
     Ok(RunReport {

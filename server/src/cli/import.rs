@@ -1,4 +1,4 @@
-//! `quartermaster import`: catalogue, locations, channels and stock from CSV files.
+//! `quartermaster import`: catalogue, regions, locations, channels and stock from CSV files.
 //!
 //! Three steps, and none begins before the one before is whole: read and check every file, look up on the server what the files only
 //! refer to, send. An import that is run again with the same files carries the same request ids, so it finishes what was interrupted
@@ -7,11 +7,13 @@
 mod channels;
 mod codes;
 mod digest;
+mod fulfilment;
 mod locations;
 mod lookup;
 mod plan;
 mod problem;
 mod progress;
+mod regions;
 mod send;
 mod skus;
 mod stock;
@@ -34,7 +36,7 @@ use super::{exit, print, show};
 /// Longest request id that may be given: what is sent appends the number of its part.
 const REQUEST_ID_BYTES_MAX: usize = 40;
 
-/// Loads catalogue, locations, channels and stock from CSV files into a running server.
+/// Loads catalogue, regions, locations, channels and stock from CSV files into a running server.
 ///
 /// Every file is read and checked first, together with what it refers to in the other files and on the server. With any error nothing is
 /// written. Files may be plain or gzip; the first row names the columns, in any order.
@@ -49,6 +51,9 @@ pub struct ImportArgs {
     /// Locations.
     #[arg(long, value_name = "FILE")]
     locations: Option<PathBuf>,
+    /// Regions.
+    #[arg(long, value_name = "FILE")]
+    regions: Option<PathBuf>,
     /// Channels.
     #[arg(long, value_name = "FILE")]
     channels: Option<PathBuf>,
@@ -70,15 +75,20 @@ pub struct ImportArgs {
 /// The columns, for the help.
 const COLUMNS: &str = "\
 Columns, with other names they may have; * must be there:
-  SKUs       sku* (code, sku_code), style, colour (color), size, weight_grams (weight_g), currency, unit_value, sellable.
+  SKUs       sku* (code, sku_code), style, colour (color), size, weight_grams (weight_g), currency, unit_value, sellable, category,
+             length_mm, width_mm, height_mm, dangerous_goods, temperature.
              Every other column becomes an attribute of its name.
   locations  location* (location_id, location_code, code), name (city), kind (dc, rdc, forward, store, 3pl, supplier, node),
              lat (latitude), lng (lon, longitude), region (adcode, state, country), status (open, paused, closed),
              capabilities (ship pickup same_hour dangerous_goods; by default ship, of a store also pickup),
-             priority (by default dc 10, rdc 20, forward 30, store 50, others 40).
+             priority (by default dc 10, rdc 20, forward 30, store 50, others 40),
+             handling_cost (ship_fixed_cost), pick_unit_cost, processing_minutes, time_zone (timezone), opens (opens_local),
+             cutoff (cutoff_local), working_days (1-5, by default 1-7), orders_per_day (daily_capacity_orders),
+             units_per_day (daily_capacity_units), same_hour_radius_metres, keep_units, channels (with ; between).
+  regions    code* (adcode, region), parent, name, lat (latitude), lng (lon, longitude).
   channels   channel* (channel_id, channel_code, code), name, active.
   stock      sku*, location*, on_hand* (quantity, qty), safety (safety_stock), quality_control (qc), damaged, in_repair, incoming.
-Other columns of locations, channels and stock are ignored, and named.";
+Other columns of locations, regions, channels and stock are ignored, and named.";
 
 fn parse_request_id(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > REQUEST_ID_BYTES_MAX || text.chars().any(char::is_control) {
@@ -130,7 +140,9 @@ impl Stop {
     fn report(&self, target: &Target) {
         match self {
             Stop::NoFiles => {
-                eprintln!("quartermaster import: nothing to do; give --skus, --locations, --channels or --stock")
+                eprintln!(
+                    "quartermaster import: nothing to do; give --skus, --locations, --regions, --channels or --stock"
+                )
             }
             Stop::BadTarget(error) => eprintln!("quartermaster import: {error}"),
             Stop::File(path, error) => eprintln!("quartermaster import: cannot read {}: {error}", path.display()),
@@ -158,7 +170,7 @@ impl Stop {
 }
 
 async fn import(args: &ImportArgs, progress: &Progress) -> Result<Sent, Stop> {
-    let files = [&args.skus, &args.locations, &args.channels, &args.stock];
+    let files = [&args.skus, &args.locations, &args.regions, &args.channels, &args.stock];
     if files.iter().all(|file| file.is_none()) {
         return Err(Stop::NoFiles);
     }

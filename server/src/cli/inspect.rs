@@ -6,6 +6,7 @@ mod event;
 mod filter;
 mod names;
 mod read;
+mod sourced;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! The commands beside the server: what looks at a data directory without it, and what asks a running one.
 
+pub mod backtest;
 pub mod demo;
 mod directory;
+pub mod document;
 pub mod import;
 pub mod inspect;
 mod remote;
@@ -11,12 +13,14 @@ pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod verify;
+pub mod why;
 
 use std::future::Future;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use quartermaster_proto::v1::DocumentKind;
 
 /// How these commands end.
 pub mod exit {
@@ -31,16 +35,24 @@ pub mod exit {
 /// The commands; `#[command(flatten)]` puts them beside others.
 #[derive(Debug, Subcommand)]
 pub enum Tool {
-    /// Loads catalogue, locations, channels and stock from CSV files into a running server.
+    /// Runs the orders of a log again under another policy, offline, and tells what would have been different.
+    Backtest(Box<backtest::BacktestArgs>),
+    /// Loads catalogue, regions, locations, channels and stock from CSV files into a running server.
     Import(Box<import::ImportArgs>),
     /// Prints the events of a data directory as JSON lines; works beside a running server.
     Inspect(Box<inspect::InspectArgs>),
+    /// Keeps policies on a running server: how orders are sourced.
+    Policy(document::DocumentArgs),
     /// Has a running server write a snapshot now.
     Snapshot(snapshot::SnapshotArgs),
     /// Shows how a running server is.
     Status(status::StatusArgs),
+    /// Keeps tariffs on a running server: what carriers charge.
+    Tariff(document::DocumentArgs),
     /// Checks a data directory that no server uses: every checksum, every unit, every reservation.
     Verify(verify::VerifyArgs),
+    /// Tells why a reservation made with sourcing ships from where it does.
+    Why(why::WhyArgs),
 }
 
 impl Tool {
@@ -48,11 +60,15 @@ impl Tool {
     #[must_use]
     pub fn run(&self) -> ExitCode {
         match self {
+            Tool::Backtest(args) => backtest::run(args),
             Tool::Import(args) => wait_for(import::run(args)),
             Tool::Inspect(args) => inspect::run(args),
+            Tool::Policy(args) => wait_for(document::run(DocumentKind::Policy, args)),
             Tool::Snapshot(args) => wait_for(snapshot::run(args)),
             Tool::Status(args) => wait_for(status::run(args)),
+            Tool::Tariff(args) => wait_for(document::run(DocumentKind::Tariff, args)),
             Tool::Verify(args) => verify::run(args),
+            Tool::Why(args) => wait_for(why::run(args)),
         }
     }
 }

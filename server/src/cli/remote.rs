@@ -13,7 +13,7 @@ pub(super) const DEFAULT_TARGET: &str = "http://127.0.0.1:7070";
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Target {
     /// URL of the server.
-    #[arg(long, value_name = "URL", default_value = DEFAULT_TARGET, env = "QUARTERMASTER_TARGET")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_TARGET, env = "QUARTERMASTER_TARGET", global = true)]
     pub(super) target: String,
 }
 

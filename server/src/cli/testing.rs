@@ -69,7 +69,7 @@ impl Warehouse {
     }
 
     pub(super) fn hold(&mut self, sku: &str, units: u32) -> ReservationId {
-        let line = ReserveLine { sku: sku.into(), quantity: Quantity(units), location: String::new() };
+        let line = ReserveLine { sku: sku.into(), quantity: Quantity(units), location: String::new(), sourcing: None };
         let reserve = Reserve {
             order_id: "order".into(),
             buyer_id: "buyer".into(),
@@ -79,6 +79,7 @@ impl Warehouse {
             allow_partial: false,
             replaces: None,
             unchanged_since_lsn: 0,
+            sourcing: None,
         };
         match self.tell(&Command::Reserve(reserve)) {
             Verdict::Done(event) => event.reservation().unwrap(),
@@ -119,6 +120,7 @@ impl Warehouse {
                 sku: format!("S{}", (order * 7 + step) % 100),
                 quantity: Quantity(1),
                 location: if order % 2 == 0 { "L1".into() } else { "L2".into() },
+                sourcing: None,
             };
             let reserve = Reserve {
                 order_id: format!("order-{order}"),
@@ -129,6 +131,7 @@ impl Warehouse {
                 allow_partial: false,
                 replaces: None,
                 unchanged_since_lsn: 0,
+                sourcing: None,
             };
             let mut quick = |command: &Command| {
                 self.now += 1_000;

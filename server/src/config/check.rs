@@ -40,6 +40,10 @@ pub(super) fn check(
         format!("{} to {} bytes: at least 64 KiB and batch_bytes_max", backlog.start(), backlog.end())
     })?;
     check.time_or_off("snapshot_interval", config.snapshot_interval, SECOND, 7 * DAY)?;
+    let keep = config.journal_keep;
+    check.right(keep.is_zero() || (SECOND..=365 * DAY).contains(&keep), "journal_keep", text(keep), || {
+        "0s for only what snapshots need, or 1s to 365days".to_owned()
+    })?;
     check.time("expiry_tick", config.expiry_tick, MILLISECOND, SECOND)?;
     check.time("dedup_retention", config.dedup_retention, MINUTE, 30 * DAY)?;
     check.number("dedup_entries_max", config.dedup_entries_max, 1_000, 1_000_000_000)?;

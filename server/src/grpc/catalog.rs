@@ -15,7 +15,7 @@ use super::{
     convert::{
         answers::{Told, entry_count, upserted},
         catalog::{self, Page},
-        entries,
+        entries, regions,
     },
     limits,
     status::ApiError,
@@ -118,6 +118,24 @@ impl CatalogService for Catalog {
         let next_page_token = page.token(page.first.saturating_add(page.size), all.len());
         let position = Some(self.node.position(lsn));
         Ok(Response::new(v1::ListChannelsResponse { position, channels, next_page_token }))
+    }
+
+    async fn upsert_regions(&self, request: Request<v1::UpsertRegionsRequest>) -> Reply<v1::UpsertRegionsResponse> {
+        let (request, command) = regions::upsert(request.into_inner())?;
+        let answer = self.node.submit(&request, &command).await?;
+        let (position, replayed, (created, updated)) = self.upserted(answer)?;
+        Ok(Response::new(v1::UpsertRegionsResponse { position: Some(position), replayed, created, updated }))
+    }
+
+    async fn list_regions(&self, request: Request<v1::ListRegionsRequest>) -> Reply<v1::ListRegionsResponse> {
+        let page = regions::list(request.get_ref())?;
+        let (lsn, directory) = self.read(|catalogue| Arc::clone(catalogue.directory()));
+        self.node.settle(lsn).await?;
+        let all = directory.regions();
+        let regions = all.iter().skip(page.first).take(page.size).map(regions::shown).collect();
+        let next_page_token = page.token(page.first.saturating_add(page.size), all.len());
+        let position = Some(self.node.position(lsn));
+        Ok(Response::new(v1::ListRegionsResponse { position, regions, next_page_token }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quartermaster_engine::{
     self as engine,
     catalog::{Catalogue, Directory},
+    event::Event,
     id::{LocationId, SkuId},
 };
 use quartermaster_journal::Lsn;
@@ -13,9 +14,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     convert::{
-        answers::units,
+        answers::{Told, entry_count, units},
         checks::grouped,
-        inventory,
+        facts, inventory,
         levels::{self, Levels},
     },
     grid::{self, Member},
@@ -151,6 +152,17 @@ impl InventoryService for Inventory {
         drop(catalogue);
         let position = Some(self.node.position(lsn));
         Ok(Response::new(v1::ListShortfallsResponse { position, shortfalls, next_page_token }))
+    }
+
+    async fn set_cell_facts(&self, request: Request<v1::SetCellFactsRequest>) -> Reply<v1::SetCellFactsResponse> {
+        let (request, command) = facts::set(request.into_inner())?;
+        let answer = self.node.submit(&request, &command).await?;
+        let told = Told::of(&self.node, answer, |_, event| match event {
+            Event::CellFactsSet { .. } | Event::Summary(_) => Some(entry_count(event)),
+            _ => None,
+        })?;
+        let (position, replayed, cells) = told.done()?;
+        Ok(Response::new(v1::SetCellFactsResponse { position: Some(position), replayed, cells }))
     }
 }
 

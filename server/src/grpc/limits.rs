@@ -53,6 +53,8 @@ pub(crate) const ATTRIBUTE_KEY_BYTES_MAX: Limit =
     Limit::new("attribute_key_bytes_max", 64, "bytes", "A key of a free attribute.");
 pub(crate) const ATTRIBUTE_VALUE_BYTES_MAX: Limit =
     Limit::new("attribute_value_bytes_max", 256, "bytes", "A value of a free attribute.");
+pub(crate) const SKU_SIDE_MM_MAX: Limit =
+    Limit::new("sku_side_mm_max", 100_000, "millimetres", "Length, width or height of a SKU.");
 pub(crate) const QUANTITY_MAX: Limit = Limit::new(
     "quantity_max",
     u32::MAX,
@@ -80,12 +82,50 @@ pub(crate) const STREAM_MESSAGES_MAX: Limit = Limit::new(
     "messages",
     "Decided messages of a ReserveStream that wait to be durable and sent. Beyond it the stream is not read.",
 );
+pub(crate) const LINE_LOCATIONS_MAX: Limit = Limit::new(
+    "line_locations_max",
+    100,
+    "locations",
+    "Locations that a line allows only, never or rather, each: the router looks at every one of them.",
+);
+pub(crate) const SPLIT_RULES_MAX: Limit =
+    Limit::new("split_rules_max", 8, "rules", "Rules of one split: each key may stand once, and more do not nest.");
+pub(crate) const SPLIT_UNITS_MAX: Limit =
+    Limit::new("split_line_units_max", 100_000, "units", "Units of a line to be cut up: each may need a package.");
+pub(crate) const SUBSTITUTES_MAX: Limit = Limit::new(
+    "line_substitutes_max",
+    10,
+    "SKUs",
+    "Substitutes that a line agrees to: each is planned as a line of its own.",
+);
+pub(crate) const PARCELS_MAX: Limit =
+    Limit::new("parcels_max", 1_000, "parcels", "The largest number that an order may set its parcels to.");
+pub(crate) const ROUTE_ALTERNATIVES_MAX: Limit =
+    Limit::new("route_alternatives_max", 5, "plans", "Other plans of one Route: each takes some solves of its own.");
+pub(crate) const ROUTE_BATCH_REQUESTS_MAX: Limit =
+    Limit::new("route_batch_requests_max", 1_000, "requests", "Requests of one RouteBatch.");
+pub(crate) const MERGE_RESERVATIONS_MAX: Limit = Limit::new(
+    "merge_reservations_max",
+    20,
+    "reservations",
+    "Reservations that one Merge names, and plans together: all are decided under one set of locks.",
+);
+pub(crate) const EXPLANATIONS_AT_ONCE_MAX: Limit = Limit::new(
+    "explanations_at_once_max",
+    2,
+    "calls",
+    "Explanations and alternatives made at once; others wait. Each takes a core, and one of the past a segment of the journal in memory.",
+);
 pub(crate) const RECEIPTS_MAX: Limit = Limit::new(
     "receipts_max",
     10_000,
     "receipts",
     "Receipts of one ReceiveStock: all are taken under one set of locks.",
 );
+pub(crate) const FACTS_MAX: Limit =
+    Limit::new("cell_facts_max", 10_000, "cells", "Cells of one SetCellFacts: all are set under one set of locks.");
+pub(crate) const WEEKLY_DEMAND_MILLI_MAX: Limit =
+    Limit::new("weekly_demand_milli_max", u32::MAX - 1, "thousandths of units", "Units of a cell sold in a week.");
 pub(crate) const IMPORT_MESSAGE_ROWS_MAX: Limit =
     Limit::new("import_message_rows_max", 10_000, "rows", "Rows of one message of an ImportStock.");
 pub(crate) const IMPORT_ROWS_MAX: Limit = Limit::new(
@@ -114,8 +154,27 @@ pub(crate) const SKUS_MAX: Limit =
     Limit::new("skus_per_request_max", 5_000, "SKUs", "SKUs that one request adds, replaces or retires.");
 pub(crate) const LOCATIONS_MAX: Limit =
     Limit::new("locations_per_request_max", 5_000, "locations", "Locations that one request adds or replaces.");
+pub(crate) const REGIONS_MAX: Limit =
+    Limit::new("regions_per_request_max", 5_000, "regions", "Regions that one request adds or replaces.");
+pub(crate) const REGIONS_PAGE_MAX: Limit = Limit::new("regions_page_max", 5_000, "regions", "A page of ListRegions.");
+pub(crate) const DOCUMENT_BYTES_MAX: Limit =
+    Limit::new("document_bytes_max", 1 << 20, "bytes", "Text of a policy or tariff; a policy has 256 KiB at most.");
 pub(crate) const CHANNELS_MAX: Limit =
     Limit::new("channels_per_request_max", 1_000, "channels", "Channels that one request adds or replaces.");
+pub(crate) const PLACE_COST_MAX: Limit = Limit::new(
+    "location_cost_max",
+    1_000_000_000,
+    "minor units",
+    "Cost of a parcel or of picking a unit at a location.",
+);
+pub(crate) const PROCESSING_MINUTES_MAX: Limit =
+    Limit::new("processing_minutes_max", 43_200, "minutes", "From the start of work at a location to the carrier.");
+pub(crate) const RADIUS_METRES_MAX: Limit =
+    Limit::new("same_hour_radius_metres_max", 1_000_000_000, "metres", "How far a location delivers within the hour.");
+pub(crate) const KEEP_UNITS_MAX: Limit =
+    Limit::new("keep_units_max", 1_000_000, "units", "Units of each SKU that sourcing leaves behind at a location.");
+pub(crate) const HOLIDAYS_MAX: Limit =
+    Limit::new("holidays_per_location_max", 1_000, "days", "Days on which a location does not work.");
 pub(crate) const PRIORITY_MAX: Limit =
     Limit::new("location_priority_max", 1_000_000, "places", "Priority of a location; lower goes first.");
 pub(crate) const CELLS_PAGE_MAX: Limit = Limit::new("cells_page_max", 10_000, "cells", "A page of ListCells.");
@@ -145,7 +204,7 @@ pub(crate) const VIOLATIONS_MAX: Limit = Limit::new(
 pub(crate) const AUDIT_DETAILS_MAX: Limit =
     Limit::new("audit_details_max", 100, "violations", "Differences that RunAudit tells in words.");
 
-const ALL: [Limit; 36] = [
+const ALL: [Limit; 56] = [
     REQUEST_ID_BYTES_MAX,
     CODE_BYTES_MAX,
     REFERENCE_BYTES_MAX,
@@ -153,6 +212,7 @@ const ALL: [Limit; 36] = [
     ATTRIBUTES_MAX,
     ATTRIBUTE_KEY_BYTES_MAX,
     ATTRIBUTE_VALUE_BYTES_MAX,
+    SKU_SIDE_MM_MAX,
     QUANTITY_MAX,
     LINES_MAX,
     TTL_SECONDS_MIN,
@@ -161,7 +221,18 @@ const ALL: [Limit; 36] = [
     BATCH_REQUESTS_MAX,
     STREAM_REQUESTS_MAX,
     STREAM_MESSAGES_MAX,
+    LINE_LOCATIONS_MAX,
+    SUBSTITUTES_MAX,
+    SPLIT_RULES_MAX,
+    SPLIT_UNITS_MAX,
+    PARCELS_MAX,
+    ROUTE_ALTERNATIVES_MAX,
+    ROUTE_BATCH_REQUESTS_MAX,
+    MERGE_RESERVATIONS_MAX,
+    EXPLANATIONS_AT_ONCE_MAX,
     RECEIPTS_MAX,
+    FACTS_MAX,
+    WEEKLY_DEMAND_MILLI_MAX,
     IMPORT_MESSAGE_ROWS_MAX,
     IMPORT_ROWS_MAX,
     IMPORT_CHUNK_ROWS,
@@ -170,7 +241,15 @@ const ALL: [Limit; 36] = [
     GRID_PAIRS_MAX,
     SKUS_MAX,
     LOCATIONS_MAX,
+    REGIONS_MAX,
+    REGIONS_PAGE_MAX,
+    DOCUMENT_BYTES_MAX,
     CHANNELS_MAX,
+    PLACE_COST_MAX,
+    PROCESSING_MINUTES_MAX,
+    RADIUS_METRES_MAX,
+    KEEP_UNITS_MAX,
+    HOLIDAYS_MAX,
     PRIORITY_MAX,
     CELLS_PAGE_MAX,
     SHORTFALLS_PAGE_MAX,

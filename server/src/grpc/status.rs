@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use quartermaster_engine::{self as engine};
+use quartermaster_engine::{self as engine, catalog::documents::DocumentId};
 use quartermaster_journal::{AppendError, Lsn};
 use quartermaster_proto::v1::{self, ErrorReason};
 use tonic::{Code, Status};
@@ -71,6 +71,22 @@ pub enum ApiError {
         /// Where the server is.
         lsn: Lsn,
     },
+    /// The reservation's lines named their locations, or it was made before there was a router.
+    #[error("reservation {id} was not made with sourcing: there is no decision of the router to explain")]
+    NotSourced {
+        /// Which.
+        id: engine::id::ReservationId,
+    },
+    /// The record of a decision was given up with its segment of the log.
+    #[error(
+        "the decision at LSN {decided} is no longer in the log, which begins at LSN {oldest}; `journal_keep` says how long it is kept"
+    )]
+    ExplanationGone {
+        /// Of the decision.
+        decided: Lsn,
+        /// The first that is left.
+        oldest: Lsn,
+    },
     /// A bug.
     #[error("internal error; the server's log says more")]
     Internal {
@@ -105,7 +121,11 @@ impl ApiError {
             Self::ShuttingDown | Self::NotReached { .. } => Some(ELSEWHERE_DELAY),
             Self::JournalClosed | Self::DiskFull => Some(REPAIR_DELAY),
             Self::Engine(error) | Self::Row { error, .. } => engine_retry_after(error),
-            Self::Invalid(_) | Self::Deadline | Self::Internal { .. } => None,
+            Self::Invalid(_)
+            | Self::Deadline
+            | Self::NotSourced { .. }
+            | Self::ExplanationGone { .. }
+            | Self::Internal { .. } => None,
         }
     }
 
@@ -119,6 +139,18 @@ impl ApiError {
             Self::Invalid(violations) => violations.clone(),
             Self::Engine(error @ engine::Error::SameLocation { .. }) => field("to_location", error),
             Self::Engine(error @ engine::Error::Journal(AppendError::TooLarge { .. })) => field("request", error),
+            Self::Engine(engine::Error::InvalidDocument { faults }) => faults
+                .iter()
+                .map(|fault| FieldViolation { field: fault.path.clone(), problem: fault.message.clone() })
+                .collect(),
+            Self::Engine(error @ engine::Error::Region { position: Some(position), .. }) => {
+                field(&format!("regions[{position}]"), error)
+            }
+            Self::Engine(error @ engine::Error::Region { position: None, .. }) => field("regions", error),
+            // Which of a SKU's lines is the wrong one is for the caller to say; the figures are those of all of them.
+            Self::Engine(error @ (engine::Error::MixedConditions { .. } | engine::Error::NotPlannable { .. })) => {
+                field("lines", error)
+            }
             Self::Row { row, error: error @ engine::Error::Journal(AppendError::TooLarge { .. }) } => {
                 field(&format!("rows[{}]", row.saturating_sub(1)), error)
             }
@@ -130,6 +162,8 @@ impl ApiError {
             | Self::DiskFull
             | Self::Deadline
             | Self::NotReached { .. }
+            | Self::NotSourced { .. }
+            | Self::ExplanationGone { .. }
             | Self::Internal { .. } => Vec::new(),
         }
     }
@@ -145,6 +179,8 @@ impl ApiError {
             Self::JournalClosed => (Code::Unavailable, ErrorReason::JournalClosed),
             Self::DiskFull => (Code::ResourceExhausted, ErrorReason::DiskFull),
             Self::Deadline => (Code::DeadlineExceeded, ErrorReason::Deadline),
+            Self::NotSourced { .. } => (Code::FailedPrecondition, ErrorReason::NotSourced),
+            Self::ExplanationGone { .. } => (Code::FailedPrecondition, ErrorReason::ExplanationGone),
             Self::Internal { .. } => (Code::Internal, ErrorReason::Internal),
         }
     }
@@ -159,6 +195,10 @@ impl ApiError {
                 facts
             }
             Self::NotReached { min_lsn, lsn } => vec![("min_lsn", min_lsn.to_string()), ("lsn", lsn.to_string())],
+            Self::NotSourced { id } => vec![("reservation_id", id.to_string())],
+            Self::ExplanationGone { decided, oldest } => {
+                vec![("decided_lsn", decided.to_string()), ("oldest_lsn", oldest.to_string())]
+            }
             Self::Invalid(_)
             | Self::Overloaded { .. }
             | Self::ShuttingDown
@@ -186,6 +226,12 @@ fn engine_class(error: &engine::Error) -> (Code, ErrorReason) {
         Error::UnknownLocation { .. } => (Code::NotFound, ErrorReason::UnknownLocation),
         Error::UnknownChannel { .. } => (Code::NotFound, ErrorReason::UnknownChannel),
         Error::UnknownReservation { .. } => (Code::NotFound, ErrorReason::UnknownReservation),
+        Error::UnknownRegion { .. } => (Code::NotFound, ErrorReason::UnknownRegion),
+        Error::UnknownDocument { .. } => (Code::NotFound, ErrorReason::UnknownDocument),
+        Error::DocumentState { .. } => (Code::FailedPrecondition, ErrorReason::DocumentState),
+        Error::InvalidDocument { .. } => (Code::InvalidArgument, ErrorReason::InvalidDocument),
+        // The caller sent what is sound by itself and does not go with what there is.
+        Error::Unusable { .. } => (Code::FailedPrecondition, ErrorReason::InvalidDocument),
         Error::RequestIdReused { .. } => (Code::AlreadyExists, ErrorReason::RequestIdReused),
         Error::StaleRevision { .. } => (Code::FailedPrecondition, ErrorReason::StaleRevision),
         Error::ReservationState { .. } | Error::OtherBuyer { .. } => {
@@ -196,9 +242,12 @@ fn engine_class(error: &engine::Error) -> (Code, ErrorReason) {
         }
         Error::ExceedsBucket { .. } => (Code::FailedPrecondition, ErrorReason::ExceedsBucket),
         Error::Overflow { .. } | Error::SumOverflow { .. } => (Code::OutOfRange, ErrorReason::QuantityOverflow),
-        Error::SameLocation { .. } | Error::Journal(AppendError::TooLarge { .. }) => {
-            (Code::InvalidArgument, ErrorReason::InvalidField)
-        }
+        Error::UnknownPolicy { .. } => (Code::NotFound, ErrorReason::UnknownDocument),
+        Error::SameLocation { .. }
+        | Error::Region { .. }
+        | Error::MixedConditions { .. }
+        | Error::NotPlannable { .. }
+        | Error::Journal(AppendError::TooLarge { .. }) => (Code::InvalidArgument, ErrorReason::InvalidField),
         // The nearest of the closed list: a store that takes no more, which the operator must see to.
         Error::TableFull { .. } => (Code::ResourceExhausted, ErrorReason::TableFull),
         Error::Journal(AppendError::Full { .. }) => (Code::Unavailable, ErrorReason::Overloaded),
@@ -226,8 +275,25 @@ fn engine_retry_after(error: &engine::Error) -> Option<Duration> {
         | Error::Overflow { .. }
         | Error::SumOverflow { .. }
         | Error::SameLocation { .. }
+        | Error::UnknownRegion { .. }
+        | Error::Region { .. }
+        | Error::UnknownDocument { .. }
+        | Error::DocumentState { .. }
+        | Error::InvalidDocument { .. }
+        | Error::Unusable { .. }
+        | Error::UnknownPolicy { .. }
+        | Error::MixedConditions { .. }
+        | Error::NotPlannable { .. }
         | Error::TableFull { .. } => None,
     }
+}
+
+fn document_facts(document: &DocumentId) -> Facts {
+    vec![
+        ("kind", document.kind.name().into()),
+        ("name", document.name.clone()),
+        ("version", document.version.to_string()),
+    ]
 }
 
 fn engine_facts(error: &engine::Error) -> Facts {
@@ -236,6 +302,15 @@ fn engine_facts(error: &engine::Error) -> Facts {
         Error::UnknownSku { code } => vec![("sku", code.clone())],
         Error::UnknownLocation { code } => vec![("location", code.clone())],
         Error::UnknownChannel { code } => vec![("channel", code.clone())],
+        Error::UnknownRegion { code } => vec![("region", code.clone())],
+        Error::UnknownDocument { document } => document_facts(document),
+        Error::DocumentState { document, state, wanted: _ } => {
+            let mut facts = document_facts(document);
+            facts.push(("state", state.name().to_uppercase()));
+            facts
+        }
+        Error::Region { .. } | Error::InvalidDocument { .. } => Vec::new(),
+        Error::Unusable { what, why: _ } => vec![("what", what.clone())],
         Error::UnknownReservation { id } => vec![("reservation_id", id.to_string())],
         Error::RequestIdReused { request_id, lsn } => {
             vec![("request_id", request_id.clone()), ("lsn", lsn.to_string())]
@@ -276,6 +351,9 @@ fn engine_facts(error: &engine::Error) -> Facts {
             vec![("sku", sku.clone()), ("requested", requested.to_string()), ("limit", u32::MAX.to_string())]
         }
         Error::SameLocation { sku, location } => vec![("sku", sku.clone()), ("location", location.clone())],
+        Error::UnknownPolicy { name } => vec![("policy", name.clone())],
+        Error::MixedConditions { sku } => vec![("sku", sku.clone())],
+        Error::NotPlannable { reason: _ } => Vec::new(),
         Error::TableFull { what, limit } => vec![("table", (*what).into()), ("limit", limit.to_string())],
         Error::Journal(AppendError::Full { backlog_bytes, limit_bytes }) => {
             vec![("backlog_bytes", backlog_bytes.to_string()), ("limit_bytes", limit_bytes.to_string())]

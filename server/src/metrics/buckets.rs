@@ -9,6 +9,8 @@ pub enum Unit {
     /// Published as they are.
     #[default]
     Count,
+    /// Published as ratios.
+    Millionths,
     /// Published as seconds.
     Nanoseconds,
     /// Published as seconds.
@@ -87,6 +89,40 @@ impl Histogram {
             counts: self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
             sum: self.sum_nanos.load(Ordering::Relaxed),
             unit: Unit::Nanoseconds,
+        }
+    }
+}
+
+/// Counts figures that are no durations as they happen.
+#[derive(Debug)]
+pub struct Counted {
+    bounds: &'static [u64],
+    counts: Box<[AtomicU64]>,
+    sum: AtomicU64,
+    unit: Unit,
+}
+
+impl Counted {
+    /// Nothing observed. The bounds ascend.
+    pub fn new(bounds: &'static [u64], unit: Unit) -> Counted {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Counted { bounds, counts, sum: AtomicU64::new(0), unit }
+    }
+
+    /// Counts one figure.
+    pub fn observe(&self, figure: u64) {
+        let bucket = self.bounds.partition_point(|bound| *bound < figure);
+        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(figure, Ordering::Relaxed);
+    }
+
+    /// The counts now.
+    pub fn read(&self) -> Buckets {
+        Buckets {
+            bounds: self.bounds,
+            counts: self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            sum: self.sum.load(Ordering::Relaxed),
+            unit: self.unit,
         }
     }
 }

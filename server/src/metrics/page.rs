@@ -87,6 +87,11 @@ impl Page {
 fn number(value: u64, unit: Unit) -> String {
     match unit {
         Unit::Count => value.to_string(),
+        // Exact to the digit: no figure here has more than six of them behind the point.
+        Unit::Millionths => {
+            let text = format!("{}.{:06}", value / 1_000_000, value % 1_000_000);
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         Unit::Nanoseconds => Duration::from_nanos(value).as_secs_f64().to_string(),
         Unit::Microseconds => Duration::from_micros(value).as_secs_f64().to_string(),
     }

@@ -15,6 +15,7 @@ pub(super) fn publish(reading: &Reading, page: &mut Page) {
     for kind in &reading.decision_duration {
         page.buckets(&[("kind", kind.label)], &kind.buckets);
     }
+    routes(reading, page);
     page.histogram("quartermaster_request_phase_duration_seconds", "Time of the phases of a request.");
     for phase in &reading.phase_duration {
         page.buckets(&[("phase", phase.label)], &phase.buckets);
@@ -52,6 +53,32 @@ pub(super) fn publish(reading: &Reading, page: &mut Page) {
     page.single(reading.audit.violations);
     page.gauge("quartermaster_epoch", "Epoch of this process; rises at every start.");
     page.single(reading.epoch);
+}
+
+fn routes(reading: &Reading, page: &mut Page) {
+    page.counter(
+        "quartermaster_routes_total",
+        "Orders the router decided about, by kind (quote, reserve, merge, reroute), proof (proved, bounded, or empty without a plan) \
+         and outcome (complete, partial, none, rejected, error).",
+    );
+    for routes in &reading.routes {
+        let labels = [("kind", routes.kind), ("proof", routes.proof), ("outcome", routes.outcome)];
+        page.sample(&labels, routes.count);
+    }
+    page.histogram(
+        "quartermaster_route_duration_seconds",
+        "Time to decide an order with the router, explanations, append and apply included, by kind.",
+    );
+    for kind in &reading.route_duration {
+        page.buckets(&[("kind", kind.label)], &kind.buckets);
+    }
+    page.histogram("quartermaster_route_parcels", "Parcels of each plan.");
+    page.buckets(&[], &reading.route_parcels);
+    page.histogram(
+        "quartermaster_route_gap_ratio",
+        "By how much of the lower bound each plan's cost may lie above the best; 0 when proved. Plans without a bound are not in it.",
+    );
+    page.buckets(&[], &reading.route_gap);
 }
 
 fn journal(journal: &Journal, page: &mut Page) {

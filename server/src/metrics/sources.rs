@@ -20,6 +20,14 @@ pub struct Reading {
     pub decisions: Vec<Decisions>,
     /// Time of decide, append and apply, by kind of command.
     pub decision_duration: Vec<Labelled>,
+    /// Decisions of the router, by kind, proof and outcome.
+    pub routes: Vec<Routes>,
+    /// Time of a decision of the router, by kind.
+    pub route_duration: Vec<Labelled>,
+    /// Parcels of each plan.
+    pub route_parcels: Buckets,
+    /// By how much each plan's cost may lie above the best.
+    pub route_gap: Buckets,
     /// Time of the phases of a request: convert, lock, decide, append, fsync, reply.
     pub phase_duration: Vec<Labelled>,
     /// Time commands waited for the locks of their shards.
@@ -85,6 +93,19 @@ pub struct Decisions {
     pub outcome: &'static str,
     /// Reason of the rejection or error, else empty.
     pub reason: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// Decisions of the router of one sort.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// "quote", "reserve", "merge" or "reroute".
+    pub kind: &'static str,
+    /// "proved" or "bounded"; empty where there is no plan.
+    pub proof: &'static str,
+    /// "complete", "partial", "none" (nothing can be served), "rejected" (for another reason) or "error".
+    pub outcome: &'static str,
     /// How many.
     pub count: u64,
 }

@@ -8,7 +8,7 @@ use quartermaster_engine::{Answer, Error, Rejection, Verdict};
 
 use crate::metrics::{Decisions, Histogram, Labelled};
 
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 23] = [
     "reserve",
     "confirm",
     "release",
@@ -26,10 +26,16 @@ const KINDS: [&str; 17] = [
     "retire_skus",
     "upsert_locations",
     "upsert_channels",
+    "set_cell_facts",
+    "upsert_regions",
+    "draft_document",
+    "activate_document",
+    "retire_document",
+    "merge",
 ];
 
 /// Outcome and reason.
-const ENDS: [(&str, &str); 24] = [
+const ENDS: [(&str, &str); 36] = [
     ("accepted", ""),
     ("accepted", "replayed"),
     ("accepted", "nothing_to_do"),
@@ -54,6 +60,18 @@ const ENDS: [(&str, &str); 24] = [
     ("error", "same_location"),
     ("error", "table_full"),
     ("error", "journal"),
+    ("error", "unknown_region"),
+    ("error", "region"),
+    ("error", "unknown_document"),
+    ("error", "document_state"),
+    ("error", "invalid_document"),
+    ("error", "unusable"),
+    ("rejected", "not_routable"),
+    ("rejected", "nothing_to_merge"),
+    ("rejected", "merge_not_better"),
+    ("error", "unknown_policy"),
+    ("error", "mixed_conditions"),
+    ("error", "not_plannable"),
 ];
 
 const REPLAYED: usize = 1;
@@ -135,13 +153,19 @@ fn kind(command: &Command) -> usize {
             StockCommand::Receive(_) => 10,
             StockCommand::Move(_) => 11,
             StockCommand::Import(_) => 12,
+            StockCommand::SetFacts(_) => 17,
         },
         Command::Catalogue(catalogue) => match catalogue {
             CatalogueCommand::UpsertSkus(_) => 13,
             CatalogueCommand::RetireSkus(_) => 14,
             CatalogueCommand::UpsertLocations(_) => 15,
             CatalogueCommand::UpsertChannels(_) => 16,
+            CatalogueCommand::UpsertRegions(_) => 18,
+            CatalogueCommand::Draft(_) => 19,
+            CatalogueCommand::Activate { .. } => 20,
+            CatalogueCommand::Retire(_) => 21,
         },
+        Command::Merge(_) => 22,
     }
 }
 
@@ -157,6 +181,9 @@ fn end(answer: &Result<Answer, Error>) -> usize {
                 Rejection::ReservationExpired { .. } => 5,
                 Rejection::SkuNotSellable { .. } => 6,
                 Rejection::ChannelNotActive { .. } => 7,
+                Rejection::NotRoutable { .. } => 30,
+                Rejection::NothingToMerge { .. } => 31,
+                Rejection::MergeNotBetter { .. } => 32,
             },
         },
         Err(error) => match error {
@@ -176,6 +203,15 @@ fn end(answer: &Result<Answer, Error>) -> usize {
             Error::SameLocation { .. } => 21,
             Error::TableFull { .. } => 22,
             Error::Journal(_) => 23,
+            Error::UnknownRegion { .. } => 24,
+            Error::Region { .. } => 25,
+            Error::UnknownDocument { .. } => 26,
+            Error::DocumentState { .. } => 27,
+            Error::InvalidDocument { .. } => 28,
+            Error::Unusable { .. } => 29,
+            Error::UnknownPolicy { .. } => 33,
+            Error::MixedConditions { .. } => 34,
+            Error::NotPlannable { .. } => 35,
         },
     }
 }

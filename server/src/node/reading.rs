@@ -14,6 +14,10 @@ impl Sources for Node {
         let mut reading = Reading::of(&counts, self.log.stats());
         reading.decisions = self.decisions.read();
         reading.decision_duration = self.decisions.times();
+        reading.routes = self.routes.read();
+        reading.route_duration = self.routes.times();
+        reading.route_parcels = self.routes.parcels.read();
+        reading.route_gap = self.routes.gaps.read();
         reading.shard_lock_wait = self.lock_waits.waits.read();
         reading.journal.appended_lsn = self.log.appended_lsn().get();
         reading.journal.durable_lsn = self.log.durable_lsn().get();

@@ -1,11 +1,12 @@
 //! Snapshots while traffic runs: on time, on size and on demand, one at a time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use quartermaster_engine::fingerprint::Fingerprinter;
-use quartermaster_journal::{Error, FileStorage, Journal, Lsn, SnapshotStart, SnapshotStore};
+use quartermaster_journal::{Error, FileStorage, Journal, Lsn, SegmentInfo, SnapshotStart, SnapshotStore};
 
 use super::Node;
 
@@ -41,6 +42,8 @@ pub(super) struct Snapshots {
     newest: Mutex<Newest>,
     pub(super) taken: AtomicU64,
     pub(super) failed: AtomicU64,
+    /// The past was given up since the disk became full.
+    made_room: AtomicBool,
 }
 
 /// The newest snapshot.
@@ -65,6 +68,7 @@ impl Snapshots {
             newest: Mutex::new(newest),
             taken: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            made_room: AtomicBool::new(false),
         }
     }
 
@@ -105,6 +109,7 @@ impl Node {
 
     /// Takes one when the time or the journal's growth asks for it. Called by a thread.
     pub(super) fn snapshot_if_due(&self) -> bool {
+        self.make_room_if_full();
         let newest = self.snapshots.newest();
         let grown = self.log.stats().bytes.saturating_sub(newest.journal_bytes);
         let interval = self.config.snapshot_interval;
@@ -124,6 +129,46 @@ impl Node {
             self.take_snapshot_now()?;
         }
         Ok(())
+    }
+
+    /// The first record that is kept: what snapshots need, and every segment that was still written to within `journal_keep`.
+    ///
+    /// A segment's age is that of its file: its records lie between the times of the file before it and its own. A file whose time
+    /// cannot be read, or lies in the future, is kept.
+    fn keep_from(&self, needed_from: Lsn) -> Lsn {
+        let keep = self.config.journal_keep;
+        if keep.is_zero() {
+            return needed_from;
+        }
+        let directory = self.config.data_dir.as_deref().unwrap_or(std::path::Path::new(""));
+        let is_old = |segment: &SegmentInfo| {
+            let written = fs::metadata(directory.join(segment.file_name())).and_then(|file| file.modified());
+            let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
+            age.is_some_and(|age| age > keep)
+        };
+        let first_young = self.log.segments().into_iter().find(|segment| !is_old(segment));
+        first_young.map_or(needed_from, |segment| segment.first_lsn.min(needed_from))
+    }
+
+    /// Once the disk is full, what is only kept for questions about the past makes room for what is to come.
+    fn make_room_if_full(&self) {
+        if !self.disk.is_full() || self.config.journal_keep.is_zero() {
+            self.snapshots.made_room.store(false, Ordering::Relaxed);
+            return;
+        }
+        if self.snapshots.made_room.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let _one_at_a_time = self.snapshots.taking.lock();
+        let retained = self.snapshots.store.retain_newest();
+        match retained.and_then(|retained| self.log.trim(retained.needed_from)) {
+            Ok(trimmed) => tracing::warn!(
+                segments = trimmed.removed + trimmed.recycled,
+                first_lsn = trimmed.first_lsn.get(),
+                "the disk is full: past segments were given up before journal_keep was over"
+            ),
+            Err(error) => tracing::error!(%error, "past segments could not be given up"),
+        }
     }
 
     fn write_snapshot(&self) -> Result<SnapshotTaken, SnapshotError> {
@@ -147,7 +192,7 @@ impl Node {
         let bytes = writer.bytes();
         writer.finish(span.complete_to.next(), hash.finish())?;
         let retained = self.snapshots.store.retain_newest()?;
-        self.log.trim(retained.needed_from)?;
+        self.log.trim(self.keep_from(retained.needed_from))?;
         let file = self.snapshots.store.names()?.into_iter().next().unwrap_or_default();
         let taken = SnapshotTaken { file, bytes, lsn: position.lsn, duration: began.elapsed() };
         tracing::info!(file = %taken.file, bytes, duration = ?taken.duration, "snapshot taken");

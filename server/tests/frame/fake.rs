@@ -72,7 +72,7 @@ impl AllocationService for Fake {
             reservation_id: request.request_id,
             expire_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 250_000_000 }),
             allocations: allocations.collect(),
-            shortages: Vec::new(),
+            ..Hold::default()
         };
         let outcome = Some(reserve_response::Outcome::Hold(hold));
         Ok(Response::new(ReserveResponse { position: position(), replayed: false, outcome }))
@@ -195,6 +195,10 @@ impl InventoryService for Fake {
         &self,
         _: Request<ListShortfallsRequest>,
     ) -> Result<Response<ListShortfallsResponse>, Status> {
+        not_faked()
+    }
+
+    async fn set_cell_facts(&self, _: Request<SetCellFactsRequest>) -> Result<Response<SetCellFactsResponse>, Status> {
         not_faked()
     }
 }

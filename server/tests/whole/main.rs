@@ -5,4 +5,5 @@ mod crash;
 mod data_dir;
 mod disk_full;
 mod python_client;
+mod routing;
 mod support;

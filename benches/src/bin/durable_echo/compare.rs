@@ -252,7 +252,12 @@ fn request(random: &mut Random, skus: u32) -> api::ReserveRequest {
         request_id: format!("{:016x}{number:016x}", random.draw()),
         order_id: format!("O{:015}", number % 1_000_000_000_000_000),
         buyer_id: format!("B{:09}", number % 1_000_000_000),
-        lines: vec![api::ReserveLine { sku: sku_code(random.below(skus)), quantity: 1, location: String::new() }],
+        lines: vec![api::ReserveLine {
+            sku: sku_code(random.below(skus)),
+            quantity: 1,
+            location: String::new(),
+            sourcing: None,
+        }],
         ttl: Some(Ttl { seconds: 900, nanos: 0 }),
         ..api::ReserveRequest::default()
     }

@@ -64,6 +64,8 @@ fn answer(request: api::ReserveRequest) -> api::ReserveResponse {
         expire_time: Some(Timestamp { seconds: 1_780_000_900, nanos: 123_456_000 }),
         allocations: vec![api::Allocation { sku: line.sku, location: "DC-0000".into(), quantity: line.quantity }],
         shortages: Vec::new(),
+        plan: None,
+        policy: None,
     };
     api::ReserveResponse {
         position: Some(api::Position { shard: 0, epoch: 1, lsn: 1_234_567 }),

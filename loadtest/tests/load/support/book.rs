@@ -139,7 +139,7 @@ impl Book {
             ..Reservation::default()
         };
         self.reservations.insert(reservation_id.clone(), reservation);
-        Ok(Ok(Hold { reservation_id, expire_time, allocations: taken, shortages }))
+        Ok(Ok(Hold { reservation_id, expire_time, allocations: taken, shortages, ..Hold::default() }))
     }
 
     pub(crate) fn confirm(&mut self, id: &str) -> Result<Decision<ReservationUpdate>, Status> {
@@ -272,7 +272,7 @@ fn allocation(line: &ReservationLine, quantity: i64) -> Allocation {
 }
 
 fn rejection(reason: RejectionReason, shortages: Vec<LineShortage>) -> Rejection {
-    Rejection { reason: reason.into(), message: String::new(), shortages }
+    Rejection { reason: reason.into(), shortages, ..Rejection::default() }
 }
 
 fn error(code: Code, reason: &str, what: &str) -> Status {

@@ -270,6 +270,10 @@ impl InventoryService for Fake {
     async fn list_shortfalls(&self, _: Request<ListShortfallsRequest>) -> Answer<ListShortfallsResponse> {
         absent("ListShortfalls")
     }
+
+    async fn set_cell_facts(&self, _: Request<SetCellFactsRequest>) -> Answer<SetCellFactsResponse> {
+        absent("SetCellFacts")
+    }
 }
 
 #[async_trait]
@@ -335,6 +339,14 @@ impl CatalogService for Fake {
 
     async fn list_channels(&self, _: Request<ListChannelsRequest>) -> Answer<ListChannelsResponse> {
         absent("ListChannels")
+    }
+
+    async fn upsert_regions(&self, _: Request<UpsertRegionsRequest>) -> Answer<UpsertRegionsResponse> {
+        absent("UpsertRegions")
+    }
+
+    async fn list_regions(&self, _: Request<ListRegionsRequest>) -> Answer<ListRegionsResponse> {
+        absent("ListRegions")
     }
 }
 

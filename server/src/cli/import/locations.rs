@@ -7,6 +7,7 @@ use quartermaster_proto::v1::{LatLng, Location, LocationCapability, LocationKind
 
 use super::codes::Codes;
 use super::digest::Digest;
+use super::fulfilment;
 use super::problem::{Problems, Wrong};
 use super::table::{self, CODE_BYTES_MAX, Row};
 
@@ -23,6 +24,7 @@ struct Found {
     status: Option<usize>,
     capabilities: Option<usize>,
     priority: Option<usize>,
+    fulfilment: fulfilment::Found,
 }
 
 /// Reads locations; gives them with the names of the columns that mean nothing here.
@@ -50,6 +52,7 @@ pub(super) fn read(
                 status: columns.find(&["status"]),
                 capabilities: columns.find(&["capabilities"]),
                 priority: columns.find(&["priority"]),
+                fulfilment: fulfilment::Found::of(columns),
             };
             ignored = columns.rest().into_iter().map(|(_, name)| name).collect();
             Some(found)
@@ -72,11 +75,12 @@ fn location(found: &Found, row: &mut Row<'_>, codes: &mut Codes) -> Option<Locat
         code,
         name: row.text(found.name, NAME_BYTES_MAX),
         kind: kind.into(),
-        coordinates: coordinates(found, row),
+        coordinates: coordinates(found.latitude, found.longitude, row),
         region: row.text(found.region, CODE_BYTES_MAX),
         capabilities: capabilities.into_iter().map(i32::from).collect(),
         state: state(found, row).into(),
         priority: i32::try_from(priority).unwrap_or(i32::MAX),
+        fulfilment: fulfilment::read(&found.fulfilment, row),
     })
 }
 
@@ -141,13 +145,14 @@ fn capabilities(found: &Found, row: &mut Row<'_>, kind: LocationKind) -> Vec<Loc
     capabilities
 }
 
-fn coordinates(found: &Found, row: &mut Row<'_>) -> Option<LatLng> {
-    let latitude = degrees(found.latitude, row, 90);
-    let longitude = degrees(found.longitude, row, 180);
+/// A point of two columns, both or neither.
+pub(super) fn coordinates(north: Option<usize>, east: Option<usize>, row: &mut Row<'_>) -> Option<LatLng> {
+    let latitude = degrees(north, row, 90);
+    let longitude = degrees(east, row, 180);
     match (latitude, longitude) {
         (Degrees::Of(latitude), Degrees::Of(longitude)) => return Some(LatLng { latitude, longitude }),
-        (Degrees::Of(_), Degrees::None) => row.wrong(found.latitude.unwrap_or(0), Wrong::HalfAPlace),
-        (Degrees::None, Degrees::Of(_)) => row.wrong(found.longitude.unwrap_or(0), Wrong::HalfAPlace),
+        (Degrees::Of(_), Degrees::None) => row.wrong(north.unwrap_or(0), Wrong::HalfAPlace),
+        (Degrees::None, Degrees::Of(_)) => row.wrong(east.unwrap_or(0), Wrong::HalfAPlace),
         _ => {}
     }
     None

@@ -1,7 +1,7 @@
 //! What the server has already: asked page by page, and only as far as needed.
 
 use quartermaster_proto::v1::catalog_service_client::CatalogServiceClient;
-use quartermaster_proto::v1::{ListLocationsRequest, ListSkusRequest};
+use quartermaster_proto::v1::{ListLocationsRequest, ListRegionsRequest, ListSkusRequest};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -21,6 +21,15 @@ pub(super) async fn resolve(channel: Channel, plan: &mut Plan) -> Result<(), Sta
         let request = ListLocationsRequest { page_size: PAGE, page_token };
         let page = catalog.list_locations(request).await?.into_inner();
         page.locations.iter().for_each(|location| plan.location_codes.found(&location.code));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let mut page_token = String::new();
+    while plan.region_codes.unknown().next().is_some() {
+        let page = catalog.list_regions(ListRegionsRequest { page_size: PAGE, page_token }).await?.into_inner();
+        page.regions.iter().for_each(|region| plan.region_codes.found(&region.code));
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;

@@ -1,13 +1,13 @@
 //! Everything that is to be sent, read and checked.
 
-use quartermaster_proto::v1::{Channel, Location, Sku};
+use quartermaster_proto::v1::{Channel, Location, Region, Sku};
 
 use super::codes::Codes;
 use super::digest::Digest;
 use super::problem::{Problems, Wrong};
 use super::progress::Progress;
 use super::stock::StockRow;
-use super::{ImportArgs, Stop, channels, locations, skus, stock};
+use super::{ImportArgs, Stop, channels, locations, regions, skus, stock};
 
 /// What the files say.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) stock: Vec<StockRow>,
     pub(super) sku_codes: Codes,
     pub(super) location_codes: Codes,
+    pub(super) regions: Vec<Region>,
+    pub(super) region_codes: Codes,
 }
 
 impl Plan {
@@ -29,6 +31,13 @@ impl Plan {
         progress: &Progress,
     ) -> Result<Plan, Stop> {
         let mut plan = Plan::default();
+        if let Some(path) = &args.regions {
+            progress.step(&format!("reading {}", path.display()));
+            let read = regions::read(path, digest, &mut plan.region_codes, problems);
+            let (rows, ignored) = read.map_err(|error| Stop::File(path.clone(), error))?;
+            progress.ignored(path, &ignored);
+            plan.regions = rows;
+        }
         if let Some(path) = &args.locations {
             progress.step(&format!("reading {}", path.display()));
             let read = locations::read(path, digest, &mut plan.location_codes, problems);
@@ -61,12 +70,14 @@ impl Plan {
 
     /// Whether a file names what no file makes, so that the server must be asked.
     pub(super) fn refers_elsewhere(&self) -> bool {
-        self.sku_codes.unknown().next().is_some() || self.location_codes.unknown().next().is_some()
+        let codes = [&self.sku_codes, &self.location_codes, &self.region_codes];
+        codes.iter().any(|codes| codes.unknown().next().is_some())
     }
 
     /// Notes what neither the files nor the server have.
     pub(super) fn note_unknown(&self, problems: &mut Problems) {
-        for (what, codes) in [("SKUs", &self.sku_codes), ("locations", &self.location_codes)] {
+        let all = [("SKUs", &self.sku_codes), ("locations", &self.location_codes), ("regions", &self.region_codes)];
+        for (what, codes) in all {
             for (code, mention) in codes.unknown() {
                 let wrong = Wrong::Unknown { what, text: code.to_owned() };
                 problems.add(&mention.file, mention.row, &mention.column, wrong);

@@ -38,6 +38,14 @@ pub(super) enum Wrong {
     HalfAPlace,
     #[error("{text:?} is none of {choices}")]
     NoChoice { text: String, choices: &'static str },
+    #[error("{text:?} is no time of day; write it as 20:00, the end of a day as 24:00")]
+    NoTimeOfDay { text: String },
+    #[error("work ends before it starts, or at once; the cut-off must come after the opening")]
+    ClosedBeforeOpen,
+    #[error("{text:?} names no days of the week; write 1-5 or 1;3;5, 1 being Monday")]
+    NoDays { text: String },
+    #[error("{text:?} is no time zone of the IANA database; write it as Asia/Shanghai")]
+    NoTimeZone { text: String },
     #[error("{text:?} is no currency; give three capital letters, as CNY")]
     NoCurrency { text: String },
     #[error("a unit value needs a currency; fill in the column currency")]
@@ -48,6 +56,8 @@ pub(super) enum Wrong {
     Twice { text: String, first: u64 },
     #[error("SKU {sku:?} at {location:?} stands in row {first} already; keep one")]
     CellTwice { sku: String, location: String, first: u64 },
+    #[error("{text:?} lies in itself, through the regions it lies in")]
+    Round { text: String },
     #[error("{text:?} is neither in the file of {what} nor on the server; add it there")]
     Unknown { what: &'static str, text: String },
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use quartermaster_proto::v1::catalog_service_client::CatalogServiceClient;
 use quartermaster_proto::v1::inventory_service_client::InventoryServiceClient;
-use quartermaster_proto::v1::{ImportStockRequest, UpsertChannelsRequest, UpsertLocationsRequest, UpsertSkusRequest};
+use quartermaster_proto::v1::{
+    ImportStockRequest, UpsertChannelsRequest, UpsertLocationsRequest, UpsertRegionsRequest, UpsertSkusRequest,
+};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -17,7 +19,7 @@ use super::progress::Progress;
 use crate::cli::remote::may_retry;
 use crate::cli::show;
 
-/// SKUs or locations in a request; fewer when they are long.
+/// Regions, SKUs or locations in a request; fewer when they are long.
 const ENTRIES_MAX: usize = 5_000;
 /// Channels in a request.
 const CHANNELS_MAX: usize = 1_000;
@@ -68,6 +70,7 @@ impl Sent {
     /// What would have been sent.
     pub(super) fn nothing(plan: &Plan, request_id: String) -> Sent {
         let lengths = [
+            ("regions", plan.regions.len()),
             ("locations", plan.locations.len()),
             ("channels", plan.channels.len()),
             ("skus", plan.skus.len()),
@@ -92,19 +95,19 @@ impl<'p> Sender<'p> {
         Sender { channel, request_id, patience, progress }
     }
 
-    /// Sends what others refer to first: locations, channels, SKUs, and stock last.
+    /// Sends what others refer to first: regions, channels, locations, SKUs, and stock last.
     pub(super) async fn send(self, plan: Plan) -> Result<Sent, Stop> {
         let mut sent =
             Sent { request_id: self.request_id.clone(), parts: Vec::new(), dry_run: false, took: Duration::ZERO };
-        let Plan { skus, locations, channels, stock, sku_codes, location_codes } = plan;
+        let Plan { skus, locations, channels, regions, stock, sku_codes, location_codes, region_codes: _ } = plan;
         let catalog = CatalogServiceClient::new(self.channel.clone());
-        if !locations.is_empty() {
-            let call = async |request_id: &str, locations: &[_]| {
-                let request = UpsertLocationsRequest { request_id: request_id.into(), locations: locations.to_vec() };
-                let answer = catalog.clone().upsert_locations(request).await?.into_inner();
+        if !regions.is_empty() {
+            let call = async |request_id: &str, regions: &[_]| {
+                let request = UpsertRegionsRequest { request_id: request_id.into(), regions: regions.to_vec() };
+                let answer = catalog.clone().upsert_regions(request).await?.into_inner();
                 Ok((answer.replayed, answer.created, answer.updated))
             };
-            sent.parts.push(self.upsert("locations", &locations, ENTRIES_MAX, call).await?);
+            sent.parts.push(self.upsert("regions", &regions, ENTRIES_MAX, call).await?);
         }
         if !channels.is_empty() {
             let call = async |request_id: &str, channels: &[_]| {
@@ -113,6 +116,14 @@ impl<'p> Sender<'p> {
                 Ok((answer.replayed, answer.created, answer.updated))
             };
             sent.parts.push(self.upsert("channels", &channels, CHANNELS_MAX, call).await?);
+        }
+        if !locations.is_empty() {
+            let call = async |request_id: &str, locations: &[_]| {
+                let request = UpsertLocationsRequest { request_id: request_id.into(), locations: locations.to_vec() };
+                let answer = catalog.clone().upsert_locations(request).await?.into_inner();
+                Ok((answer.replayed, answer.created, answer.updated))
+            };
+            sent.parts.push(self.upsert("locations", &locations, ENTRIES_MAX, call).await?);
         }
         if !skus.is_empty() {
             let call = async |request_id: &str, skus: &[_]| {

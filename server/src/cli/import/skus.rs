@@ -12,6 +12,7 @@ use super::table::{self, CODE_BYTES_MAX, Row};
 
 const ATTRIBUTES_MAX: usize = 32;
 const VALUE_BYTES_MAX: usize = 256;
+const SIDE_MM_MAX: i64 = 100_000;
 
 struct Found {
     code: usize,
@@ -22,6 +23,10 @@ struct Found {
     currency: Option<usize>,
     value: Option<usize>,
     sellable: Option<usize>,
+    sides: [Option<usize>; 3],
+    dangerous_goods: Option<usize>,
+    temperature: Option<usize>,
+    category: Option<usize>,
     /// Every other column.
     attributes: Vec<(usize, String)>,
 }
@@ -49,6 +54,10 @@ pub(super) fn read(
                 currency: columns.find(&["currency"]),
                 value: columns.find(&["unit_value"]),
                 sellable: columns.find(&["sellable"]),
+                sides: [&["length_mm"], &["width_mm"], &["height_mm"]].map(|names| columns.find(names)),
+                dangerous_goods: columns.find(&["dangerous_goods"]),
+                temperature: columns.find(&["temperature"]),
+                category: columns.find(&["category"]),
                 attributes: columns.rest(),
             };
             Some(found)
@@ -72,6 +81,10 @@ fn sku(found: &Found, row: &mut Row<'_>, codes: &mut Codes) -> Option<Sku> {
     if value.is_some() && currency.is_empty() {
         row.wrong(found.value.unwrap_or(0), Wrong::NoCurrencyGiven);
     }
+    let [length_mm, width_mm, height_mm] = found.sides.map(|side| {
+        let side = row.number(side, 0, SIDE_MM_MAX).unwrap_or(0);
+        i32::try_from(side).unwrap_or(0)
+    });
     let mut sku = Sku {
         code,
         style: row.text(found.style, CODE_BYTES_MAX),
@@ -80,6 +93,12 @@ fn sku(found: &Found, row: &mut Row<'_>, codes: &mut Codes) -> Option<Sku> {
         weight_grams: row.number(found.weight, 0, i64::MAX).unwrap_or(0),
         unit_value: value.map(|minor_units| Money { currency_code: currency, minor_units }),
         sellable: row.flag(found.sellable),
+        category: row.text(found.category, CODE_BYTES_MAX),
+        length_mm,
+        width_mm,
+        height_mm,
+        dangerous_goods: row.text(found.dangerous_goods, CODE_BYTES_MAX),
+        temperature: row.text(found.temperature, CODE_BYTES_MAX),
         ..Sku::default()
     };
     for (place, name) in &found.attributes {

@@ -27,6 +27,7 @@ struct Kept {
     skus: Vec<Sku>,
     locations: Vec<Location>,
     channels: Vec<Channel>,
+    regions: Vec<Region>,
     rows: Vec<ImportRow>,
     /// Calls that fail before one succeeds.
     failures: u32,
@@ -113,6 +114,22 @@ impl CatalogService for Fake {
     async fn list_channels(&self, _: Request<ListChannelsRequest>) -> Result<Response<ListChannelsResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn upsert_regions(
+        &self,
+        request: Request<UpsertRegionsRequest>,
+    ) -> Result<Response<UpsertRegionsResponse>, Status> {
+        let request = request.into_inner();
+        let replayed = self.enter(&request.request_id)?;
+        let created = count(request.regions.len());
+        self.0.lock().unwrap().regions.extend(request.regions);
+        Ok(Response::new(UpsertRegionsResponse { replayed, created, ..Default::default() }))
+    }
+
+    async fn list_regions(&self, _: Request<ListRegionsRequest>) -> Result<Response<ListRegionsResponse>, Status> {
+        let regions = self.0.lock().unwrap().regions.clone();
+        Ok(Response::new(ListRegionsResponse { regions, ..Default::default() }))
+    }
 }
 
 /// Methods that an import does not call.
@@ -155,6 +172,7 @@ uncalled! {
     get_style_grid(GetStyleGridRequest) -> GetStyleGridResponse;
     list_cells(ListCellsRequest) -> ListCellsResponse;
     list_shortfalls(ListShortfallsRequest) -> ListShortfallsResponse;
+    set_cell_facts(SetCellFactsRequest) -> SetCellFactsResponse;
 }
 
 #[derive(Parser)]
@@ -234,6 +252,9 @@ async fn files_with_other_names_of_columns_are_taken_as_they_are() {
     let priorities: Vec<i32> = kept.locations.iter().map(|location| location.priority).collect();
     assert_eq!((priorities, kept.locations[1].coordinates), (vec![10, 20, 50], None));
     assert_eq!(kept.locations[2].capabilities, [1, 2]);
+    let hours = london.fulfilment.clone().unwrap().shifts;
+    assert_eq!((hours.len(), hours[6]), (7, Shift { weekday: 7, opens_minute: 0, cutoff_minute: 1_200 }));
+    assert_eq!(kept.locations[2].fulfilment, None);
     assert_eq!((kept.channels[0].active, kept.channels[1].active), (Some(true), Some(false)));
     assert_eq!((kept.rows[0].sku.as_str(), kept.rows[0].location.as_str(), kept.rows[0].on_hand), ("A", "DC-01", 107));
     let page = sent.page();
@@ -253,7 +274,94 @@ async fn attributes_of_apparel_have_their_places() {
         (120, 9_900, Some(false))
     );
     let attributes: Vec<_> = sku.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    assert_eq!(attributes, [("category", "leggings"), ("stock", "5")]);
+    assert_eq!((sku.category.as_str(), &attributes[..]), ("leggings", &[("stock", "5")][..]));
+}
+
+#[tokio::test]
+async fn what_carriers_must_know_of_a_sku_has_columns() {
+    let world = World::new().await;
+    world.file(
+        "skus.csv",
+        "sku,category,length_mm,width_mm,height_mm,dangerous_goods,temperature\nA,ice,300,200,,9,frozen\n",
+    );
+    world.import("--skus @skus.csv").await.unwrap();
+    let sku = world.fake.0.lock().unwrap().skus.remove(0);
+    assert_eq!((sku.length_mm, sku.width_mm, sku.height_mm), (300, 200, 0));
+    assert_eq!((sku.category, sku.dangerous_goods, sku.temperature), ("ice".into(), "9".into(), "frozen".into()));
+    world.fake.0.lock().unwrap().request_ids.clear();
+    world.file("skus.csv", "sku,length_mm\nA,100001\nB,1.5\n");
+    let expected = [
+        "skus.csv:2:length_mm: \"100001\" is no whole number from 0 to 100000",
+        "skus.csv:3:length_mm: \"1.5\" is no whole number from 0 to 100000",
+    ];
+    assert_eq!(world.problems("--skus @skus.csv").await, expected);
+}
+
+#[tokio::test]
+async fn costs_hours_and_limits_of_a_location_have_columns() {
+    let world = World::new().await;
+    let names = "location,ship_fixed_cost,pick_unit_cost,processing_minutes,time_zone,opens,cutoff,working_days,orders_per_day,daily_capacity_units,same_hour_radius_metres,keep_units,channels";
+    world.file(
+        "l.csv",
+        &format!("{names}\nL1,310,6,90,Asia/Shanghai,08:30,24:00,1-3;6,100,0,5000,2,web; app;web\nL2,,,,,,,,,,,,\n"),
+    );
+    world.import("--locations @l.csv").await.unwrap();
+    let kept = std::mem::take(&mut world.fake.0.lock().unwrap().locations);
+    let shift = |weekday| Shift { weekday, opens_minute: 510, cutoff_minute: 1_440 };
+    let expected = Fulfilment {
+        handling_cost: 310,
+        pick_unit_cost: 6,
+        processing_minutes: 90,
+        time_zone: "Asia/Shanghai".into(),
+        shifts: vec![shift(1), shift(2), shift(3), shift(6)],
+        holidays: Vec::new(),
+        capacity: Some(CapacityLimits { orders_per_day: Some(100), units_per_day: Some(0), ..Default::default() }),
+        same_hour_radius_metres: 5_000,
+        channels: vec!["app".into(), "web".into()],
+        keep_units: 2,
+    };
+    assert_eq!((kept[0].fulfilment.as_ref(), kept[1].fulfilment.as_ref()), (Some(&expected), None));
+    world.fake.0.lock().unwrap().request_ids.clear();
+    world.file("l.csv", "location,handling_cost,time_zone,opens,cutoff,working_days\nA,-1,Mars/Olympus,,,\nB,,,20:00,08:00,\nC,,,25:00,8h,0-3\n");
+    let expected = [
+        "l.csv:2:handling_cost: \"-1\" is no whole number from 0 to 1000000000",
+        "l.csv:2:time_zone: \"Mars/Olympus\" is no time zone of the IANA database; write it as Asia/Shanghai",
+        "l.csv:3:cutoff: work ends before it starts, or at once; the cut-off must come after the opening",
+        "l.csv:4:opens: \"25:00\" is no time of day; write it as 20:00, the end of a day as 24:00",
+        "l.csv:4:cutoff: \"8h\" is no time of day; write it as 20:00, the end of a day as 24:00",
+        "l.csv:4:working_days: \"0-3\" names no days of the week; write 1-5 or 1;3;5, 1 being Monday",
+    ];
+    assert_eq!(world.problems("--locations @l.csv").await, expected);
+}
+
+#[tokio::test]
+async fn regions_are_sent_parents_first() {
+    let world = World::new().await;
+    let file = "code,parent,name,lat,lng,level\n330106,330100,西湖区,30.27,120.13,county\n330100,330000,杭州市,,,\n330000,,浙江省,30.26,120.15,\n";
+    world.file("regions.csv", file);
+    let sent = world.import("--regions @regions.csv").await.unwrap();
+    assert!(sent.page().contains("regions               3  3 new, 0 replaced"), "{}", sent.page());
+    let kept = std::mem::take(&mut world.fake.0.lock().unwrap().regions);
+    let codes: Vec<_> = kept.iter().map(|region| (region.code.as_str(), region.parent.as_str())).collect();
+    assert_eq!(codes, [("330000", ""), ("330100", "330000"), ("330106", "330100")]);
+    assert_eq!((kept[1].coordinates, kept[2].name.as_str()), (None, "西湖区"));
+    // The server has the parent.
+    world.fake.0.lock().unwrap().regions = kept;
+    world.file("regions.csv", "region,parent\nX,330106\n");
+    world.import("--regions @regions.csv").await.unwrap();
+    world.fake.0.lock().unwrap().request_ids.clear();
+    world.file("regions.csv", "code,parent,lat\nA,B,\nC,,91\n");
+    let expected = [
+        "regions.csv:3:lat: \"91\" is no number of degrees from -90 to 90",
+        "regions.csv:2:parent: \"B\" is neither in the file of regions nor on the server; add it there",
+    ];
+    assert_eq!(world.problems("--regions @regions.csv").await, expected);
+    world.file("regions.csv", "code,parent\nA,B\nB,A\n");
+    let expected = ["regions.csv:2:parent: \"A\" lies in itself, through the regions it lies in"];
+    assert_eq!(world.problems("--regions @regions.csv").await, expected);
+    world.file("regions.csv", "adcode,parent\n419001,419000\n410000,\n");
+    world.import("--regions @regions.csv").await.unwrap();
+    assert_eq!(world.fake.0.lock().unwrap().regions.last().unwrap().parent, "410000");
 }
 
 #[tokio::test]
@@ -398,6 +506,10 @@ async fn the_shared_sets_are_sound() {
         eprintln!("skipped: {} is not there", data.display());
         return;
     }
+    let regions = data.join("geo/cn-adcodes.csv").display().to_string();
+    let args = ["import", "--dry-run", "--target", "127.0.0.1:1", "--regions", &regions].map(str::to_owned);
+    let sent = import(&Line::parse_from(args).args, &Progress::new()).await.unwrap();
+    assert_eq!((sent.parts[0].what, sent.parts[0].rows), ("regions", 3_218));
     for [skus, locations, stock] in [
         ["products.csv.gz", "locations.csv", "stock.csv.gz"],
         ["apparel/catalogue.csv.gz", "apparel/locations.csv", "apparel/stock.csv.gz"],

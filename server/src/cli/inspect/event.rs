@@ -1,6 +1,8 @@
 //! An event as a line of JSON: what is in the record, with the code beside each id.
 
-use quartermaster_engine::catalog::{LocationKind, Sku};
+use quartermaster_engine::capacity::Booking;
+use quartermaster_engine::catalog::documents::DocumentId;
+use quartermaster_engine::catalog::{Fulfilment, LocationKind, Sku};
 use quartermaster_engine::event::{
     CellChange, Claim, EndState, Event, HoldEndReason, Line, Promise, Record, StockChangeKind,
 };
@@ -11,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::names::Names;
+use super::sourced;
 use crate::cli::show;
 
 /// A record as it is printed: what all have first and in this order, then what its kind has.
@@ -62,20 +65,24 @@ fn body(event: &Event, names: &Names) -> Value {
                 body.extend(channel(id, names));
             }
             if let Some(replaced) = &held.replaced {
-                body.insert("replaced".into(), claim(replaced, names));
+                body.insert("replaced".into(), with_work(claim(replaced, names), &held.replaced_bookings, names));
+            }
+            if let Some(how) = &held.sourced {
+                body.insert("sourced".into(), sourced::sourced(how, names));
             }
             Value::Object(body)
         }
         Event::Confirmed { claim: all } => claim(all, names),
-        Event::HoldEnded { claim: all, reason } => {
+        Event::HoldEnded { claim: all, reason, bookings } => {
             let reason = match reason {
                 HoldEndReason::Released => "released",
                 HoldEndReason::Expired => "expired",
             };
-            with(claim(all, names), json!({ "reason": reason }))
+            with(with_work(claim(all, names), bookings, names), json!({ "reason": reason }))
         }
-        Event::Cancelled { claim: part, promise, end } => {
-            with(claim(part, names), json!({ "bucket": bucket(*promise), "end_state": ended(*end) }))
+        Event::Cancelled { claim: part, promise, end, bookings } => {
+            let part = with_work(claim(part, names), bookings, names);
+            with(part, json!({ "bucket": bucket(*promise), "end_state": ended(*end) }))
         }
         Event::Extended { reservation, expires_at } => {
             json!({ "reservation": reservation.to_string(), "expire_time": show::time(*expires_at) })
@@ -92,6 +99,8 @@ fn body(event: &Event, names: &Names) -> Value {
             body.extend(location("to_location", line.location, names));
             Value::Object(body)
         }
+        Event::Rerouted(rerouted) => sourced::rerouted(rerouted, names),
+        Event::Merged(merged) => sourced::merged(merged, names),
         Event::StockChanged(change) => {
             let kind = match change.kind {
                 StockChangeKind::Set => "set",
@@ -128,6 +137,7 @@ fn body(event: &Event, names: &Names) -> Value {
                     "region": spec.region,
                     "state": spec.state.name(),
                     "priority": spec.priority,
+                    "fulfilment": fulfilment(&spec.fulfilment),
                 })
             });
             json!({ "created": created, "locations": entries.collect::<Vec<_>>() })
@@ -139,11 +149,41 @@ fn body(event: &Event, names: &Names) -> Value {
             });
             json!({ "created": created, "channels": entries.collect::<Vec<_>>() })
         }
+        Event::RegionsUpserted { regions, created } => {
+            let entries = regions.iter().map(|region| {
+                json!({
+                    "region": region.code,
+                    "parent": region.parent,
+                    "name": region.name,
+                    "latitude": region.coordinates.map(|at| f64::from(at.latitude_e7) / 1e7),
+                    "longitude": region.coordinates.map(|at| f64::from(at.longitude_e7) / 1e7),
+                })
+            });
+            json!({ "created": created, "regions": entries.collect::<Vec<_>>() })
+        }
+        Event::DocumentDrafted { document: id, json } => {
+            let text: Value = serde_json::from_str(json).unwrap_or(Value::Null);
+            with(document(id), json!({ "document": text }))
+        }
+        Event::DocumentActivated { document: id, effective_at } => {
+            with(document(id), json!({ "effective_time": show::time(*effective_at) }))
+        }
+        Event::DocumentRetired { document: id } => document(id),
+        Event::CellFactsSet { facts } => {
+            let entries = facts.iter().map(|cell| {
+                let mut entry = sku(cell.sku, names);
+                entry.extend(location("location", cell.location, names));
+                entry.insert("weekly_demand_milli".into(), cell.facts.weekly_demand_milli.into());
+                entry.insert("oldest_receipt_day".into(), cell.facts.oldest_receipt_day.into());
+                Value::Object(entry)
+            });
+            json!({ "facts": entries.collect::<Vec<_>>() })
+        }
         Event::Summary(summary) => json!({ "entries": summary.entries, "created": summary.created }),
     }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -156,11 +196,23 @@ fn with(value: Value, more: Value) -> Value {
     Value::Object(map)
 }
 
+fn document(id: &DocumentId) -> Value {
+    json!({ "document_kind": id.kind.name(), "name": id.name, "version": id.version })
+}
+
+/// With the work that is given back, if any is.
+fn with_work(value: Value, bookings: &[Booking], names: &Names) -> Value {
+    if bookings.is_empty() {
+        return value;
+    }
+    with(value, json!({ "bookings": sourced::bookings(bookings, names) }))
+}
+
 fn claim(claim: &Claim, names: &Names) -> Value {
     json!({ "reservation": claim.reservation.to_string(), "lines": lines(&claim.lines, names) })
 }
 
-fn lines(lines: &[Line], names: &Names) -> Vec<Value> {
+pub(super) fn lines(lines: &[Line], names: &Names) -> Vec<Value> {
     let one = |line: &Line| {
         let mut map = sku(line.sku, names);
         map.extend(location("location", line.location, names));
@@ -170,11 +222,11 @@ fn lines(lines: &[Line], names: &Names) -> Vec<Value> {
     lines.iter().map(one).collect()
 }
 
-fn sku(id: SkuId, names: &Names) -> Map<String, Value> {
+pub(super) fn sku(id: SkuId, names: &Names) -> Map<String, Value> {
     object(json!({ "sku": names.sku(id), "sku_id": id.0 }))
 }
 
-fn location(key: &str, id: LocationId, names: &Names) -> Map<String, Value> {
+pub(super) fn location(key: &str, id: LocationId, names: &Names) -> Map<String, Value> {
     Map::from_iter([(key.to_owned(), names.location(id).into()), (format!("{key}_id"), id.0.into())])
 }
 
@@ -218,10 +270,19 @@ fn sku_entry(sku: &Sku) -> Value {
         "currency": spec.currency,
         "unit_value": spec.unit_value,
         "sellable": spec.sellable,
+        "category": spec.goods.category,
+        "dimensions_mm": spec.goods.dimensions_mm,
+        "dangerous_goods": spec.goods.dangerous_goods,
+        "temperature": spec.goods.temperature,
     })
 }
 
-fn bucket(promise: Promise) -> &'static str {
+/// Nothing for a place that costs nothing, works always and takes everything.
+fn fulfilment(fulfilment: &Fulfilment) -> Option<&Fulfilment> {
+    (*fulfilment != Fulfilment::default()).then_some(fulfilment)
+}
+
+pub(super) fn bucket(promise: Promise) -> &'static str {
     match promise {
         Promise::Reserved => "reserved",
         Promise::Committed => "committed",

@@ -41,7 +41,7 @@ pub(super) struct FilterArgs {
 }
 
 /// Names of events as they are printed.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 19] = [
     "Held",
     "Confirmed",
     "HoldEnded",
@@ -49,11 +49,18 @@ const KINDS: [&str; 12] = [
     "Extended",
     "Shipped",
     "Reassigned",
+    "Rerouted",
+    "Merged",
     "StockChanged",
     "SkusUpserted",
     "SkusRetired",
     "LocationsUpserted",
     "ChannelsUpserted",
+    "RegionsUpserted",
+    "DocumentDrafted",
+    "DocumentActivated",
+    "DocumentRetired",
+    "CellFactsSet",
 ];
 
 fn parse_reservation(text: &str) -> Result<ReservationId, String> {
@@ -100,11 +107,12 @@ impl FilterArgs {
 }
 
 fn concerns(event: &Event, id: ReservationId) -> bool {
-    let replaced = match event {
-        Event::Held(held) => held.replaced.as_ref().map(|replaced| replaced.reservation),
-        _ => None,
+    let besides = match event {
+        Event::Held(held) => held.replaced.as_ref().is_some_and(|replaced| replaced.reservation == id),
+        Event::Merged(merged) => merged.moves.iter().any(|part| part.reservation == id),
+        _ => false,
     };
-    event.reservation() == Some(id) || replaced == Some(id)
+    event.reservation() == Some(id) || besides
 }
 
 /// Every SKU and location that an event speaks of, together where they stand together.
@@ -125,14 +133,28 @@ fn each_place(event: &Event, visit: &mut impl FnMut(Option<SkuId>, Option<Locati
             visit(Some(line.sku), Some(line.location));
             visit(Some(line.sku), Some(*from));
         }
+        Event::Rerouted(rerouted) => {
+            rerouted.lines().for_each(|line| visit(Some(line.sku), Some(line.location)));
+        }
+        Event::Merged(merged) => {
+            let lines = merged.moves.iter().flat_map(|part| part.lines());
+            lines.for_each(|line| visit(Some(line.sku), Some(line.location)));
+        }
         Event::StockChanged(change) => {
             change.changes.iter().for_each(|cell| visit(Some(cell.sku), Some(cell.location)));
         }
+        Event::CellFactsSet { facts } => facts.iter().for_each(|cell| visit(Some(cell.sku), Some(cell.location))),
         Event::SkusUpserted { skus, .. } => skus.iter().for_each(|sku| visit(Some(sku.id), None)),
         Event::SkusRetired { skus } => skus.iter().for_each(|sku| visit(Some(*sku), None)),
         Event::LocationsUpserted { locations, .. } => {
             locations.iter().for_each(|location| visit(None, Some(location.id)));
         }
-        Event::Extended { .. } | Event::ChannelsUpserted { .. } | Event::Summary(_) => {}
+        Event::Extended { .. }
+        | Event::ChannelsUpserted { .. }
+        | Event::RegionsUpserted { .. }
+        | Event::DocumentDrafted { .. }
+        | Event::DocumentActivated { .. }
+        | Event::DocumentRetired { .. }
+        | Event::Summary(_) => {}
     }
 }

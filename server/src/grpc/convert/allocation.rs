@@ -1,7 +1,7 @@
 //! Requests about reservations, to commands.
 
 use quartermaster_engine::{
-    command::{Command, LineSelection, Reassign, Request, Reserve, ReserveLine, Step},
+    command::{Command, LineSelection, Reassign, Request, Reserve, Step},
     id::ReservationId,
     quantity::Quantity,
     query::ReservationFilter,
@@ -10,7 +10,7 @@ use quartermaster_engine::{
 };
 use quartermaster_proto::v1;
 
-use super::{checks::Checks, page::Pages, time};
+use super::{checks::Checks, page::Pages, sourcing, time};
 use crate::grpc::{limits, status::ApiError};
 
 type Change = Result<(Request, Command), ApiError>;
@@ -23,7 +23,7 @@ pub(crate) fn reserve(message: v1::ReserveRequest) -> Change {
     let buyer_id = checks.text("buyer_id", message.buyer_id, &limits::REFERENCE_BYTES_MAX);
     let channel = checks.optional_code("channel", message.channel);
     let lines = if checks.length("lines", message.lines.len(), 1, &limits::LINES_MAX) {
-        reserve_lines(&mut checks, message.lines)
+        sourcing::lines(&mut checks, message.lines, message.sourcing.is_some())
     } else {
         Vec::new()
     };
@@ -33,6 +33,7 @@ pub(crate) fn reserve(message: v1::ReserveRequest) -> Change {
     if replaces.is_some() && buyer_id.is_empty() {
         checks.refuse("buyer_id", "is missing; the buyer of the hold that is replaced is needed");
     }
+    let sourcing = message.sourcing.map(|ask| Box::new(sourcing::sourcing(&mut checks, ask)));
     let reserve = Reserve {
         order_id,
         buyer_id,
@@ -42,17 +43,9 @@ pub(crate) fn reserve(message: v1::ReserveRequest) -> Change {
         allow_partial: message.allow_partial,
         replaces,
         unchanged_since_lsn: message.unchanged_since_lsn,
+        sourcing,
     };
     checks.finish((request, Command::Reserve(reserve)))
-}
-
-fn reserve_lines(checks: &mut Checks, lines: Vec<v1::ReserveLine>) -> Vec<ReserveLine> {
-    let lines = lines.into_iter().enumerate().map(|(place, line)| ReserveLine {
-        sku: checks.code(format_args!("lines[{place}].sku"), line.sku),
-        quantity: checks.quantity(format_args!("lines[{place}].quantity"), line.quantity),
-        location: checks.optional_code(format_args!("lines[{place}].location"), line.location),
-    });
-    lines.collect()
 }
 
 /// A Confirm.
@@ -93,6 +86,7 @@ pub(crate) fn reassign(message: v1::ReassignRequest) -> Change {
             from: checks.code("from_location", message.from_location),
             to: checks.optional_code("to_location", message.to_location),
             quantity: checks.quantity_or_all("quantity", message.quantity),
+            refused: message.refused,
         })
     })
 }
@@ -183,12 +177,12 @@ fn state(checks: &mut Checks, number: i32) -> Option<State> {
 #[cfg(test)]
 mod tests {
     use prost_types::Duration;
-    use quartermaster_engine::time::Timestamp;
+    use quartermaster_engine::{command::ReserveLine, time::Timestamp};
 
     use super::*;
 
     fn line(sku: &str, quantity: i64, location: &str) -> v1::ReserveLine {
-        v1::ReserveLine { sku: sku.into(), quantity, location: location.into() }
+        v1::ReserveLine { sku: sku.into(), quantity, location: location.into(), sourcing: None }
     }
 
     fn message() -> v1::ReserveRequest {
@@ -218,11 +212,12 @@ mod tests {
             order_id: "o1".into(),
             buyer_id: "b1".into(),
             channel: "app".into(),
-            lines: vec![ReserveLine { sku: "A".into(), quantity: Quantity(2), location: "L1".into() }],
+            lines: vec![ReserveLine { sku: "A".into(), quantity: Quantity(2), location: "L1".into(), sourcing: None }],
             ttl: Micros::from_secs(60),
             allow_partial: true,
             replaces: Some(ReservationId(1_024)),
             unchanged_since_lsn: 9,
+            sourcing: None,
         };
         assert_eq!(command, Command::Reserve(expected));
     }

@@ -3,12 +3,13 @@
 use quartermaster_engine::{
     Answer, CodedShortage, Rejection, Verdict,
     catalog::Catalogue,
+    error::CodedUnserved,
     event::{Event, Held, HoldEndReason, Line, Promise},
     reservation::State,
 };
 use quartermaster_proto::v1;
 
-use super::{reservations::state, time};
+use super::{reservations::state, sourced, time};
 use crate::{grpc::status::ApiError, node::Node};
 
 /// An event that its request cannot lead to.
@@ -94,6 +95,8 @@ pub(crate) fn hold(catalogue: &Catalogue, held: &Held) -> v1::Hold {
         expire_time: Some(time::to_wire(held.expires_at)),
         allocations: allocations(catalogue, &held.lines),
         shortages: shortages.collect(),
+        plan: held.sourced.as_ref().map(|sourced| sourced::decided(catalogue, &sourced.decision)),
+        policy: held.sourced.as_ref().map(|sourced| sourced::policy(&sourced.decision)),
     }
 }
 
@@ -101,14 +104,14 @@ pub(crate) fn hold(catalogue: &Catalogue, held: &Held) -> v1::Hold {
 pub(crate) fn update(catalogue: &Catalogue, event: &Event) -> Option<v1::ReservationUpdate> {
     let (reservation, after, lines, expires_at) = match event {
         Event::Confirmed { claim } => (claim.reservation, State::Confirmed, &claim.lines[..], None),
-        Event::HoldEnded { claim, reason } => {
+        Event::HoldEnded { claim, reason, bookings: _ } => {
             let after = match reason {
                 HoldEndReason::Released => State::Released,
                 HoldEndReason::Expired => State::Expired,
             };
             (claim.reservation, after, &claim.lines[..], None)
         }
-        Event::Cancelled { claim, promise, end } => {
+        Event::Cancelled { claim, promise, end, bookings: _ } => {
             let after = end.map_or_else(|| open(*promise), |end| end.state());
             (claim.reservation, after, &claim.lines[..], None)
         }
@@ -120,12 +123,19 @@ pub(crate) fn update(catalogue: &Catalogue, event: &Event) -> Option<v1::Reserva
         Event::Reassigned { reservation, promise, line, from: _ } => {
             (*reservation, open(*promise), std::slice::from_ref(line), None)
         }
+        Event::Rerouted(rerouted) => (rerouted.reservation, open(rerouted.promise), &rerouted.to[..], None),
         Event::Held(_)
+        | Event::Merged(_)
         | Event::StockChanged(_)
         | Event::SkusUpserted { .. }
         | Event::SkusRetired { .. }
         | Event::LocationsUpserted { .. }
         | Event::ChannelsUpserted { .. }
+        | Event::RegionsUpserted { .. }
+        | Event::DocumentDrafted { .. }
+        | Event::DocumentActivated { .. }
+        | Event::DocumentRetired { .. }
+        | Event::CellFactsSet { .. }
         | Event::Summary(_) => return None,
     };
     Some(v1::ReservationUpdate {
@@ -157,15 +167,32 @@ fn allocations(catalogue: &Catalogue, lines: &[Line]) -> Vec<v1::Allocation> {
 pub(crate) fn rejection(rejection: Rejection) -> v1::Rejection {
     use v1::RejectionReason as Reason;
     let message = rejection.to_string();
-    let (reason, shortages) = match rejection {
-        Rejection::InsufficientStock { shortages } => (Reason::InsufficientStock, shortages),
-        Rejection::LocationNotOpen { .. } => (Reason::LocationNotOpen, Vec::new()),
-        Rejection::ReservationExpired { .. } => (Reason::ReservationExpired, Vec::new()),
-        Rejection::SkuNotSellable { .. } => (Reason::SkuNotSellable, Vec::new()),
-        Rejection::ChannelNotActive { .. } => (Reason::ChannelNotActive, Vec::new()),
+    let mut shortages: Vec<CodedShortage> = Vec::new();
+    let mut unserved: Vec<CodedUnserved> = Vec::new();
+    let reason = match rejection {
+        Rejection::InsufficientStock { shortages: short } => {
+            shortages = short;
+            Reason::InsufficientStock
+        }
+        Rejection::NotRoutable { unserved: left } => {
+            unserved = left;
+            Reason::NotRoutable
+        }
+        Rejection::LocationNotOpen { .. } => Reason::LocationNotOpen,
+        Rejection::ReservationExpired { .. } => Reason::ReservationExpired,
+        Rejection::SkuNotSellable { .. } => Reason::SkuNotSellable,
+        Rejection::ChannelNotActive { .. } => Reason::ChannelNotActive,
+        Rejection::NothingToMerge { .. } => Reason::NothingToMerge,
+        Rejection::MergeNotBetter { .. } => Reason::MergeNotBetter,
     };
     let told = |short: CodedShortage| shortage(&short.sku, &short.location, short.requested, short.available);
-    v1::Rejection { reason: i32::from(reason), message, shortages: shortages.into_iter().map(told).collect() }
+    let left = |one: CodedUnserved| sourced::unserved(&one.sku, one.units, one.reason);
+    v1::Rejection {
+        reason: i32::from(reason),
+        message,
+        shortages: shortages.into_iter().map(told).collect(),
+        unserved: unserved.into_iter().map(left).collect(),
+    }
 }
 
 fn shortage(sku: &str, location: &str, requested: u64, available: u64) -> v1::LineShortage {
@@ -188,6 +215,7 @@ pub(crate) fn upserted(event: &Event) -> Option<(i64, i64)> {
         Event::SkusUpserted { skus, created } => (skus.len(), *created),
         Event::LocationsUpserted { locations, created } => (locations.len(), *created),
         Event::ChannelsUpserted { channels, created } => (channels.len(), *created),
+        Event::RegionsUpserted { regions, created } => (regions.len(), *created),
         Event::Summary(summary) => return Some((summary.created.into(), (summary.entries - summary.created).into())),
         Event::Held(_)
         | Event::Confirmed { .. }
@@ -196,7 +224,13 @@ pub(crate) fn upserted(event: &Event) -> Option<(i64, i64)> {
         | Event::Extended { .. }
         | Event::Shipped { .. }
         | Event::Reassigned { .. }
+        | Event::Rerouted(_)
+        | Event::Merged(_)
         | Event::StockChanged(_)
+        | Event::CellFactsSet { .. }
+        | Event::DocumentDrafted { .. }
+        | Event::DocumentActivated { .. }
+        | Event::DocumentRetired { .. }
         | Event::SkusRetired { .. } => return None,
     };
     Some((i64::from(created), length(entries) - i64::from(created)))
@@ -222,14 +256,19 @@ pub(crate) fn entry_count(event: &Event) -> i64 {
         Event::SkusRetired { skus } => length(skus.len()),
         Event::LocationsUpserted { locations, .. } => length(locations.len()),
         Event::ChannelsUpserted { channels, .. } => length(channels.len()),
+        Event::CellFactsSet { facts } => length(facts.len()),
+        Event::RegionsUpserted { regions, .. } => length(regions.len()),
+        Event::DocumentDrafted { .. } | Event::DocumentActivated { .. } | Event::DocumentRetired { .. } => 1,
         Event::Summary(summary) => i64::from(summary.entries),
+        Event::Merged(merged) => length(merged.moves.len()),
         Event::Held(_)
         | Event::Confirmed { .. }
         | Event::HoldEnded { .. }
         | Event::Cancelled { .. }
         | Event::Extended { .. }
         | Event::Shipped { .. }
-        | Event::Reassigned { .. } => 0,
+        | Event::Reassigned { .. }
+        | Event::Rerouted(_) => 0,
     }
 }
 

@@ -1,15 +1,12 @@
 //! Requests about the catalogue, to commands.
 
 use quartermaster_engine::{
-    catalog::{Capabilities, ChannelSpec, Coordinates, LocationKind, LocationSpec, LocationState, SkuSpec},
+    catalog::{Capabilities, ChannelSpec, Coordinates, GoodsSpec, LocationKind, LocationSpec, LocationState, SkuSpec},
     command::{CatalogueCommand, Command, Request},
 };
 use quartermaster_proto::v1;
 
-use super::{
-    checks::{Checks, grouped},
-    page::Pages,
-};
+use super::{checks::Checks, fulfilment, page::Pages};
 use crate::grpc::{
     limits::{self, Limit},
     status::ApiError,
@@ -32,6 +29,13 @@ pub(crate) fn upsert_skus(message: v1::UpsertSkusRequest) -> Change {
 fn sku(checks: &mut Checks, place: usize, sku: v1::Sku) -> SkuSpec {
     let mut text = |field, text| checks.optional_code(format_args!("skus[{place}].{field}"), text);
     let (style, colour, size) = (text("style", sku.style), text("colour", sku.colour), text("size", sku.size));
+    let category = text("category", sku.category);
+    let (dangerous_goods, temperature) =
+        (text("dangerous_goods", sku.dangerous_goods), text("temperature", sku.temperature));
+    let mut side =
+        |field, side| checks.range(format_args!("skus[{place}].{field}"), i64::from(side), 0, &limits::SKU_SIDE_MM_MAX);
+    let dimensions_mm =
+        [side("length_mm", sku.length_mm), side("width_mm", sku.width_mm), side("height_mm", sku.height_mm)];
     let code = checks.code(format_args!("skus[{place}].code"), sku.code);
     let field = format_args!("skus[{place}].attributes").to_string();
     if checks.length(&field, sku.attributes.len(), 0, &limits::ATTRIBUTES_MAX) {
@@ -56,6 +60,7 @@ fn sku(checks: &mut Checks, place: usize, sku: v1::Sku) -> SkuSpec {
         currency,
         unit_value,
         sellable: sku.sellable.unwrap_or(true),
+        goods: GoodsSpec { category, dimensions_mm, dangerous_goods, temperature },
     }
 }
 
@@ -103,11 +108,14 @@ fn location(checks: &mut Checks, place: usize, location: v1::Location) -> Locati
         code: checks.code(format_args!("locations[{place}].code"), location.code),
         name: checks.text(format_args!("locations[{place}].name"), location.name, &limits::NAME_BYTES_MAX),
         kind: kind(checks, place, location.kind),
-        coordinates: location.coordinates.and_then(|at| coordinates(checks, place, &at)),
+        coordinates: location
+            .coordinates
+            .and_then(|at| coordinates(checks, &format!("locations[{place}].coordinates"), &at)),
         region: checks.optional_code(format_args!("locations[{place}].region"), location.region),
         capabilities: capabilities(checks, place, &location.capabilities),
         state: state(checks, place, location.state),
         priority: priority(checks, place, location.priority),
+        fulfilment: fulfilment::from_wire(checks, place, location.fulfilment),
     }
 }
 
@@ -162,13 +170,13 @@ fn capabilities(checks: &mut Checks, place: usize, numbers: &[i32]) -> Capabilit
     Capabilities(bits)
 }
 
-fn coordinates(checks: &mut Checks, place: usize, at: &v1::LatLng) -> Option<Coordinates> {
+/// A point; `path` is that of its field.
+pub(super) fn coordinates(checks: &mut Checks, path: &str, at: &v1::LatLng) -> Option<Coordinates> {
     let mut degrees = |field: &str, degrees: f64, most: f64| {
         if (-most..=most).contains(&degrees) {
             return e7(degrees);
         }
-        let field = format_args!("locations[{place}].coordinates.{field}");
-        checks.refuse(field, format_args!("is {degrees}; -{most} to {most} are allowed"));
+        checks.refuse(format_args!("{path}.{field}"), format_args!("is {degrees}; -{most} to {most} are allowed"));
         None
     };
     let (latitude, longitude) = (degrees("latitude", at.latitude, 90.0), degrees("longitude", at.longitude, 180.0));
@@ -181,12 +189,8 @@ fn e7(degrees: f64) -> Option<i32> {
 }
 
 fn priority(checks: &mut Checks, place: usize, priority: i32) -> u32 {
-    let most = limits::PRIORITY_MAX.get();
-    u32::try_from(priority).ok().filter(|priority| u64::from(*priority) <= most).unwrap_or_else(|| {
-        let problem = format_args!("is {priority}; 0 to {} are allowed", grouped(most)).to_string();
-        checks.refuse(format_args!("locations[{place}].priority"), problem);
-        0
-    })
+    let field = format_args!("locations[{place}].priority").to_string();
+    checks.range(field, i64::from(priority), 0, &limits::PRIORITY_MAX)
 }
 
 /// An UpsertChannels.
@@ -218,7 +222,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn of(mut checks: Checks, pages: Pages, size: i32, token: &str, most: &Limit) -> Result<Self, ApiError> {
+    pub(super) fn of(mut checks: Checks, pages: Pages, size: i32, token: &str, most: &Limit) -> Result<Self, ApiError> {
         let size = checks.page_size(size, 100, most);
         let after = pages.after(&mut checks, token);
         let first = after.map_or(0, |position| usize::try_from(position).unwrap_or(usize::MAX));
@@ -253,6 +257,8 @@ pub(crate) fn list_channels(message: &v1::ListChannelsRequest) -> Result<Page, A
 
 #[cfg(test)]
 mod tests {
+    use quartermaster_engine::catalog::Fulfilment;
+
     use super::*;
 
     fn refused<T: std::fmt::Debug>(result: Result<T, ApiError>) -> Vec<String> {
@@ -285,10 +291,16 @@ mod tests {
             attributes,
             weight_grams: -1,
             unit_value: Some(v1::Money { currency_code: "rmb".into(), minor_units: -1 }),
+            length_mm: -1,
+            height_mm: 100_001,
+            temperature: "\n".into(),
             ..Default::default()
         };
         let expected = [
             "skus[0].style: has 65 bytes; at most 64 are allowed",
+            "skus[0].temperature: has a control character at position 0; codes have none",
+            "skus[0].length_mm: is -1; 0 to 100,000 are allowed",
+            "skus[0].height_mm: is 100001; 0 to 100,000 are allowed",
             "skus[0].code: is missing; a code of 1 to 64 bytes is needed",
             "skus[0].attributes key: is missing; 1 to 64 bytes are needed",
             "skus[0].attributes[\"k\"]: has 257 bytes; at most 256 are allowed",
@@ -324,6 +336,7 @@ mod tests {
             capabilities: vec![1, 3],
             state: 0,
             priority: 1_000_000,
+            fulfilment: Some(v1::Fulfilment { keep_units: 2, ..Default::default() }),
         };
         let (_, command) = place(vec![location]).unwrap();
         let Command::Catalogue(CatalogueCommand::UpsertLocations(specs)) = command else { panic!() };
@@ -337,6 +350,7 @@ mod tests {
             capabilities: Capabilities(0b1010),
             state: LocationState::Open,
             priority: 1_000_000,
+            fulfilment: Fulfilment { keep_units: 2, ..Fulfilment::default() },
         };
         assert_eq!(specs, [expected]);
     }

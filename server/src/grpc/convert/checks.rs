@@ -32,6 +32,12 @@ impl Checks {
         self.violations.is_empty()
     }
 
+    /// Notes what other checks found, up to the limit.
+    pub(crate) fn take(&mut self, other: Self) {
+        let room = limits::VIOLATIONS_MAX.size().saturating_sub(self.violations.len());
+        self.violations.extend(other.violations.into_iter().take(room));
+    }
+
     /// The value, if nothing was wrong.
     ///
     /// # Errors
@@ -102,6 +108,17 @@ impl Checks {
             self.refuse(field, format_args!("is {units}; 0 to {} are allowed", grouped(limits::QUANTITY_MAX.get())));
             Quantity::ZERO
         })
+    }
+
+    /// A number from `least` to a limit.
+    pub(crate) fn range(&mut self, field: impl Display, number: i64, least: u32, most: &Limit) -> u32 {
+        u32::try_from(number).ok().filter(|number| *number >= least && u64::from(*number) <= most.get()).unwrap_or_else(
+            || {
+                let most = grouped(most.get());
+                self.refuse(field, format_args!("is {number}; {least} to {most} are allowed"));
+                least
+            },
+        )
     }
 
     /// Units, or 0 for all there are.

@@ -4,11 +4,14 @@ use quartermaster_engine::catalog::{Capabilities, Channel, Location, LocationKin
 use quartermaster_journal::Lsn;
 use quartermaster_proto::v1;
 
+use super::fulfilment;
+
 /// A SKU.
 pub(crate) fn sku(sku: &Sku) -> v1::Sku {
     let spec = &sku.spec;
     let unit_value = (!spec.currency.is_empty())
         .then(|| v1::Money { currency_code: spec.currency.clone(), minor_units: spec.unit_value });
+    let [length, width, height] = spec.goods.dimensions_mm;
     v1::Sku {
         code: spec.code.clone(),
         style: spec.style.clone(),
@@ -19,7 +22,17 @@ pub(crate) fn sku(sku: &Sku) -> v1::Sku {
         unit_value,
         sellable: Some(spec.sellable),
         retired_lsn: sku.retired.map_or(0, Lsn::get),
+        category: spec.goods.category.clone(),
+        length_mm: millimetres(length),
+        width_mm: millimetres(width),
+        height_mm: millimetres(height),
+        dangerous_goods: spec.goods.dangerous_goods.clone(),
+        temperature: spec.goods.temperature.clone(),
     }
+}
+
+fn millimetres(side: u32) -> i32 {
+    i32::try_from(side).unwrap_or(i32::MAX)
 }
 
 /// A location.
@@ -50,6 +63,7 @@ pub(crate) fn location(location: &Location) -> v1::Location {
         capabilities: capabilities(spec.capabilities),
         state: i32::from(state),
         priority: i32::try_from(spec.priority).unwrap_or(i32::MAX),
+        fulfilment: fulfilment::to_wire(&spec.fulfilment),
     }
 }
 

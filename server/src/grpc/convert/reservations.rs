@@ -19,6 +19,7 @@ pub(crate) fn reservation(catalogue: &Catalogue, reservation: &Reservation) -> v
         returned_to_stock: line.returned.signed(),
     });
     let channel = reservation.channel.map_or("", |id| directory.channels()[id.index()].spec.code.as_str());
+    let sourcing = reservation.sourcing.as_deref();
     v1::Reservation {
         reservation_id: reservation.id.to_string(),
         state: i32::from(state(reservation.state)),
@@ -30,6 +31,9 @@ pub(crate) fn reservation(catalogue: &Catalogue, reservation: &Reservation) -> v
         end_time: reservation.ended_at.map(time::to_wire),
         lines: lines.collect(),
         revision: reservation.revision.get(),
+        receiver_key: sourcing.map_or_else(String::new, |sourcing| sourcing.ask.receiver_key.to_string()),
+        promise_time: sourcing.and_then(|sourcing| sourcing.promised).map(time::moment),
+        merged_with: sourcing.and_then(|sourcing| sourcing.merged_with).map_or_else(String::new, |id| id.to_string()),
     }
 }
 

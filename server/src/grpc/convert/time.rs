@@ -2,6 +2,7 @@
 
 use prost_types::Timestamp as Wire;
 use quartermaster_engine::time::Timestamp;
+use quartermaster_sourcing::fulfilment::Moment;
 
 use super::checks::Checks;
 
@@ -12,6 +13,11 @@ pub(crate) fn to_wire(time: Timestamp) -> Wire {
         seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
         nanos: i32::try_from(micros * 1_000).unwrap_or_default(),
     }
+}
+
+/// A moment of a plan as it is told.
+pub(crate) fn moment(moment: Moment) -> Wire {
+    Wire { seconds: moment.0, nanos: 0 }
 }
 
 /// The first microsecond that is not before `time`; the epoch for what lies before it, the end of time for what lies past that.

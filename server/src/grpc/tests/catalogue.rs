@@ -18,6 +18,12 @@ async fn skus_are_added_replaced_retired_and_listed() {
         unit_value: Some(v1::Money { currency_code: "CNY".into(), minor_units: 59_900 }),
         sellable: None,
         retired_lsn: 0,
+        category: "outerwear".into(),
+        length_mm: 600,
+        width_mm: 400,
+        height_mm: 100_000,
+        dangerous_goods: "9".into(),
+        temperature: "frozen".into(),
     };
     let other = v1::Sku { code: "B".into(), style: "hat".into(), ..Default::default() };
     let upsert = |request_id: &str, skus: &[&v1::Sku]| v1::UpsertSkusRequest {
@@ -71,6 +77,20 @@ async fn a_retired_code_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_location_serves_channels_that_there_are() {
+    let world = World::with(&[]).await;
+    let location = |channel: &str| {
+        let fulfilment = Some(v1::Fulfilment { channels: vec![channel.into()], ..Default::default() });
+        vec![v1::Location { code: "N".into(), fulfilment, ..Default::default() }]
+    };
+    let message = v1::UpsertLocationsRequest { request_id: "x".into(), locations: location("nowhere") };
+    let status = world.catalog().upsert_locations(message).await.unwrap_err();
+    assert_eq!(class(&status), (Code::NotFound, "UNKNOWN_CHANNEL".into()));
+    let message = v1::UpsertLocationsRequest { request_id: "x".into(), locations: location("app") };
+    assert_eq!(world.catalog().upsert_locations(message).await.unwrap().into_inner().created, 1);
+}
+
+#[tokio::test]
 async fn locations_and_channels_come_back_as_they_were_sent() {
     let world = World::empty().await;
     let location = |code: &str| v1::Location {
@@ -82,6 +102,13 @@ async fn locations_and_channels_come_back_as_they_were_sent() {
         capabilities: vec![1, 4],
         state: i32::from(v1::LocationState::Closed),
         priority: 7,
+        fulfilment: Some(v1::Fulfilment {
+            handling_cost: 310,
+            time_zone: "Asia/Shanghai".into(),
+            shifts: vec![v1::Shift { weekday: 6, opens_minute: 480, cutoff_minute: 1_200 }],
+            holidays: vec!["2027-01-01".into()],
+            ..Default::default()
+        }),
     };
     let locations = vec![location("L1"), location("L2"), location("L3")];
     let message = v1::UpsertLocationsRequest { request_id: "l".into(), locations: locations.clone() };

@@ -72,7 +72,7 @@ impl World {
     }
 
     fn hold(&mut self, quantity: u32) -> ReservationId {
-        let line = ReserveLine { sku: "A".into(), quantity: Quantity(quantity), location: "L".into() };
+        let line = ReserveLine { sku: "A".into(), quantity: Quantity(quantity), location: "L".into(), sourcing: None };
         let reserve = Reserve {
             order_id: "o".into(),
             buyer_id: "b".into(),
@@ -82,6 +82,7 @@ impl World {
             allow_partial: false,
             replaces: None,
             unchanged_since_lsn: 0,
+            sourcing: None,
         };
         let (event, told) = self.change(&Command::Reserve(reserve));
         let Outcome::Hold(hold) = told else { panic!("no hold") };
@@ -157,10 +158,11 @@ fn units_that_move_are_told_where_they_are() {
     let (_, told) = world.change(&Command::Stock(StockCommand::Receive(receive)));
     assert_eq!(change(&told), ("StockChanged", 1), "duplicates are summed");
     let id = world.hold(2);
-    let reassign = Reassign { sku: "A".into(), from: "L".into(), to: "M".into(), quantity: None };
+    let reassign = Reassign { sku: "A".into(), from: "L".into(), to: "M".into(), quantity: None, refused: false };
     assert_eq!(world.step(id, Step::Reassign(reassign)), (State::Held, units("M", 2)));
     world.step(id, Step::Confirm);
-    let reassign = Reassign { sku: "A".into(), from: "M".into(), to: String::new(), quantity: Some(Quantity(1)) };
+    let reassign =
+        Reassign { sku: "A".into(), from: "M".into(), to: String::new(), quantity: Some(Quantity(1)), refused: false };
     assert_eq!(world.step(id, Step::Reassign(reassign)), (State::Confirmed, units("L", 1)));
 }
 

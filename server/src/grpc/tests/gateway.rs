@@ -148,7 +148,7 @@ async fn not_found_names_what_is_not_there() {
     let world = World::with(&[("A", "L1", 5)]).await;
     let status = world.allocation().reserve(order("r", &[("Z", 1)])).await.unwrap_err();
     assert_eq!((class(&status), fact(&status, "sku")), ((Code::NotFound, "UNKNOWN_SKU".into()), "Z".into()));
-    let nowhere = v1::ReserveLine { sku: "A".into(), quantity: 1, location: "nowhere".into() };
+    let nowhere = v1::ReserveLine { sku: "A".into(), quantity: 1, location: "nowhere".into(), sourcing: None };
     let message = v1::ReserveRequest { lines: vec![nowhere], ..order("r", &[]) };
     let status = world.allocation().reserve(message).await.unwrap_err();
     assert_eq!(class(&status), (Code::NotFound, "UNKNOWN_LOCATION".into()));

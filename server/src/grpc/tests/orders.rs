@@ -76,6 +76,7 @@ async fn cancel_extend_and_reassign() {
         from_location: "L1".into(),
         to_location: to.into(),
         quantity: 2,
+        refused: false,
     };
     let status = world.allocation().reassign(reassign("same", "L1")).await.unwrap_err();
     assert_eq!(class(&status), (Code::InvalidArgument, "INVALID_FIELD".into()));
@@ -106,8 +107,12 @@ async fn cancel_extend_and_reassign() {
 #[tokio::test]
 async fn partial_holds_say_what_is_missing() {
     let world = World::with(&[("A", "L1", 3), ("B", "L1", 0)]).await;
-    let line =
-        |sku: &str, quantity, location: &str| v1::ReserveLine { sku: sku.into(), quantity, location: location.into() };
+    let line = |sku: &str, quantity, location: &str| v1::ReserveLine {
+        sku: sku.into(),
+        quantity,
+        location: location.into(),
+        sourcing: None,
+    };
     let lines = vec![line("B", 1, ""), line("A", 5, "L1")];
     let message = v1::ReserveRequest { allow_partial: true, lines, ..order("r", &[]) };
     let hold = world.hold(message).await;
@@ -142,7 +147,7 @@ async fn business_reasons_are_typed() {
     let world = World::with(&[("A", "L1", 3), ("A", "P", 3)]).await;
     let message = v1::ReserveRequest { channel: "old".into(), ..order("r", &[("A", 1)]) };
     assert_eq!(refused(&world.reserve(message).await).reason(), v1::RejectionReason::ChannelNotActive);
-    let paused = v1::ReserveLine { sku: "A".into(), quantity: 1, location: "P".into() };
+    let paused = v1::ReserveLine { sku: "A".into(), quantity: 1, location: "P".into(), sourcing: None };
     let message = v1::ReserveRequest { lines: vec![paused], ..order("r", &[]) };
     assert_eq!(refused(&world.reserve(message).await).reason(), v1::RejectionReason::LocationNotOpen);
     let sku = v1::Sku { code: "A".into(), sellable: Some(false), ..Default::default() };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quartermaster_proto::v1::{
     self, admin_service_client::AdminServiceClient, allocation_service_client::AllocationServiceClient,
     catalog_service_client::CatalogServiceClient, inventory_service_client::InventoryServiceClient,
+    routing_service_client::RoutingServiceClient,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -28,19 +29,25 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// A running server.
 pub(super) struct World {
     pub(super) node: Arc<Node>,
-    channel: Channel,
-    _dir: TempDir,
+    pub(super) channel: Channel,
+    pub(super) dir: TempDir,
 }
 
 /// A node without stock, and the directory it keeps.
 pub(super) async fn node() -> (Arc<Node>, TempDir) {
+    node_with(|_| ()).await
+}
+
+/// The same with some settings changed.
+async fn node_with(change: impl FnOnce(&mut Config)) -> (Arc<Node>, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config {
+    let mut config = Config {
         data_dir: Some(dir.path().to_owned()),
         segment_bytes: 1 << 20,
         batch_bytes_max: 1 << 18,
         ..Config::default()
     };
+    change(&mut config);
     let health = Health::new(&Methods::new()).await;
     health.set(Phase::Serving).await;
     let opening = tokio::task::spawn_blocking(move || Node::open(&config, health, || ()));
@@ -50,20 +57,32 @@ pub(super) async fn node() -> (Arc<Node>, TempDir) {
 impl World {
     /// A server without stock.
     pub(super) async fn empty() -> Self {
-        let (node, dir) = node().await;
+        Self::started(|_| ()).await
+    }
+
+    /// A server without stock and with some settings changed.
+    pub(super) async fn started(change: impl FnOnce(&mut Config)) -> Self {
+        let (node, dir) = node_with(change).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let routes = grpc::routes(&node, MESSAGE_BYTES_MAX);
         let serve = Server::builder().add_routes(routes).serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(serve);
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { node, channel, _dir: dir }
+        Self { node, channel, dir }
     }
 
     /// Locations L1, L2 (priorities 1 and 2) and P (paused); channels app (active) and old; and these cells of SKUs that stand in the
     /// order of their codes.
     pub(super) async fn with(cells: &[(&str, &str, i64)]) -> Self {
         let world = Self::empty().await;
+        world.stock(cells).await;
+        world
+    }
+
+    /// As `with` has it.
+    pub(super) async fn stock(&self, cells: &[(&str, &str, i64)]) {
+        let world = self;
         let location = |code: &str, priority, state: v1::LocationState| v1::Location {
             code: code.into(),
             priority,
@@ -91,7 +110,6 @@ impl World {
         for (sku, location, quantity) in cells {
             world.count(sku, location, *quantity).await;
         }
-        world
     }
 
     pub(super) async fn skus(&self, codes: &[&str]) {
@@ -123,6 +141,10 @@ impl World {
         CatalogServiceClient::new(self.channel.clone())
     }
 
+    pub(super) fn routing(&self) -> RoutingServiceClient<Channel> {
+        RoutingServiceClient::new(self.channel.clone())
+    }
+
     pub(super) fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.channel.clone())
     }
@@ -150,6 +172,7 @@ pub(super) fn order(request_id: &str, lines: &[(&str, i64)]) -> v1::ReserveReque
         sku: (*sku).into(),
         quantity: *quantity,
         location: String::new(),
+        sourcing: None,
     };
     v1::ReserveRequest {
         request_id: request_id.into(),

@@ -46,7 +46,7 @@ async fn broken_bytes_are_the_callers_mistake() {
 
 #[tokio::test]
 async fn a_message_that_is_too_long_is_told_the_limit() {
-    let lines = vec![v1::ReserveLine { sku: "A".repeat(64), quantity: 1, location: String::new() }; 20];
+    let lines = vec![v1::ReserveLine { sku: "A".repeat(64), quantity: 1, ..Default::default() }; 20];
     let message = v1::ReserveRequest { request_id: "r".into(), lines, ..Default::default() };
     let status = call("AllocationService/Reserve", &message.encode_to_vec(), 1_000).await;
     assert_eq!(class(&status), (Code::InvalidArgument, "INVALID_FIELD".into()));
