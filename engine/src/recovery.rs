@@ -185,9 +185,11 @@ impl Recovery {
             }
         }
         let bookings = event.bookings();
-        let capacity = &mut *engine.capacity.lock();
-        if !bookings.is_empty() && lsn > capacity.lsn {
-            capacity.apply(lsn, time, &bookings);
+        if !bookings.is_empty() {
+            let capacity = &mut *engine.capacity.lock();
+            if lsn > capacity.lsn {
+                capacity.apply(lsn, time, &bookings);
+            }
         }
         self.note(lsn, &event, bytes);
         Ok(())

@@ -8,7 +8,7 @@ use quartermaster_routing::{Grams, LocationId, Money, ProblemError, Proof, SkuId
 use crate::{
     candidate::{Candidate, Candidates, Offer, Way},
     fulfilment::Moment,
-    plan::{Parcel, Plan, Terms},
+    plan::{Parcel, Plan, Terms, sum},
     removal::Removal,
     router::Met,
     solve::{Desk, Solved, place_index, solve, terms},
@@ -306,12 +306,4 @@ impl Others {
 
 fn served(parcels: &[Parcel], sku: SkuId) -> bool {
     parcels.iter().flat_map(|parcel| &parcel.lines).any(|(served, _)| *served == sku)
-}
-
-fn sum(one: Value, other: Value) -> Value {
-    Value {
-        shortfall: one.shortfall + other.shortfall,
-        parcels: one.parcels + other.parcels,
-        cost: Money(one.cost.0.saturating_add(other.cost.0)),
-    }
 }

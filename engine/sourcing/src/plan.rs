@@ -118,6 +118,15 @@ pub struct Unserved {
 /// What the objective counts, the more important first; parts it does not count are zero.
 pub use quartermaster_routing::Value;
 
+/// The values of two plans that stand side by side.
+pub(crate) fn sum(one: Value, other: Value) -> Value {
+    Value {
+        shortfall: one.shortfall + other.shortfall,
+        parcels: one.parcels + other.parcels,
+        cost: Money(one.cost.0.saturating_add(other.cost.0)),
+    }
+}
+
 /// A plan with its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

@@ -4,7 +4,7 @@
 //! number of parcels hold for each class. What a line cannot get is tried with the substitutes that its buyer agreed to, in a second
 //! solve over both, so that the plan is the best one for what is served in the end.
 
-use quartermaster_routing::{LocationId, Money, ProblemError, Proof, SkuId, Value};
+use quartermaster_routing::{LocationId, Money, ProblemError, Proof, SkuId};
 use smallvec::SmallVec;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     gather::{Gatherer, Query, apply_step, facts, region_codes},
     network::{Target, TargetError},
     order::{Order, OrderLine},
-    plan::{Parcel, Plan, Substitution, Unserved, UnservedReason},
+    plan::{Parcel, Plan, Substitution, Unserved, UnservedReason, sum},
     policy::{Bound, Step},
     removal::Removal,
     solve::{Desk, Solved, solve},
@@ -185,11 +185,6 @@ fn classes<'o, 'a>(order: &'o Order<'a>) -> SmallVec<[SmallVec<[&'o OrderLine<'a
 
 /// Puts the plan of one class to those before it.
 fn add(plan: &mut Plan, solved: Solved, met: &Candidates) {
-    let sum = |one: Value, other: Value| Value {
-        shortfall: one.shortfall + other.shortfall,
-        parcels: one.parcels + other.parcels,
-        cost: Money(one.cost.0.saturating_add(other.cost.0)),
-    };
     plan.value = sum(plan.value, solved.plan.value);
     plan.lower_bound = sum(plan.lower_bound, solved.plan.lower_bound);
     if solved.plan.proof != Proof::Proved {
