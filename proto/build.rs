@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 21] = [
     "quartermaster/v1/common.proto",
     "quartermaster/v1/allocation.proto",
     "quartermaster/v1/inventory.proto",
@@ -11,7 +11,19 @@ const FILES: [&str; 9] = [
     "quartermaster/v1/sourcing.proto",
     "quartermaster/v1/routing.proto",
     "quartermaster/v1/policy.proto",
+    "quartermaster/v1/allotment.proto",
+    "quartermaster/v1/campaign.proto",
+    "quartermaster/v1/supply.proto",
+    "quartermaster/v1/returns.proto",
+    "quartermaster/v1/upkeep.proto",
+    "quartermaster/v1/rules.proto",
     "quartermaster/journal/v1/journal.proto",
+    "quartermaster/journal/v1/allotment.proto",
+    "quartermaster/journal/v1/campaign.proto",
+    "quartermaster/journal/v1/supply.proto",
+    "quartermaster/journal/v1/returns.proto",
+    "quartermaster/journal/v1/upkeep.proto",
+    "quartermaster/journal/v1/rules.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

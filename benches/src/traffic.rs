@@ -103,6 +103,7 @@ pub fn reserve(random: &mut Random, skus: Skus, lines: usize, location: Option<u
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: None,
+        asked: None,
     }))
 }
 

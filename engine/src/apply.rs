@@ -3,19 +3,29 @@
 //! Live it cannot fail: the event was decided against this very state, so whatever does not fit is a broken invariant, and stops the
 //! process before it can be acknowledged. In recovery a record may come from another history, and what does not fit is an error.
 
+mod allotment;
+mod campaign;
+mod returns;
+mod rules;
+mod supply;
+mod upkeep;
+
 use std::cmp::Reverse;
 
 use quartermaster_journal::Lsn;
 
+use self::campaign::Turn;
 use crate::{
     capacity::Booking,
     event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise},
     id::{LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
+    returns::put,
     shard::Shard,
     sourced::{Rerouted, Sourced, Sourcing},
     stock::{Buckets, Row},
+    terms::{Kept, Stage},
     time::Timestamp,
 };
 
@@ -46,6 +56,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
         Event::Cancelled { claim, promise, end, bookings } => {
             change.give_back(shard, claim, *promise, end.map(EndState::state))?;
             change.booked(shard, claim.reservation, bookings)?;
+            change.kits_given_up(shard, claim)?;
         }
         Event::Extended { reservation, expires_at } => change.extended(shard, *reservation, *expires_at)?,
         Event::Shipped { claim, end } => change.shipped(shard, claim, end.map(EndState::state))?,
@@ -67,9 +78,13 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
             for sku in skus.iter().filter(|sku| sku.id.shard() == change.here) {
                 if sku.id.row() < shard.rows.len() {
                     shard.row_mut(sku.id).set_sellable(sku.spec.sellable);
+                    shard.row_mut(sku.id).set_kit(!sku.components.is_empty());
+                    shard.rules.mark(sku.id, now);
                 } else {
                     require(sku.id.row() == shard.rows.len(), "SKU ids are dense")?;
-                    shard.rows.push(Row::new(sku.spec.sellable));
+                    let mut row = Row::new(sku.spec.sellable);
+                    row.set_kit(!sku.components.is_empty());
+                    shard.rows.push(row);
                 }
             }
         }
@@ -77,6 +92,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
             for sku in skus.iter().filter(|sku| sku.shard() == change.here) {
                 require(sku.row() < shard.rows.len(), KNOWN_SKU)?;
                 shard.row_mut(*sku).set_retired();
+                shard.rules.mark(*sku, now);
             }
         }
         Event::CellFactsSet { facts } => {
@@ -89,6 +105,12 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
                 }
             }
         }
+        Event::Allotment(event) => change.allotment(shard, event)?,
+        Event::Campaign(event) => change.campaign(shard, event)?,
+        Event::Supply(event) => change.supply(shard, event)?,
+        Event::Returns(event) => change.returns(shard, event)?,
+        Event::Upkeep(event) => change.upkeep(shard, event)?,
+        Event::Rules(event) => change.rules(shard, event)?,
         // Every shard gets the new directory from whoever holds all the locks.
         Event::LocationsUpserted { .. }
         | Event::ChannelsUpserted { .. }
@@ -122,37 +144,45 @@ impl Change {
             self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;
             self.booked(shard, replaced.reservation, &held.replaced_bookings)?;
         }
-        let mut part =
-            Part { promise: Promise::Reserved, lines: smallvec::SmallVec::new(), ended_at: None, header: None };
-        for line in held.lines.iter().filter(|line| line.sku.shard() == self.here) {
-            self.cell(shard, line.sku, line.location, |cell| plus(&mut cell.reserved, line.quantity))?;
-            part.lines.push(PartLine {
-                sku: line.sku,
-                location: line.location,
-                open: line.quantity,
-                shipped: Quantity::ZERO,
-                returned: Quantity::ZERO,
-            });
+        let terms = held.terms.as_deref();
+        let stage = terms.map_or(Stage::Held, |terms| terms.stage);
+        let promise = stage.promise();
+        let mut part = Part { promise, ..Part::default() };
+        if let Some(terms) = terms {
+            part.path.clone_from(&terms.path);
         }
+        for line in held.lines.iter().filter(|line| line.sku.shard() == self.here) {
+            self.cell(shard, line.sku, line.location, |cell| plus(cell.promise_mut(promise), line.quantity))?;
+            let units = (line.sku, line.quantity);
+            let charged = self.charge(&mut shard.allotments, &part.path, units, promise)?;
+            part.lines.push(PartLine { charged, ..PartLine::open(line.sku, line.location, line.quantity) });
+        }
+        if let Some(terms) = terms {
+            self.begun(shard, held, terms)?;
+        }
+        self.presold_held(shard, held, &mut part)?;
         if held.reservation.home() == self.here {
-            shard.expiries.push(Reverse((held.expires_at, held.reservation)));
-            shard.counts.held += 1;
+            if matches!(stage, Stage::Held | Stage::Placed) {
+                shard.expiries.push(Reverse((held.expires_at, held.reservation)));
+            }
+            *count(&mut shard.counts, stage.state()) += 1;
             part.header = Some(Box::new(Header {
-                state: State::Held,
+                state: stage.state(),
                 order_id: held.order_id.clone(),
                 buyer_id: held.buyer_id.clone(),
                 channel: held.channel,
                 created_at: self.now,
                 expires_at: held.expires_at,
                 revision: self.lsn,
-                shards: held.lines.iter().map(|line| line.sku.shard()).chain([shard.id]).collect(),
+                shards: held.own_shards(),
                 sourcing: match held.sourced.as_deref() {
                     None => None,
                     Some(sourced) => Some(Box::new(self.sourcing(sourced)?)),
                 },
+                kept: held.terms.as_deref().and_then(Kept::of),
             }));
         }
-        if part.header.is_some() || !part.lines.is_empty() {
+        if part.header.is_some() || !part.lines.is_empty() || !part.presold.is_empty() {
             let before = shard.parts.insert(held.reservation, part);
             require(before.is_none(), "a reservation id is given out once")?;
         }
@@ -161,12 +191,15 @@ impl Change {
 
     fn confirmed(&self, shard: &mut Shard, claim: &Claim) -> Applied {
         let id = claim.reservation;
+        self.turned(shard, claim, Turn::Confirmed)?;
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| {
                 minus(&mut cell.reserved, line.quantity)?;
                 plus(&mut cell.committed, line.quantity)
             })?;
+            self.charge_confirmed(shard, id, *line)?;
         }
+        self.presold_confirmed(shard, claim)?;
         if let Some(part) = shard.parts.get_mut(&id) {
             require(part.promise == Promise::Reserved, "a reservation is confirmed once")?;
             part.promise = Promise::Committed;
@@ -177,33 +210,39 @@ impl Change {
     /// Units go back from a promise to the pool.
     fn give_back(&self, shard: &mut Shard, claim: &Claim, promise: Promise, end: Option<State>) -> Applied {
         let id = claim.reservation;
+        self.turned(shard, claim, Turn::GivenBack(promise))?;
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
+            self.charge_given_back(shard, id, *line, promise)?;
             let part = part_line(shard, id, line.sku, line.location)?;
             minus(&mut part.open, line.quantity)?;
             plus(&mut part.returned, line.quantity)?;
         }
+        self.presold_given_back(shard, claim, promise)?;
         self.touch_or_end(shard, id, end)
     }
 
     fn shipped(&self, shard: &mut Shard, claim: &Claim, end: Option<State>) -> Applied {
         let id = claim.reservation;
+        self.turned(shard, claim, Turn::Shipped)?;
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| {
                 minus(&mut cell.on_hand, line.quantity)?;
                 minus(&mut cell.committed, line.quantity)
             })?;
+            self.charge_shipped(shard, id, *line)?;
             let part = part_line(shard, id, line.sku, line.location)?;
             minus(&mut part.open, line.quantity)?;
             plus(&mut part.shipped, line.quantity)?;
+            shard.returns.count_shipped(line.sku, line.quantity);
         }
         self.touch_or_end(shard, id, end)
     }
 
     fn extended(&self, shard: &mut Shard, id: ReservationId, expires_at: Timestamp) -> Applied {
         let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
-        let header = header.filter(|header| header.state == State::Held);
-        let header = header.ok_or(Misfit("only a held reservation is extended"))?;
+        let header = header.filter(|header| matches!(header.state, State::Held | State::Placed));
+        let header = header.ok_or(Misfit("only a held or placed reservation is extended"))?;
         header.expires_at = expires_at;
         header.revision = self.lsn;
         shard.expiries.push(Reverse((expires_at, id)));
@@ -221,23 +260,15 @@ impl Change {
         if line.sku.shard() == self.here {
             self.cell(shard, line.sku, line.location, |cell| plus(cell.promise_mut(promise), line.quantity))?;
             self.cell(shard, line.sku, from, |cell| minus(cell.promise_mut(promise), line.quantity))?;
+            self.moved_in(shard, id, line, promise)?;
+            self.charge_given_back(shard, id, Line { location: from, ..line }, promise)?;
             let old = part_line(shard, id, line.sku, from)?;
             minus(&mut old.open, line.quantity)?;
             let emptied = old.open.is_zero() && old.shipped.is_zero() && old.returned.is_zero();
-            if let Some(part) = shard.parts.get_mut(&id) {
-                if emptied {
-                    part.lines.retain(|kept| (kept.sku, kept.location) != (line.sku, from));
-                }
-                match part.line_mut(line.sku, line.location) {
-                    Some(target) => plus(&mut target.open, line.quantity)?,
-                    None => part.lines.push(PartLine {
-                        sku: line.sku,
-                        location: line.location,
-                        open: line.quantity,
-                        shipped: Quantity::ZERO,
-                        returned: Quantity::ZERO,
-                    }),
-                }
+            if let Some(part) = shard.parts.get_mut(&id)
+                && emptied
+            {
+                part.lines.retain(|kept| (kept.sku, kept.location) != (line.sku, from));
             }
         }
         self.touch_or_end(shard, id, None)
@@ -250,20 +281,11 @@ impl Change {
             |lines: &Lines| lines.iter().filter(|line| line.sku.shard() == self.here).copied().collect::<Lines>();
         for line in here(&rerouted.to) {
             self.cell(shard, line.sku, line.location, |cell| plus(cell.promise_mut(promise), line.quantity))?;
-            let part = shard.parts.get_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
-            match part.line_mut(line.sku, line.location) {
-                Some(target) => plus(&mut target.open, line.quantity)?,
-                None => part.lines.push(PartLine {
-                    sku: line.sku,
-                    location: line.location,
-                    open: line.quantity,
-                    shipped: Quantity::ZERO,
-                    returned: Quantity::ZERO,
-                }),
-            }
+            self.moved_in(shard, id, line, promise)?;
         }
         for line in here(&rerouted.from) {
             self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
+            self.charge_given_back(shard, id, line, promise)?;
             minus(&mut part_line(shard, id, line.sku, line.location)?.open, line.quantity)?;
             if let Some(until) = rerouted.refused_until {
                 shard.refusals.insert((line.sku, line.location), until);
@@ -282,6 +304,19 @@ impl Change {
             }
         }
         self.touch_or_end(shard, id, None)
+    }
+
+    /// Units come to a line of a reservation, which is made if it is not there. It counts to the path if the others of its SKU do.
+    fn moved_in(&self, shard: &mut Shard, id: ReservationId, line: Line, promise: Promise) -> Applied {
+        let part = shard.parts.get_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
+        match part.line_mut(line.sku, line.location) {
+            Some(target) => plus(&mut target.open, line.quantity)?,
+            None => {
+                let charged = part.lines.iter().any(|own| own.sku == line.sku && own.charged);
+                part.lines.push(PartLine { charged, ..PartLine::open(line.sku, line.location, line.quantity) });
+            }
+        }
+        self.charge_moved_in(shard, id, line, promise)
     }
 
     /// What an order's header keeps of its sourcing.
@@ -334,10 +369,19 @@ impl Change {
     ) -> Applied {
         let row = shard.rows.get_mut(sku.row()).ok_or(Misfit(KNOWN_SKU))?;
         let before = row.len();
-        let buckets = row.change(location, change)?;
+        let mut stock_before = None;
+        let watching = shard.rules.watching;
+        let buckets = row.change(location, |cell| {
+            stock_before = watching.then_some(*cell);
+            change(cell)
+        })?;
         row.set_revision(self.lsn);
-        if row.len() > before {
+        let is_new = row.len() > before;
+        if is_new {
             shard.counts.cells += 1;
+        }
+        if stock_before.is_some_and(|before| is_new || crate::rules::sees(&before, &buckets)) {
+            shard.rules.mark(sku, self.now);
         }
         if buckets.shortfall() > 0 {
             shard.shortfalls.insert((sku, location));
@@ -359,8 +403,11 @@ impl Change {
         require(part.ended_at.is_none(), "a reservation ends once")?;
         part.ended_at = Some(self.now);
         // In the order of time and id, as a snapshot brings it back; clocks of two threads may come in the wrong order.
-        let place = shard.ended.partition_point(|entry| *entry < (self.now, id));
-        shard.ended.insert(place, (self.now, id));
+        if state == State::Shipped {
+            shard.returns.ended_shipped(id, self.now);
+        } else {
+            put(&mut shard.ended, (self.now, id));
+        }
         self.state(shard, id, state)
     }
 
@@ -371,8 +418,16 @@ impl Change {
         require(header.state.is_open(), "a reservation ends once")?;
         *count(&mut shard.counts, header.state) -= 1;
         *count(&mut shard.counts, state) += 1;
+        let waited = header.state == State::Waiting;
         header.state = state;
         header.revision = self.lsn;
+        if waited
+            && let Some(kept) = &header.kept
+            && let (Some(campaign), [wanted]) = (kept.campaign, &*kept.wanted)
+        {
+            let sku = wanted.sku;
+            campaign::leave(shard, id, campaign, sku)?;
+        }
         Ok(())
     }
 
@@ -384,12 +439,22 @@ impl Change {
                 break;
             }
             shard.ended.pop_front();
-            if let Some(header) = shard.parts.remove(&id).and_then(|part| part.header) {
-                shard.counts.ended -= 1;
-                if !header.buyer_id.is_empty() {
-                    shard.forgotten.push((header.buyer_id, id));
-                }
-            }
+            forget(shard, id);
+        }
+        while let Some(id) = shard.returns.pop_shipped(self.now, shard.shipped_retention) {
+            forget(shard, id);
+        }
+        shard.returns.forget_unmatched(self.now, shard.shipped_retention);
+    }
+}
+
+/// Drops a part of an ended reservation.
+fn forget(shard: &mut Shard, id: ReservationId) {
+    shard.returns.forget(id);
+    if let Some(header) = shard.parts.remove(&id).and_then(|part| part.header) {
+        shard.counts.ended -= 1;
+        if !header.buyer_id.is_empty() {
+            shard.forgotten.push((header.buyer_id, id));
         }
     }
 }
@@ -398,6 +463,7 @@ pub(crate) fn count(counts: &mut crate::shard::Counts, state: State) -> &mut u64
     match state {
         State::Held => &mut counts.held,
         State::Confirmed => &mut counts.confirmed,
+        State::Placed | State::Waiting => &mut counts.pending,
         State::Shipped | State::Released | State::Expired | State::Cancelled | State::Replaced => &mut counts.ended,
     }
 }

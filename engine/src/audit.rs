@@ -1,6 +1,13 @@
 //! The auditor: counts every promise again from the reservations and compares it with the cells. One shard at a time under its
 //! shared lock; every shard can be checked alone because reservation lines lie with their cells.
 
+mod allotment;
+mod campaign;
+mod returns;
+mod rules;
+mod supply;
+mod upkeep;
+
 use std::{collections::BTreeMap, fmt};
 
 use ahash::RandomState;
@@ -12,7 +19,7 @@ use crate::{
     catalog::hasher,
     engine::Engine,
     event::{Promise, ShardSet},
-    id::{LocationId, ReservationId, ShardId, SkuId},
+    id::{CampaignId, LocationId, NodeId, ReservationId, ReturnId, ShardId, SkuId},
     shard::Shard,
 };
 
@@ -71,10 +78,101 @@ pub enum Violation {
         /// What the reservations sum to.
         reservations: Booking,
     },
+    /// What became of a campaign's units is not what its reservations sum to.
+    Campaign {
+        /// Which.
+        campaign: CampaignId,
+        /// Of which SKU; `None` for its buyers.
+        sku: Option<SkuId>,
+        /// What it says.
+        figure: u64,
+        /// What adds up.
+        reservations: u64,
+    },
+    /// A waiting line is not what the waiting reservations make.
+    WaitingLine {
+        /// Of which campaign.
+        campaign: CampaignId,
+        /// Of which SKU.
+        sku: SkuId,
+    },
+    /// What counts to a node is not the sum of the charged lines of reservations.
+    Charged {
+        /// SKU.
+        sku: SkuId,
+        /// Node.
+        node: NodeId,
+        /// Which figure.
+        promise: Promise,
+        /// What the entry says.
+        entry: u64,
+        /// What the reservations sum to.
+        reservations: u64,
+    },
     /// The running figures of a shard are not what it holds.
     Counts {
         /// Which shard.
         shard: ShardId,
+    },
+
+    /// Something is frozen and its flag says no, or the other way about; or a kit has stock.
+    Freeze {
+        /// SKU, if it is about one.
+        sku: Option<SkuId>,
+        /// Location, if it is about one.
+        location: Option<LocationId>,
+    },
+    /// A line has more or fewer units announced than its returns, or more than were shipped.
+    Announced {
+        /// Whose line.
+        reservation: ReservationId,
+        /// SKU.
+        sku: SkuId,
+        /// Location.
+        location: LocationId,
+    },
+    /// A return does not add up.
+    Return {
+        /// Which.
+        id: ReturnId,
+        /// What does not hold.
+        rule: &'static str,
+    },
+    /// A shard is wrong about a reservation's open returns.
+    OpenReturns {
+        /// Which.
+        reservation: ReservationId,
+    },
+
+    /// What stock rules made of a SKU is not there.
+    Ruled {
+        /// SKU.
+        sku: SkuId,
+    },
+
+    /// A supply's figure is not what its promises or its document make it.
+    Supply {
+        /// Supply id.
+        supply: u64,
+        /// Which figure.
+        what: &'static str,
+        /// What it says.
+        figure: u64,
+        /// What was counted.
+        counted: u64,
+    },
+    /// A cell's incoming units are not what is announced and more.
+    Incoming {
+        /// SKU.
+        sku: SkuId,
+        /// Location.
+        location: LocationId,
+        /// What the cell says.
+        incoming: u64,
+        /// What is kept as announced.
+        figure: u64,
+        /// What the open supplies expect.
+        counted: u64,
     },
 }
 
@@ -104,7 +202,47 @@ impl fmt::Display for Violation {
                 "location #{}, {:?}: {} orders and {} units are booked, the reservations sum to {} and {}",
                 table.location.0, table.slot, table.orders, table.units, reservations.orders, reservations.units,
             ),
+            Self::Announced { reservation, sku, location } => write!(
+                formatter,
+                "reservation {reservation}, SKU #{} at location #{}: what is announced is not the sum of its returns",
+                sku.0, location.0
+            ),
+            Self::Return { id, rule } => write!(formatter, "return {id}: it does not hold that {rule}"),
+            Self::OpenReturns { reservation } => {
+                write!(formatter, "reservation {reservation}: a shard is wrong about its open returns")
+            }
+            Self::Campaign { campaign, sku, figure, reservations } => {
+                let what = sku.map_or_else(|| "buyers".to_owned(), |sku| format!("SKU #{}", sku.0));
+                write!(
+                    formatter,
+                    "campaign #{}: {what}: counted are {figure}, the reservations sum to {reservations}",
+                    campaign.0
+                )
+            }
+            Self::WaitingLine { campaign, sku } => {
+                write!(formatter, "campaign #{}, SKU #{}: the waiting line is wrong", campaign.0, sku.0)
+            }
+            Self::Charged { sku, node, promise, entry, reservations } => write!(
+                formatter,
+                "SKU #{} of node #{}: {promise:?} counts {entry}, the reservations sum to {reservations}",
+                sku.0, node.0
+            ),
             Self::Counts { shard } => write!(formatter, "shard {}: its running figures are wrong", shard.0),
+            Self::Freeze { sku, location } => write!(
+                formatter,
+                "SKU {:?} at location {:?}: its freezes and its flag disagree, or it is a kit with stock",
+                sku.map(|sku| sku.0),
+                location.map(|location| location.0)
+            ),
+            Self::Ruled { sku } => write!(formatter, "SKU #{}: what stock rules made of it is not there", sku.0),
+            Self::Supply { supply, what, figure, counted } => {
+                write!(formatter, "supply #{supply}: {what} is {figure}, counted are {counted}")
+            }
+            Self::Incoming { sku, location, incoming, figure, counted } => write!(
+                formatter,
+                "SKU #{} at location #{}: incoming is {incoming}, announced {figure}, its supplies expect {counted}",
+                sku.0, location.0
+            ),
         }
     }
 }
@@ -207,6 +345,12 @@ fn audit(shard: &Shard) -> AuditReport {
             if reserved > 0 { (Promise::Reserved, reserved) } else { (Promise::Committed, committed) };
         report.violations.push(Violation::Promise { sku, location, promise, cell: 0, reservations });
     }
+    allotment::audit(shard, &mut report);
+    campaign::audit(shard, &mut report);
+    supply::audit(shard, &mut report);
+    returns::audit(shard, &mut report);
+    upkeep::audit(shard, &mut report);
+    rules::audit(shard, &mut report);
     report.cells = counts.cells;
     if counts != (crate::shard::Counts { shortfalls: 0, dedup_entries: 0, ..shard.counts }) {
         report.violations.push(Violation::Counts { shard: shard.id });

@@ -6,7 +6,10 @@ mod lint;
 pub mod network;
 pub mod places;
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ahash::RandomState;
 use hashbrown::HashMap;
@@ -14,16 +17,21 @@ use quartermaster_journal::Lsn;
 pub use quartermaster_sourcing::fulfilment::{Capabilities, Coordinates, Fulfilment};
 
 use quartermaster_sourcing::region::RegionSpec;
+use smallvec::SmallVec;
 
 use self::{
     documents::{Document, DocumentState, Documents},
     network::{Stage, Stages},
 };
 use crate::{
-    event::Event,
+    allotment::Tree,
+    campaign::{Campaign, Campaigns, Deduction},
+    event::{Event, upkeep::UpkeepEvent},
     fingerprint::Fingerprinter,
-    id::{ChannelId, LocationId, SkuId},
-    time::Timestamp,
+    id::{CampaignId, ChannelId, LocationId, NodeId, SkuId},
+    rules::RulesInForce,
+    time::{Micros, Timestamp},
+    upkeep::{Freeze, Frozen},
 };
 
 /// Fixed seeds: no decision may depend on the order of a hash table, but a replay should cost the same each time, too.
@@ -54,6 +62,8 @@ pub struct SkuSpec {
     pub sellable: bool,
     /// What carriers, and policies that tell goods apart, must know of it.
     pub goods: GoodsSpec,
+    /// What a unit consists of: codes of other SKUs, each once, and units of each, at least 1. None unless it is a kit.
+    pub components: Vec<(String, u32)>,
 }
 
 /// What a unit of a SKU is as goods. The default is unknown dimensions, no category, harmless and at ambient temperature.
@@ -81,6 +91,13 @@ impl GoodsSpec {
 
 /// Sets goods apart from attributes before them: no text is so long.
 const GOODS: u64 = u64::MAX;
+/// Sets a channel's place in the selling tree apart from the channel after it.
+const SELLING: u64 = u64::MAX - 1;
+/// Sets a channel's deduction apart from the channel after it.
+const DEDUCTION: u64 = u64::MAX - 2;
+
+/// Likewise for the components of a kit.
+const COMPONENTS: u64 = u64::MAX - 1;
 
 impl SkuSpec {
     /// What the router must know of it.
@@ -108,6 +125,12 @@ impl SkuSpec {
             hash.text(key).text(value);
         }
         self.goods.fingerprint(hash);
+        if !self.components.is_empty() {
+            hash.tag(COMPONENTS);
+            for (code, units) in &self.components {
+                hash.text(code).number(u64::from(*units));
+            }
+        }
     }
 }
 
@@ -120,6 +143,17 @@ pub struct Sku {
     pub spec: SkuSpec,
     /// LSN at which it was retired.
     pub retired: Option<Lsn>,
+    /// What a unit consists of, as it was resolved when it became a kit. None unless it is one.
+    pub components: Box<[Component]>,
+}
+
+/// A component of a kit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// SKU.
+    pub sku: SkuId,
+    /// Units in one kit, at least 1.
+    pub units: u32,
 }
 
 /// Kind of a location.
@@ -244,11 +278,36 @@ pub struct ChannelSpec {
     pub name: String,
     /// Takes reservations.
     pub active: bool,
+    /// Code of the channel around it, or empty.
+    pub parent: String,
+    /// Lower is served first when there is not enough for all shares.
+    pub priority: u32,
+    /// Units of each SKU, over all locations, that it leaves to others.
+    pub safety_units: u32,
+    /// When its orders take their units.
+    pub deduction: Deduction,
+    /// How long its holds last when a request does not say.
+    pub hold_ttl: Option<Micros>,
 }
 
 impl ChannelSpec {
     pub(crate) fn fingerprint(&self, hash: &mut Fingerprinter) {
         hash.text(&self.code).text(&self.name).number(u64::from(self.active));
+        // A channel without them has the fingerprint that it had before there were any.
+        if !self.parent.is_empty() || self.priority > 0 {
+            hash.tag(SELLING).text(&self.parent).number(u64::from(self.priority));
+        }
+        if self.safety_units > 0 {
+            hash.tag(202).number(u64::from(self.safety_units));
+        }
+        if self.deduction != Deduction::Hold || self.hold_ttl.is_some() {
+            let deduction = match self.deduction {
+                Deduction::Hold => 0,
+                Deduction::OnOrder => 1,
+                Deduction::OnPayment => 2,
+            };
+            hash.tag(DEDUCTION).number(deduction).number(self.hold_ttl.map_or(0, |ttl| ttl.0));
+        }
     }
 }
 
@@ -269,10 +328,19 @@ pub struct Directory {
     location_by_code: HashMap<Box<str>, LocationId, RandomState>,
     channels: Vec<Arc<Channel>>,
     channel_by_code: HashMap<Box<str>, ChannelId, RandomState>,
+    /// The channel around each channel.
+    parents: Vec<Option<ChannelId>>,
     ranks: Vec<u32>,
+    all_open: bool,
+    /// Some channel leaves units to others.
+    leaves_units: bool,
     regions: Arc<Vec<RegionSpec>>,
     documents: Arc<Documents>,
+    stock_rules: Option<Arc<RulesInForce>>,
+    campaigns: Arc<Campaigns>,
     stages: Arc<Stages>,
+    /// Freezes of locations, by id. No location stands here that is not frozen.
+    freezes: Arc<BTreeMap<LocationId, Vec<Freeze>>>,
     revision: Lsn,
 }
 
@@ -289,10 +357,16 @@ impl Directory {
             location_by_code: HashMap::with_hasher(hasher()),
             channels: Vec::new(),
             channel_by_code: HashMap::with_hasher(hasher()),
+            parents: Vec::new(),
             ranks: Vec::new(),
+            all_open: true,
+            leaves_units: false,
             regions: Arc::default(),
             documents: Arc::default(),
+            stock_rules: None,
+            campaigns: Arc::default(),
             stages,
+            freezes: Arc::default(),
             revision: Lsn::ZERO,
         }
     }
@@ -318,6 +392,12 @@ impl Directory {
         &self.documents
     }
 
+    /// All campaigns.
+    #[must_use]
+    pub fn campaigns(&self) -> &Campaigns {
+        &self.campaigns
+    }
+
     /// What decisions about sourcing read, compiled.
     #[must_use]
     pub fn stages(&self) -> &Stages {
@@ -339,7 +419,36 @@ impl Directory {
 
     /// This directory with what decisions read of it compiled anew.
     pub(crate) fn staged(self, stages: Stages) -> Self {
-        Self { stages: Arc::new(stages), ..self }
+        Self { stages: Arc::new(stages), ..self }.with_rules_compiled()
+    }
+
+    /// This directory with its stock rules compiled anew, over the places of its network.
+    pub(crate) fn with_rules_compiled(self) -> Self {
+        // Stock rules speak of locations, which are the same in every stage.
+        let places = self.places(&self.stages.at(Timestamp(0)).network);
+        let stock_rules = self.stock_rules.as_ref().map(|rules| Arc::new(rules.compiled(&places)));
+        Self { stock_rules, ..self }
+    }
+
+    /// This directory with its stock rules as another compiled them.
+    pub(crate) fn with_rules_of(self, other: &Self) -> Self {
+        let stock_rules = self.stock_rules.as_ref().map(|rules| match &other.stock_rules {
+            Some(compiled) => Arc::new(rules.compiled_as(compiled)),
+            None => Arc::clone(rules),
+        });
+        Self { stock_rules, ..self }
+    }
+
+    /// The stock rules, once a set was put.
+    #[must_use]
+    pub fn stock_rules(&self) -> Option<&RulesInForce> {
+        self.stock_rules.as_deref()
+    }
+
+    /// This directory with another set of stock rules. Not compiled.
+    #[must_use]
+    pub(crate) fn with_stock_rules(&self, rules: Option<RulesInForce>) -> Self {
+        Self { stock_rules: rules.map(Arc::new), ..self.clone() }
     }
 
     /// All channels in the order of their ids.
@@ -381,6 +490,53 @@ impl Directory {
         self.ranks[id.index()]
     }
 
+    /// Whether every location takes reservations.
+    #[must_use]
+    pub fn all_open(&self) -> bool {
+        self.all_open
+    }
+
+    /// Whether any channel leaves units of every SKU to others.
+    #[must_use]
+    pub fn leaves_units(&self) -> bool {
+        self.leaves_units
+    }
+
+    /// The channel around a channel.
+    #[must_use]
+    pub fn parent(&self, id: ChannelId) -> Option<ChannelId> {
+        self.parents.get(id.index()).copied().flatten()
+    }
+
+    /// Selling nodes that an order's units count to, the innermost first: its campaign, its channel, and the groups around them. Empty
+    /// for an order of neither.
+    #[must_use]
+    pub fn path(&self, channel: Option<ChannelId>, campaign: Option<CampaignId>) -> Path {
+        let innermost = campaign.map(NodeId::from).or(channel.map(NodeId::from));
+        std::iter::successors(innermost, |node| Tree::parent(self, *node)).collect()
+    }
+
+    /// The node of a campaign's code.
+    #[must_use]
+    pub fn campaign_node(&self, code: &str) -> Option<NodeId> {
+        let campaign = self.campaigns.get(code).filter(|campaign| campaign.closed.is_none());
+        campaign.map(|campaign| campaign.id.into())
+    }
+
+    /// The channel that a campaign is of.
+    fn campaign_channel(&self, campaign: CampaignId) -> Option<ChannelId> {
+        self.campaigns.by_id(campaign)?.channel
+    }
+
+    /// Code of a selling node; empty for one that was never given out.
+    #[must_use]
+    pub fn node_code(&self, node: NodeId) -> &str {
+        match (node.channel(), node.campaign().and_then(|campaign| self.campaigns.by_id(campaign))) {
+            (Some(channel), _) => self.channel_code(channel),
+            (None, campaign) => campaign.map_or("", |campaign| &campaign.code),
+        }
+    }
+
     /// LSN of the last event that changed it: what every decision about places and channels rests on.
     #[must_use]
     pub fn revision(&self) -> Lsn {
@@ -412,13 +568,47 @@ impl Directory {
                 next.locations.push(entry);
             }
         }
-        let mut order: Vec<LocationId> = next.locations.iter().map(|location| location.id).collect();
-        order.sort_by_key(|id| (next.locations[id.index()].spec.priority, *id));
-        next.ranks = vec![Self::NOT_OPEN; order.len()];
-        let open = order.iter().filter(|id| next.locations[id.index()].spec.state == LocationState::Open);
+        next.rank_all();
+        next
+    }
+
+    /// Locations that are open and not frozen get a rank.
+    fn rank_all(&mut self) {
+        let mut order: Vec<LocationId> = self.locations.iter().map(|location| location.id).collect();
+        order.sort_by_key(|id| (self.locations[id.index()].spec.priority, *id));
+        self.ranks = vec![Self::NOT_OPEN; order.len()];
+        let open = order.iter().filter(|id| {
+            self.locations[id.index()].spec.state == LocationState::Open && !self.freezes.contains_key(*id)
+        });
         for (rank, id) in (0..).zip(open) {
-            next.ranks[id.index()] = rank;
+            self.ranks[id.index()] = rank;
         }
+        self.all_open = !self.ranks.contains(&Self::NOT_OPEN);
+    }
+
+    /// Freezes of locations, by location and id.
+    #[must_use]
+    pub fn freezes(&self) -> &BTreeMap<LocationId, Vec<Freeze>> {
+        &self.freezes
+    }
+
+    /// Freezes of a location.
+    #[must_use]
+    pub fn freezes_of(&self, id: LocationId) -> &[Freeze] {
+        self.freezes.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether new reservations are taken at a location: it is open and not frozen.
+    #[must_use]
+    pub fn takes(&self, id: LocationId) -> bool {
+        self.rank(id) != Self::NOT_OPEN
+    }
+
+    /// This directory with the freezes of its locations changed.
+    pub(crate) fn with_freezes(&self, change: impl FnOnce(&mut BTreeMap<LocationId, Vec<Freeze>>)) -> Self {
+        let mut next = self.clone();
+        change(Arc::make_mut(&mut next.freezes));
+        next.rank_all();
         next
     }
 
@@ -449,10 +639,27 @@ impl Directory {
                 Arc::make_mut(&mut next.documents).retire(document, now, lsn);
                 next
             }
+            Event::Upkeep(event) => self.after_upkeep(event, lsn, now)?,
+            Event::Rules(event) => self.with_stock_rules(Some(RulesInForce::after(event, lsn, now)?)),
+            Event::Campaign(event) => self.with_campaigns(event.campaigns(&self.campaigns)?),
             _ => return None,
         };
         next.revision = lsn;
         Some(next)
+    }
+
+    /// This directory with the freezes of its locations as an event leaves them; `None` when the event is not about a location.
+    fn after_upkeep(&self, event: &UpkeepEvent, lsn: Lsn, now: Timestamp) -> Option<Self> {
+        match event {
+            UpkeepEvent::Frozen { target: Frozen::Location(at), reason, reference } => {
+                let freeze = Freeze { id: lsn.get(), reason: *reason, reference: reference.clone(), frozen_at: now };
+                Some(self.with_freezes(|freezes| freezes.entry(*at).or_default().push(freeze)))
+            }
+            UpkeepEvent::Thawed { target: Frozen::Location(at), freezes: gone } => {
+                Some(self.with_freezes(|freezes| crate::upkeep::thaw(freezes, at, gone)))
+            }
+            _ => None,
+        }
     }
 
     /// This directory with regions put in their places, new ones behind the others.
@@ -483,6 +690,19 @@ impl Directory {
         next
     }
 
+    /// This directory with campaigns put in their places. New ones must come in the order of their ids.
+    #[must_use]
+    pub fn with_campaigns(&self, changed: Vec<Campaign>) -> Self {
+        self.clone().put_campaigns(changed)
+    }
+
+    /// The same without a copy.
+    pub(crate) fn put_campaigns(mut self, changed: Vec<Campaign>) -> Self {
+        let campaigns = Arc::make_mut(&mut self.campaigns);
+        changed.into_iter().for_each(|campaign| campaigns.put(campaign));
+        self
+    }
+
     /// This directory with channels put in their places. New ones must come in the order of their ids.
     #[must_use]
     pub fn with_channels(&self, changed: &[Channel]) -> Self {
@@ -497,7 +717,27 @@ impl Directory {
                 next.channels.push(entry);
             }
         }
+        next.leaves_units = next.channels.iter().any(|channel| channel.spec.safety_units > 0);
+        next.parents = next.channels.iter().map(|own| next.channel(&own.spec.parent).map(|around| around.id)).collect();
         next
+    }
+}
+
+/// Selling nodes from the innermost outward.
+pub type Path = SmallVec<[NodeId; 4]>;
+
+impl Tree for Directory {
+    fn parent(&self, node: NodeId) -> Option<NodeId> {
+        let around = match (node.channel(), node.campaign()) {
+            (Some(channel), _) => Directory::parent(self, channel),
+            (None, campaign) => campaign.and_then(|campaign| self.campaign_channel(campaign)),
+        };
+        around.map(NodeId::from)
+    }
+
+    fn priority(&self, node: NodeId) -> u32 {
+        let channel = node.channel().and_then(|channel| self.channels.get(channel.index()));
+        channel.map_or(0, |channel| channel.spec.priority)
     }
 }
 
@@ -507,6 +747,8 @@ pub struct Catalogue {
     skus: Vec<Arc<Sku>>,
     sku_by_code: HashMap<Box<str>, SkuId, RandomState>,
     styles: HashMap<Box<str>, Vec<SkuId>, RandomState>,
+    /// Active kits.
+    kits: BTreeSet<SkuId>,
     directory: Arc<Directory>,
     revision: Lsn,
 }
@@ -517,6 +759,7 @@ impl Default for Catalogue {
             skus: Vec::new(),
             sku_by_code: HashMap::with_hasher(hasher()),
             styles: HashMap::with_hasher(hasher()),
+            kits: BTreeSet::new(),
             directory: Arc::default(),
             revision: Lsn::ZERO,
         }
@@ -551,6 +794,18 @@ impl Catalogue {
         self.styles.get(style).map_or(&[], Vec::as_slice)
     }
 
+    /// Active kits, by id.
+    #[must_use]
+    pub fn kits(&self) -> &BTreeSet<SkuId> {
+        &self.kits
+    }
+
+    /// What a SKU consists of; nothing unless it is a kit.
+    #[must_use]
+    pub fn components(&self, id: SkuId) -> &[Component] {
+        self.skus.get(id.index()).map_or(&[], |sku| &sku.components)
+    }
+
     /// Locations and channels.
     #[must_use]
     pub fn directory(&self) -> &Arc<Directory> {
@@ -574,6 +829,11 @@ impl Catalogue {
     /// Puts a SKU in its place. New ones must come in the order of their ids.
     pub(crate) fn put_sku(&mut self, sku: Sku) {
         let (id, retired) = (sku.id, sku.retired.is_some());
+        if sku.components.is_empty() || retired {
+            self.kits.remove(&id);
+        } else {
+            self.kits.insert(id);
+        }
         if let Some(old) = self.skus.get(id.index()).map(Arc::clone) {
             if old.spec.style != sku.spec.style || retired {
                 self.leave_style(&old.spec.style, id);

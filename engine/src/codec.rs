@@ -1,11 +1,18 @@
 //! Events to journal bytes and back: encode next to decode.
 
+pub(crate) mod allotment;
+pub(crate) mod campaign;
 mod documents;
 mod fulfilment;
 mod hot;
+pub(crate) mod returns;
+pub(crate) mod rules;
 pub mod sourced;
 #[cfg(test)]
 mod strategies;
+pub(crate) mod supply;
+pub(crate) mod terms;
+pub(crate) mod upkeep;
 
 pub(crate) use documents::{document_from_wire, document_to_wire, region_from_wire, region_to_wire};
 
@@ -15,6 +22,7 @@ use quartermaster_proto::journal::v1 as wire;
 use thiserror::Error;
 
 use crate::{
+    allotment::LimitedBy,
     catalog::{
         Capabilities, Channel, ChannelSpec, Coordinates, GoodsSpec, Location, LocationKind, LocationSpec,
         LocationState, Sku, SkuSpec,
@@ -27,7 +35,7 @@ use crate::{
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     sourced::Sourced,
-    time::Timestamp,
+    time::{Micros, Timestamp},
 };
 
 /// Bytes that are no record of this version.
@@ -163,6 +171,13 @@ pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> 
             let answer = Event::DocumentDrafted { document: document.clone(), json: "".into() };
             return record_of(head, &answer);
         }
+        Event::Returns(returned) => {
+            return returns::without_traces(returned).map_or_else(|| bytes.into(), |event| record_of(head, &event));
+        }
+        Event::Rules(event) => {
+            return rules::brief(event)
+                .map_or_else(|| bytes.into(), |event| record_of(head, &Event::Rules(Box::new(event))));
+        }
         _ => return bytes.into(),
     };
     let clamp = |count| u32::try_from(count).unwrap_or(u32::MAX);
@@ -203,6 +218,7 @@ fn without_traces(head: &Peek<'_>, held: &Held) -> Box<[u8]> {
         replaced_bookings: held.replaced_bookings.clone(),
         shortages: held.shortages.clone(),
         sourced,
+        terms: held.terms.clone(),
     };
     let mut bytes = Vec::new();
     encode_parts(head, &Event::Held(held), &mut bytes);
@@ -227,10 +243,13 @@ fn event_to_wire(event: &Event) -> wire::record::Event {
                     location: short.location.map_or(0, |location| location.0 + 1),
                     requested: short.requested,
                     available: short.available,
+                    limited_by: short.limited_by.number(),
+                    component: short.component.map_or(0, |sku| sku.0 + 1),
                 })
                 .collect(),
             sourced: held.sourced.as_deref().map(sourced::sourced_to_wire),
             replaced_bookings: sourced::bookings_to_wire(&held.replaced_bookings),
+            terms: held.terms.as_deref().map(terms::terms_to_wire),
         }),
         Event::Confirmed { claim } => wire::record::Event::Confirmed(wire::Confirmed { claim: claim_to_wire(claim) }),
         Event::HoldEnded { claim, reason, bookings } => wire::record::Event::HoldEnded(wire::HoldEnded {
@@ -312,6 +331,12 @@ fn event_to_wire(event: &Event) -> wire::record::Event {
         Event::CellFactsSet { facts } => {
             wire::record::Event::CellFactsSet(wire::CellFactsSet { facts: facts.iter().map(facts_to_wire).collect() })
         }
+        Event::Allotment(event) => wire::record::Event::Allotment(allotment::to_wire(event)),
+        Event::Campaign(event) => wire::record::Event::Campaign(campaign::to_wire(event)),
+        Event::Supply(event) => wire::record::Event::Supply(supply::to_wire(event)),
+        Event::Returns(event) => wire::record::Event::Returns(returns::to_wire(event)),
+        Event::Upkeep(event) => wire::record::Event::Upkeep(upkeep::to_wire(event)),
+        Event::Rules(event) => wire::record::Event::Rules(rules::to_wire(event)),
         Event::Summary(summary) => wire::record::Event::Summary(wire::Summary {
             event: summary.event.to_string(),
             entries: summary.entries,
@@ -339,9 +364,12 @@ fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
                     location: short.location.checked_sub(1).map(LocationId),
                     requested: short.requested,
                     available: short.available,
+                    limited_by: LimitedBy::of(short.limited_by),
+                    component: short.component.checked_sub(1).map(SkuId),
                 })
                 .collect(),
             sourced: held.sourced.map(sourced::sourced_from_wire).transpose()?.map(Box::new),
+            terms: held.terms.as_ref().map(terms::terms_from_wire).transpose()?.map(Box::new),
             replaced_bookings: sourced::bookings_from_wire(&held.replaced_bookings)?,
         }),
         wire::record::Event::Confirmed(confirmed) => Event::Confirmed { claim: required(confirmed.claim.as_ref())? },
@@ -417,6 +445,12 @@ fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
         }),
         wire::record::Event::Rerouted(rerouted) => Event::Rerouted(Box::new(sourced::rerouted_from_wire(rerouted)?)),
         wire::record::Event::Merged(merged) => Event::Merged(Box::new(sourced::merged_from_wire(merged)?)),
+        wire::record::Event::Allotment(event) => Event::Allotment(Box::new(allotment::from_wire(event)?)),
+        wire::record::Event::Campaign(event) => Event::Campaign(Box::new(campaign::from_wire(event)?)),
+        wire::record::Event::Supply(event) => Event::Supply(Box::new(supply::from_wire(event)?)),
+        wire::record::Event::Returns(event) => Event::Returns(Box::new(returns::from_wire(event)?)),
+        wire::record::Event::Upkeep(event) => Event::Upkeep(Box::new(upkeep::from_wire(event)?)),
+        wire::record::Event::Rules(event) => Event::Rules(Box::new(rules::from_wire(event)?)),
         wire::record::Event::CellFactsSet(set) => {
             Event::CellFactsSet { facts: set.facts.iter().map(facts_from_wire).collect::<Result<_, _>>()? }
         }
@@ -439,6 +473,9 @@ fn claim_to_wire(claim: &Claim) -> Option<wire::Claim> {
         reservation: claim.reservation.0,
         lines: lines_to_wire(&claim.lines),
         other_shards: shards_to_wire(&claim.others),
+        presold: claim.extra.iter().flat_map(|extra| terms::presold_to_wire(&extra.presold)).collect(),
+        bought: claim.extra.as_ref().and_then(|extra| extra.bought.as_ref()).map(terms::bought_to_wire),
+        kits: claim.extra.iter().flat_map(|extra| extra.kits.iter().map(terms::kit_to_wire)).collect(),
     })
 }
 
@@ -447,6 +484,7 @@ fn claim_from_wire(claim: &wire::Claim) -> Claim {
         reservation: ReservationId(claim.reservation),
         lines: lines_from_wire(&claim.lines),
         others: shards_from_wire(&claim.other_shards),
+        extra: terms::extra_from_wire(claim),
     }
 }
 
@@ -590,6 +628,7 @@ pub(crate) fn sku_to_wire(sku: &Sku) -> wire::Sku {
         dimensions_mm: if spec.goods.dimensions_mm == [0; 3] { Vec::new() } else { spec.goods.dimensions_mm.into() },
         dangerous_goods: spec.goods.dangerous_goods.clone(),
         temperature: spec.goods.temperature.clone(),
+        components: upkeep::components_to_wire(sku),
     }
 }
 
@@ -612,7 +651,9 @@ pub(crate) fn sku_from_wire(sku: wire::Sku) -> Sku {
                 dangerous_goods: sku.dangerous_goods,
                 temperature: sku.temperature,
             },
+            components: sku.components.iter().map(|part| (part.code.clone(), part.units)).collect(),
         },
+        components: sku.components.iter().map(upkeep::component_from_wire).collect(),
         retired: (sku.retired_lsn > 0).then(|| Lsn::new(sku.retired_lsn)),
     }
 }
@@ -684,13 +725,27 @@ pub(crate) fn channel_to_wire(channel: &Channel) -> wire::Channel {
         code: channel.spec.code.clone(),
         name: channel.spec.name.clone(),
         active: channel.spec.active,
+        parent: channel.spec.parent.clone(),
+        priority: channel.spec.priority,
+        safety_units: channel.spec.safety_units,
+        deduction: campaign::deduction_to_wire(channel.spec.deduction),
+        hold_ttl_us: channel.spec.hold_ttl.map_or(0, |ttl| ttl.0),
     }
 }
 
 pub(crate) fn channel_from_wire(channel: wire::Channel) -> Channel {
     Channel {
         id: ChannelId(channel.id),
-        spec: ChannelSpec { code: channel.code, name: channel.name, active: channel.active },
+        spec: ChannelSpec {
+            code: channel.code,
+            name: channel.name,
+            active: channel.active,
+            parent: channel.parent,
+            priority: channel.priority,
+            safety_units: channel.safety_units,
+            deduction: campaign::deduction_from_wire(channel.deduction),
+            hold_ttl: (channel.hold_ttl_us > 0).then_some(Micros(channel.hold_ttl_us)),
+        },
     }
 }
 
@@ -702,6 +757,7 @@ mod tests {
         strategies::{bookings, events, sourced},
         *,
     };
+    use crate::terms::ClaimExtra;
 
     fn lines() -> impl Strategy<Value = Lines> + Clone {
         let line = (any::<u32>(), 0_u32..300, any::<u32>()).prop_map(|(sku, location, quantity)| Line {
@@ -713,11 +769,17 @@ mod tests {
     }
 
     fn claim() -> impl Strategy<Value = Claim> {
-        (any::<u64>(), lines(), vec(any::<u8>(), 0..4)).prop_map(|(id, lines, others)| Claim {
+        let extra = option::weighted(0.3, campaign::strategies::extra(lines()));
+        (any::<u64>(), lines(), vec(any::<u8>(), 0..4), extra).prop_map(|(id, lines, others, extra)| Claim {
             reservation: ReservationId(id),
             lines,
             others: others.into_iter().map(ShardId).collect(),
+            extra: extra.filter(|extra| *extra != ClaimExtra::default()).map(Box::new),
         })
+    }
+
+    fn is_hot(claim: &Claim) -> bool {
+        claim.extra.as_ref().is_none_or(|extra| extra.presold.is_empty() && extra.kits.is_empty())
     }
 
     fn held() -> impl Strategy<Value = Event> {
@@ -727,13 +789,16 @@ mod tests {
             location: location.map(LocationId),
             requested,
             available,
+            limited_by: LimitedBy::of(u32::try_from(requested % 3).unwrap_or(0)),
+            component: (available == 1 && sku % 8 == 0).then_some(SkuId(sku / 2)),
         });
         let texts = (".{0,40}", "[a-z]{0,200}");
         let rest = (option::of(0_u32..9), any::<u64>(), lines(), option::of(claim()), vec(shortage, 0..3));
         // Most holds come without a router.
         let routed = prop_oneof![2 => Just((None, Box::default())), 1 => (option::of(sourced()), bookings())];
-        (any::<u64>(), texts, rest, routed).prop_map(
-            |(id, (order_id, buyer_id), rest, (sourced, replaced_bookings))| {
+        let terms = option::of(campaign::strategies::terms(lines()));
+        (any::<u64>(), texts, rest, routed, terms).prop_map(
+            |(id, (order_id, buyer_id), rest, (sourced, replaced_bookings), terms)| {
                 let (channel, at, lines, replaced, shortages) = rest;
                 Event::Held(Held {
                     reservation: ReservationId(id),
@@ -746,6 +811,7 @@ mod tests {
                     replaced_bookings,
                     shortages,
                     sourced: sourced.map(Box::new),
+                    terms: terms.map(Box::new),
                 })
             },
         )
@@ -771,6 +837,7 @@ mod tests {
                 bookings
             }),
             events(lines()),
+            campaign::strategies::events(lines()),
             (claim(), end()).prop_map(|(claim, end)| Event::Shipped { claim, end }),
             (any::<u64>(), 0_u64..3)
                 .prop_map(|(id, at)| Event::Extended { reservation: ReservationId(id), expires_at: Timestamp(at) }),
@@ -809,8 +876,19 @@ mod tests {
             prop_assert_eq!(&decode(&bytes).unwrap(), &record);
             prop_assert_eq!(&decode_any(&bytes).unwrap(), &record);
             let hot = match &record.event {
-                Event::Held(held) => held.sourced.is_none() && held.replaced_bookings.is_empty(),
-                Event::HoldEnded { bookings, .. } | Event::Cancelled { bookings, .. } => bookings.is_empty(),
+                Event::Held(held) => {
+                    let terms = held.terms.as_ref();
+                    held.sourced.is_none()
+                        && held.replaced_bookings.is_empty()
+                        && held.replaced.as_ref().is_none_or(is_hot)
+                        && terms.is_none_or(|terms| terms.presold.is_empty() && terms.kits.is_empty())
+                        && held.shortages.iter().all(|short| short.component.is_none())
+                }
+                Event::HoldEnded { claim, bookings, .. } | Event::Cancelled { claim, bookings, .. } => {
+                    bookings.is_empty() && is_hot(claim)
+                }
+                Event::Confirmed { claim } | Event::Shipped { claim, .. } => is_hot(claim),
+                Event::Campaign(_) => false,
                 Event::SkusRetired { .. } | Event::Rerouted(_) | Event::Merged(_) => false,
                 _ => true,
             };

@@ -1,6 +1,13 @@
 //! What a caller asks. Shapes and ranges are right by construction or were checked by whoever built it; codes are still codes,
 //! because a repeated request must find its first answer even after its SKU was retired.
 
+pub mod allotment;
+pub mod campaign;
+pub mod returns;
+pub mod rules;
+pub mod supply;
+pub mod upkeep;
+
 use quartermaster_sourcing::{
     fulfilment::{Coordinates, Mode, Moment},
     region::RegionSpec,
@@ -40,6 +47,18 @@ pub enum Command {
     Stock(StockCommand),
     /// Change what there is to speak of.
     Catalogue(CatalogueCommand),
+    /// Units ring-fenced for channels and campaigns.
+    Allotment(allotment::AllotmentCommand),
+    /// Flash sales, their buyers and their waiting lists, and orders that take stock at payment.
+    Campaign(campaign::CampaignCommand),
+    /// Units that are expected, the promises on them, and transfers.
+    Supply(supply::SupplyCommand),
+    /// Units that come back from buyers.
+    Returns(returns::ReturnsCommand),
+    /// Freezes, counts and repairs.
+    Upkeep(upkeep::UpkeepCommand),
+    /// Safety stock of many levels, and rules that set it and allotments.
+    Rules(rules::RulesCommand),
 }
 
 /// What a reservation shall do next.
@@ -115,7 +134,7 @@ pub struct Reserve {
     pub channel: String,
     /// What is wanted, at least one line.
     pub lines: Vec<ReserveLine>,
-    /// How long the hold lasts.
+    /// How long the hold lasts; 0: as long as its channel says, else `HOLD_TTL_DEFAULT`.
     pub ttl: Micros,
     /// Take what there is.
     pub allow_partial: bool,
@@ -125,6 +144,51 @@ pub struct Reserve {
     pub unchanged_since_lsn: u64,
     /// Let the router decide where the units come from. Lines name no locations then.
     pub sourcing: Option<Box<SourcingRequest>>,
+    /// What is asked beyond a plain hold.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// How long a hold lasts when neither its request nor its channel says.
+pub const HOLD_TTL_DEFAULT: Micros = Micros::from_secs(15 * 60);
+
+/// What a hold may ask for beyond a plain one.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// Campaign code, or empty.
+    pub campaign: String,
+    /// When the campaign is sold out: wait for units to come back.
+    pub wait: bool,
+    /// Units may come from what is expected.
+    pub presale: Presale,
+}
+
+/// Whether units may be promised from what is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Presale {
+    /// From stock alone.
+    #[default]
+    No,
+    /// From stock, and what it lacks from what is expected until then, the earliest first.
+    StockFirst {
+        /// Expected at this time or earlier; `None`: whenever.
+        by: Option<Timestamp>,
+    },
+    /// Only from what is expected.
+    Only {
+        /// Expected at this time or earlier; `None`: whenever.
+        by: Option<Timestamp>,
+    },
+}
+
+impl Asked {
+    fn fingerprint(&self, hash: &mut Fingerprinter) {
+        let (presale, by) = match self.presale {
+            Presale::No => (0, None),
+            Presale::StockFirst { by } => (1, by),
+            Presale::Only { by } => (2, by),
+        };
+        hash.tag(99).text(&self.campaign).number(u64::from(self.wait)).number(presale).number(by.map_or(0, |at| at.0));
+    }
 }
 
 /// The conditions under which an order is sourced, by codes.
@@ -376,7 +440,9 @@ impl Command {
         match self {
             Self::Reserve(reserve) => {
                 hash.tag(1).text(&reserve.order_id).text(&reserve.buyer_id).text(&reserve.channel);
-                hash.number(reserve.ttl.0).number(u64::from(reserve.allow_partial));
+                // A request that names no length has the fingerprint it had when the default stood in the command.
+                let ttl = if reserve.ttl.0 == 0 { HOLD_TTL_DEFAULT } else { reserve.ttl };
+                hash.number(ttl.0).number(u64::from(reserve.allow_partial));
                 hash.number(reserve.replaces.map_or(0, |id| id.0)).number(reserve.unchanged_since_lsn);
                 for line in &reserve.lines {
                     hash.text(&line.sku).text(&line.location).quantity(line.quantity);
@@ -386,6 +452,9 @@ impl Command {
                 }
                 if let Some(sourcing) = &reserve.sourcing {
                     sourcing.fingerprint(&mut hash);
+                }
+                if let Some(asked) = &reserve.asked {
+                    asked.fingerprint(&mut hash);
                 }
             }
             Self::Merge(merge) => {
@@ -397,6 +466,12 @@ impl Command {
                 step.fingerprint(&mut hash);
             }
             Self::Stock(stock) => stock.fingerprint(&mut hash),
+            Self::Allotment(command) => command.fingerprint(&mut hash),
+            Self::Campaign(command) => command.fingerprint(&mut hash),
+            Self::Supply(command) => command.fingerprint(&mut hash),
+            Self::Returns(command) => command.fingerprint(&mut hash),
+            Self::Upkeep(command) => command.fingerprint(&mut hash),
+            Self::Rules(command) => command.fingerprint(&mut hash),
             Self::Catalogue(CatalogueCommand::UpsertSkus(skus)) => {
                 hash.tag(14);
                 skus.iter().for_each(|sku| sku.fingerprint(&mut hash));

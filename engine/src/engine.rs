@@ -1,5 +1,12 @@
 //! The one write path: remember, resolve, lock, decide, append, apply.
 
+mod allotment;
+pub(crate) mod campaign;
+mod returns;
+pub mod rules;
+mod supply;
+mod upkeep;
+
 use std::{
     cell::RefCell,
     cmp::Reverse,
@@ -15,12 +22,21 @@ use quartermaster_journal::{Journal, Lsn};
 use smallvec::SmallVec;
 
 use crate::{
+    allotment::LimitedBy,
     apply::apply,
     capacity::Capacity,
     catalog::{Catalogue, Directory},
     codec::{self, Peek},
     command::{CatalogueCommand, Command, Request, Reserve, Step, StockCommand},
-    decide::{Decision, catalogue, directory, lifecycle, reserve, selection::SkuCodes, stock},
+    decide::{
+        Decision,
+        allotment::{self as allotments, Cap},
+        catalogue, directory,
+        kits::{self, Kits},
+        lifecycle, reserve,
+        selection::SkuCodes,
+        stock,
+    },
     dedup::{Entry, Retention, SLOTS, Slot, SlotHasher},
     error::{Error, Rejection},
     event::{Event, ShardSet},
@@ -43,6 +59,11 @@ pub struct EngineConfig {
     pub ended_retention: Micros,
     /// Ended reservations kept at most, by their parts in each shard. About 200 bytes each.
     pub ended_entries_max: usize,
+    /// How long reservations that ended shipped are kept, in place of `ended_retention`: their units may come back. Begins anew when a
+    /// return of theirs ends, and does not end while one is open.
+    pub shipped_retention: Micros,
+    /// Reservations that ended shipped kept at most, by their parts in each shard, those with open returns apart. About 200 bytes each.
+    pub shipped_entries_max: usize,
 }
 
 impl Default for EngineConfig {
@@ -52,6 +73,8 @@ impl Default for EngineConfig {
             dedup_entries_max: 10_000_000,
             ended_retention: Micros::from_secs(24 * 3600),
             ended_entries_max: 2_000_000,
+            shipped_retention: Micros::from_secs(90 * 24 * 3600),
+            shipped_entries_max: 5_000_000,
         }
     }
 }
@@ -114,13 +137,15 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig, journal: Arc<dyn Journal>) -> Self {
         let ended = EndedRetention { age: config.ended_retention, entries: (config.ended_entries_max / SHARDS).max(1) };
+        let shipped =
+            EndedRetention { age: config.shipped_retention, entries: (config.shipped_entries_max / SHARDS).max(1) };
         Self {
             config,
             journal,
             slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
             slot_hasher: SlotHasher,
             catalogue: RwLock::new(Catalogue::default()),
-            shards: Shards::new(ended),
+            shards: Shards::new(ended, shipped),
             owners: Owners::default(),
             capacity: CachePadded::new(Mutex::new(Capacity::default())),
             next_reservation: AtomicU64::new(1),
@@ -168,6 +193,12 @@ impl Engine {
             Command::Reservation(id, step) => self.step(&draft, *id, step, slot),
             Command::Stock(stock) => self.change_stock(&draft, stock, slot),
             Command::Catalogue(catalogue) => self.change_catalogue(&draft, catalogue, slot),
+            Command::Allotment(command) => self.allotment(&draft, command, slot),
+            Command::Campaign(command) => self.campaign(&draft, command, slot),
+            Command::Supply(command) => self.supply(&draft, command, slot),
+            Command::Returns(command) => self.returns(&draft, command, slot),
+            Command::Upkeep(command) => self.upkeep(&draft, command, slot),
+            Command::Rules(command) => self.rules(&draft, command, slot),
         }?;
         Ok(Answer { lsn, replayed: false, verdict })
     }
@@ -209,7 +240,7 @@ impl Engine {
     /// Takes due holds off a shard's expiries. Entries of holds that have ended or moved are dropped on the way.
     fn due(&self, shard: ShardId, now: Timestamp, limit: usize) -> Vec<(Timestamp, ReservationId)> {
         let overgrown = |shard: &Shard| {
-            let held = usize::try_from(shard.counts.held).unwrap_or(usize::MAX);
+            let held = usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX);
             shard.expiries.len() > held.saturating_mul(2).saturating_add(4096)
         };
         let idle = |shard: &Shard| shard.expiries.peek().is_none_or(|Reverse((at, _))| *at > now) && !overgrown(shard);
@@ -220,7 +251,7 @@ impl Engine {
         let parts = &shard.parts;
         let stands = |at: Timestamp, id: &ReservationId| {
             let header = parts.get(id).and_then(|part| part.header.as_ref());
-            header.is_some_and(|header| header.state == State::Held && header.expires_at == at)
+            header.is_some_and(|header| matches!(header.state, State::Held | State::Placed) && header.expires_at == at)
         };
         let mut due = Vec::new();
         while let Some(Reverse((at, id))) = shard.expiries.peek().copied()
@@ -234,7 +265,7 @@ impl Engine {
         }
         if shard.expiries.len() > 4096 + due.len() {
             let before = shard.expiries.len();
-            if before / 2 > usize::try_from(shard.counts.held).unwrap_or(usize::MAX) {
+            if before / 2 > usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX) {
                 shard.expiries.retain(|Reverse((at, id))| stands(*at, id));
             }
         }
@@ -250,28 +281,44 @@ impl Engine {
     }
 
     fn reserve(&self, draft: &Draft<'_>, request: &Reserve, slot: Slotted<'_, '_>) -> Result<(Lsn, Verdict), Error> {
-        let skus = self.resolve(request.lines.iter().map(|line| line.sku.as_str()))?;
-        let demands = reserve::demands(request, &skus)?;
-        if let Some(sold_out) = self.sold_out(request, &demands) {
-            return Ok(sold_out);
+        let catalogue = self.catalogue.read();
+        let skus = resolve(&catalogue, request.lines.iter().map(|line| line.sku.as_str()))?;
+        let kits = if catalogue.kits().is_empty() { None } else { Kits::of(&catalogue, request, &skus)? };
+        drop(catalogue);
+        if let Some(kits) = kits {
+            return self.reserve_kits(draft, request, &kits, slot);
         }
+        let demands = reserve::demands(request, &skus)?;
+        let counter = self.campaign_shard(request)?;
         let home = skus.first().map_or(ShardId(0), |sku| sku.shard());
-        let id = self.next_id(home);
-        let mut shards: ShardSet = skus.iter().map(|sku| sku.shard()).chain([home]).collect();
+        let mut shards: ShardSet = skus.iter().map(|sku| sku.shard()).chain([home]).chain(counter).collect();
+        let refused = match counter {
+            None => self.sold_out(request, &demands),
+            Some(_) => self.refused_by_campaign(draft, request, &demands, &shards)?,
+        };
+        if let Some(refused) = refused {
+            return Ok(refused);
+        }
         if let Some(earlier) = request.replaces {
             self.shards_of(earlier)?.iter().for_each(|shard| shards.insert(shard));
         }
         let mut locked = self.shards.lock(&shards);
+        // Under the locks, so that those who wait in one line have ids in the order of their requests.
+        let id = self.next_id(home);
         let decision = reserve::reserve(&locked, request, &demands, id, draft.now)?;
         self.commit(draft, decision, &mut locked, slot, None)
     }
 
     /// Says "sold out" from shared locks alone where a single row shows it: no exclusive lock, no id, no record.
     fn sold_out(&self, request: &Reserve, demands: &[reserve::Demand<'_>]) -> Option<(Lsn, Verdict)> {
-        if request.allow_partial || request.replaces.is_some() || request.unchanged_since_lsn > 0 {
+        if request.allow_partial
+            || request.replaces.is_some()
+            || request.unchanged_since_lsn > 0
+            || request.asked.is_some()
+        {
             return None;
         }
-        let mut short = SmallVec::<[(&reserve::Demand<'_>, u64); 4]>::new();
+        let mut short = SmallVec::<[reserve::Short<'_>; 4]>::new();
         let mut others = SmallVec::<[&reserve::Demand<'_>; 4]>::new();
         let mut rests_on = Lsn::ZERO;
         for demand in demands {
@@ -287,8 +334,12 @@ impl Engine {
                 return None;
             }
             let available = named.map_or(row.available(), |at| row.available_at(at).units());
-            if available < demand.quantity {
-                short.push((demand, takeable(&shard, demand)));
+            let cap = cap(&shard, request, demand);
+            if available.min(cap.map_or(u64::MAX, |cap| cap.units)) < demand.quantity {
+                if named.is_some_and(|at| row.get(at).frozen) {
+                    return None;
+                }
+                short.push(shortage(&shard, demand, cap));
                 rests_on = rests_on.max(row.revision()).max(directory.revision());
             } else {
                 others.push(demand);
@@ -301,9 +352,9 @@ impl Engine {
         // Closed locations may leave more lines short than the sums show, and all that are short are told.
         for demand in others {
             let shard = self.shards.read(demand.sku.shard());
-            let takeable = takeable(&shard, demand);
-            if takeable < demand.quantity {
-                short.push((demand, takeable));
+            let one = shortage(&shard, demand, cap(&shard, request, demand));
+            if one.1 < demand.quantity {
+                short.push(one);
                 rests_on = rests_on.max(shard.row(demand.sku).revision()).max(shard.directory.revision());
             }
         }
@@ -327,6 +378,10 @@ impl Engine {
             return self.reroute(draft, id, reassign, &codes, slot);
         }
         let mut locked = self.lock_reservation(id)?;
+        if matches!(step, Step::Confirm) && Self::is_placed(&locked, id) {
+            drop(locked);
+            return self.confirm_placed(draft, id, slot);
+        }
         let decision = match step {
             Step::Confirm => lifecycle::confirm(&locked, id, draft.now),
             Step::Release => lifecycle::release(&locked, id, draft.now),
@@ -372,6 +427,7 @@ impl Engine {
             }
         }?;
         let mut locked = self.shards.lock(&event.shards());
+        kits::without_stock(&locked, &event)?;
         let (lsn, verdict) = self.commit(draft, Decision::Event(event), &mut locked, slot, None)?;
         if let Verdict::Done(event) = &verdict {
             apply_catalogue(&mut catalogue, lsn, draft.now, event);
@@ -398,6 +454,7 @@ impl Engine {
                 continue;
             }
             let mut locked = self.shards.lock(&ShardSet::ALL);
+            allotments::check_in_use(&locked, &base, &event)?;
             let (lsn, verdict) = self.commit(draft, Decision::Event(event), &mut locked, slot, None)?;
             if let Verdict::Done(event) = &verdict
                 && let Some(next) = base.after(event, lsn, draft.now)
@@ -405,7 +462,10 @@ impl Engine {
                 let next = Arc::new(next.staged(stages));
                 catalogue.set_revision(lsn);
                 catalogue.set_directory(Arc::clone(&next));
-                locked.each().for_each(|shard| shard.directory = Arc::clone(&next));
+                locked.each().for_each(|shard| {
+                    shard.directory = Arc::clone(&next);
+                    shard.rules.directory_changed(&next, draft.now);
+                });
             }
             return Ok((lsn, verdict));
         }
@@ -447,7 +507,7 @@ impl Engine {
                     apply(shard, lsn, draft.now, &event).expect("Invariant: an event fits the state it was decided on");
                     self.owners.forget(shard);
                 }
-                if let Event::Held(held) = &event {
+                if let Some(held) = event.held() {
                     self.owners.add(&held.buyer_id, held.reservation);
                 }
                 if let Some((slot, _)) = slot {
@@ -469,8 +529,7 @@ impl Engine {
     }
 
     fn resolve<'a>(&self, codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
-        let catalogue = self.catalogue.read();
-        codes.map(|code| catalogue.sku(code).ok_or_else(|| Error::UnknownSku { code: code.into() })).collect()
+        resolve(&self.catalogue.read(), codes)
     }
 
     /// The shards a reservation lies in.
@@ -497,14 +556,44 @@ impl Engine {
         let shards = self.shards_of(id)?;
         let locked = self.shards.lock_shared(&shards);
         let parts = shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id));
-        let skus: Vec<SkuId> = parts.flat_map(|part| part.lines.iter().map(|line| line.sku)).collect();
+        let skus: Vec<SkuId> = parts
+            .flat_map(|part| {
+                let presold = part.presold.iter().map(|one| one.line.sku);
+                part.lines.iter().map(|line| line.sku).chain(presold)
+            })
+            .collect();
+        let header = locked.shard(id.home()).parts.get(&id).and_then(|part| part.header.as_deref());
+        let kits = header.and_then(|header| header.kept.as_deref()).map_or_else(Box::default, |kept| kept.kits.clone());
         drop(locked);
-        Ok(SkuCodes::of(&self.catalogue.read(), skus))
+        Ok(SkuCodes::of(&self.catalogue.read(), skus, &kits))
     }
+}
+
+/// The ids of codes.
+fn resolve<'a>(catalogue: &Catalogue, codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
+    codes.map(|code| catalogue.sku(code).ok_or_else(|| Error::UnknownSku { code: code.into() })).collect()
 }
 
 pub(crate) type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);
 pub(crate) type Slotted<'a, 'lock> = &'a mut Option<SlotGuard<'lock>>;
+
+/// What an order may take of a demand's SKU, where anybody has an allotment of it.
+fn cap(shard: &Shard, request: &Reserve, demand: &reserve::Demand<'_>) -> Option<Cap> {
+    if !allotments::is_bounded(shard, demand.sku) {
+        return None;
+    }
+    let channel = shard.directory.channel(&request.channel).map(|channel| channel.id);
+    allotments::cap_in(shard, demand.sku, &shard.directory.path(channel, None))
+}
+
+/// What a demand gets, and why no more.
+fn shortage<'a>(shard: &Shard, demand: &'a reserve::Demand<'a>, cap: Option<Cap>) -> reserve::Short<'a> {
+    let there = takeable(shard, demand);
+    match cap {
+        Some(cap) if cap.units <= there => (demand, cap.units, cap.by),
+        _ => (demand, there, LimitedBy::Stock),
+    }
+}
 
 /// Units that a demand could take where it may: at the location it names, or at all open ones.
 fn takeable(shard: &Shard, demand: &reserve::Demand<'_>) -> u64 {

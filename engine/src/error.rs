@@ -6,12 +6,16 @@ use quartermaster_sourcing::{plan::UnservedReason, region::RegionError};
 use thiserror::Error;
 
 use crate::{
+    allotment::LimitedBy,
     catalog::documents::{DocumentFault, DocumentId, DocumentState},
     command::{Bucket, CellCode},
-    id::ReservationId,
+    event::supply::InboundState,
+    id::{ReservationId, ReturnId},
     quantity::Quantity,
     reservation::State,
+    returns::ReturnState,
     time::Timestamp,
+    upkeep::FreezeReason,
 };
 
 /// A business "no", with its facts. Nothing changed, nothing was logged; safe to ask again.
@@ -73,6 +77,199 @@ pub enum Rejection {
         /// A promised date would move back.
         later: bool,
     },
+
+    /// More units than were shipped and not announced yet.
+    #[error(
+        "reservation {reservation}: more units announced than were shipped and not announced yet, first {}",
+        first(shortages)
+    )]
+    ExceedsShipped {
+        /// Whose units.
+        reservation: ReservationId,
+        /// Every line that asks for too many.
+        shortages: Vec<CodedShortage>,
+    },
+    /// More units than the return still expects.
+    #[error("return {id}: more units arrived than it still expects, first {}", first(shortages))]
+    ExceedsAnnounced {
+        /// Which return.
+        id: ReturnId,
+        /// Every line that asks for too many.
+        shortages: Vec<CodedShortage>,
+    },
+    /// More units than arrived and are not inspected yet.
+    #[error("return {id}: more units inspected than arrived and are not inspected yet, first {}", first(shortages))]
+    ExceedsReceived {
+        /// Which return.
+        id: ReturnId,
+        /// Every line that asks for too many.
+        shortages: Vec<CodedShortage>,
+    },
+    /// Quotas need more than nobody keeps.
+    #[error("allotments exceed what can be ring-fenced for {} of the SKUs{}", excesses.len(), first_excess(excesses))]
+    AllotmentExceedsPool {
+        /// Every SKU and node that cannot have what was asked for.
+        excesses: Vec<AllotmentExcess>,
+    },
+    /// Quotas have fewer units than are to be taken out of them.
+    #[error("allotments are too small for {} of the SKUs{}", excesses.len(), first_excess(excesses))]
+    AllotmentTooSmall {
+        /// Every SKU and node that has less than was asked for.
+        excesses: Vec<AllotmentExcess>,
+    },
+    /// Quotas would be less than nodes within keep.
+    #[error("allotments fall below what nodes within keep for {} of the SKUs{}", excesses.len(), first_excess(excesses))]
+    AllotmentBelowNodesWithin {
+        /// Every SKU and node; `possible` is the smallest quota that keeps what is within.
+        excesses: Vec<AllotmentExcess>,
+    },
+    /// Something is frozen.
+    #[error("{} is frozen: {}", thing(sku, location), names(reasons))]
+    Frozen {
+        /// SKU code; empty when a whole location is frozen.
+        sku: String,
+        /// Location code; empty when a SKU is frozen everywhere.
+        location: String,
+        /// Why, each reason once.
+        reasons: Vec<FreezeReason>,
+    },
+    /// No freeze that was named stands.
+    #[error("{} has no such freeze", thing(sku, location))]
+    NotFrozen {
+        /// SKU code, or empty.
+        sku: String,
+        /// Location code, or empty.
+        location: String,
+    },
+    /// A repair finds nothing that it may do.
+    #[error("nothing can be repaired: {cells} cells stay in shortfall")]
+    NothingToRepair {
+        /// Cells in shortfall that were looked at.
+        cells: usize,
+    },
+    /// The campaign has not begun.
+    #[error("campaign {campaign} begins at {} us after the epoch", starts_at.0)]
+    CampaignNotStarted {
+        /// Its code.
+        campaign: String,
+        /// When it begins.
+        starts_at: Timestamp,
+    },
+    /// The campaign is over.
+    #[error("campaign {campaign} ended at {} us after the epoch", ended_at.0)]
+    CampaignEnded {
+        /// Its code.
+        campaign: String,
+        /// When it ended.
+        ended_at: Timestamp,
+    },
+    /// The campaign does not sell this SKU.
+    #[error("campaign {campaign} does not sell SKU {sku}")]
+    NotInCampaign {
+        /// Its code.
+        campaign: String,
+        /// SKU code.
+        sku: String,
+    },
+    /// The buyer would have more of the campaign than it allows.
+    #[error("campaign {campaign} allows {limit} units to a buyer: {bought} are taken, {requested} asked for")]
+    BuyerLimitReached {
+        /// Its code.
+        campaign: String,
+        /// Units a buyer may have.
+        limit: u32,
+        /// Units the buyer has, promised or shipped.
+        bought: u64,
+        /// Units asked for.
+        requested: u64,
+    },
+    /// The order is larger than the campaign allows.
+    #[error("campaign {campaign} allows {limit} units to an order: {requested} asked for")]
+    OrderLimitReached {
+        /// Its code.
+        campaign: String,
+        /// Units an order may have.
+        limit: u32,
+        /// Units asked for.
+        requested: u64,
+    },
+    /// The campaign has fewer units left now.
+    #[error("campaign {campaign} has {available} units of SKU {sku} now: {requested} asked for")]
+    CampaignSoldOut {
+        /// Its code.
+        campaign: String,
+        /// SKU code.
+        sku: String,
+        /// Units asked for, duplicates summed.
+        requested: u64,
+        /// Units that could be taken now.
+        available: u64,
+        /// When the next units are released; `None` when none are to come.
+        next_tranche: Option<Timestamp>,
+    },
+    /// The buyer stands in this line already.
+    #[error("the buyer waits for SKU {sku} in campaign {campaign} already, as reservation {reservation}")]
+    AlreadyWaiting {
+        /// Code of the campaign.
+        campaign: String,
+        /// SKU code.
+        sku: String,
+        /// The reservation that waits.
+        reservation: ReservationId,
+    },
+    /// The line is as long as it may be.
+    #[error("{limit} buyers wait for SKU {sku} in campaign {campaign}: no more may")]
+    WaitingListFull {
+        /// Code of the campaign.
+        campaign: String,
+        /// SKU code.
+        sku: String,
+        /// The most that may wait.
+        limit: u64,
+    },
+    /// The pool has fewer units than the campaign shall have.
+    #[error("campaign {campaign} cannot have {requested} units of SKU {sku}: {possible} are possible")]
+    CampaignNotStocked {
+        /// Its code.
+        campaign: String,
+        /// SKU code.
+        sku: String,
+        /// Units it shall have in all.
+        requested: u64,
+        /// Units it could have in all.
+        possible: u64,
+    },
+    /// The campaign shall have fewer units than buyers have of it.
+    #[error("campaign {campaign} cannot have {requested} units of SKU {sku}: {used} are promised or shipped")]
+    CampaignBelowUsed {
+        /// Its code.
+        campaign: String,
+        /// SKU code.
+        sku: String,
+        /// Units it shall have in all.
+        requested: u64,
+        /// Units promised or shipped.
+        used: u64,
+    },
+}
+
+/// A quota that cannot be as asked for, by codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllotmentExcess {
+    /// SKU code.
+    pub sku: String,
+    /// Code of the channel or campaign.
+    pub node: String,
+    /// Units asked for.
+    pub asked: u64,
+    /// Units possible.
+    pub possible: u64,
+}
+
+fn first_excess(excesses: &[AllotmentExcess]) -> String {
+    excesses.first().map_or_else(String::new, |one| {
+        format!(", first {} of {}: {} units asked for, {} possible", one.sku, one.node, one.asked, one.possible)
+    })
 }
 
 /// What the router cannot serve, by codes.
@@ -110,6 +307,10 @@ pub struct CodedShortage {
     pub requested: u64,
     /// Units that could be taken.
     pub available: u64,
+    /// What kept it from more.
+    pub limited_by: LimitedBy,
+    /// When the SKU is a kit: code of the component that limits it. Otherwise empty.
+    pub component: String,
 }
 
 fn first(shortages: &[CodedShortage]) -> String {
@@ -318,6 +519,282 @@ pub enum Error {
     /// The journal took no record.
     #[error("journal: {0}")]
     Journal(#[from] AppendError),
+
+    /// No return has this id.
+    #[error("unknown return {id}: never made, or no longer kept")]
+    UnknownReturn {
+        /// The id.
+        id: ReturnId,
+    },
+    /// The return's state forbids it.
+    #[error("return {id} is {}: {wanted}", state.name())]
+    ReturnState {
+        /// Which.
+        id: ReturnId,
+        /// Its state.
+        state: ReturnState,
+        /// What would be needed.
+        wanted: &'static str,
+    },
+    /// The line names no location and its SKU stands at several.
+    #[error("SKU {sku:?} stands at {locations} locations there: name one of them")]
+    AmbiguousLine {
+        /// SKU code.
+        sku: String,
+        /// At how many.
+        locations: usize,
+    },
+    /// Channels would make no tree.
+    #[error("channel {channel:?}: {fault}")]
+    ChannelTree {
+        /// Which of the request's.
+        position: usize,
+        /// Its code.
+        channel: String,
+        /// What is wrong.
+        fault: TreeFault,
+    },
+    /// A channel's place in the tree cannot change while units count to it.
+    #[error("channel {channel:?} cannot move: it, or one within it, has allotments or units that count to one")]
+    ChannelInUse {
+        /// Which of the request's.
+        position: usize,
+        /// Its code.
+        channel: String,
+    },
+    /// No active SKU is of this style or category.
+    #[error("unknown {kind} {code:?}: no active SKU is of it")]
+    UnknownGoods {
+        /// "style" or "category".
+        kind: &'static str,
+        /// The code.
+        code: String,
+    },
+    /// No campaign that sells has this code.
+    #[error("unknown campaign {code:?}: no campaign has this code")]
+    UnknownSellingCampaign {
+        /// The code.
+        code: String,
+    },
+    /// The node has no allotment of the goods.
+    #[error("{node} has no allotment of {goods:?}")]
+    NoAllotment {
+        /// Code of the channel or campaign.
+        node: String,
+        /// Code of the SKU, style or category; empty for anything.
+        goods: String,
+    },
+    /// A ceiling is below the quota.
+    #[error("the ceiling of {node} is {ceiling} units, below its quota of {quota}")]
+    CeilingBelowQuota {
+        /// Which row of the request.
+        position: usize,
+        /// Code of the channel or campaign.
+        node: String,
+        /// Units of the ceiling.
+        ceiling: u64,
+        /// Units of the quota.
+        quota: u64,
+    },
+    /// Quota is moved between nodes of which one is, or lies within, the other.
+    #[error(
+        "{from} and {to} are one or lie one within the other: quota moves between nodes that stand beside each other"
+    )]
+    NodesNested {
+        /// Which row of the request.
+        position: usize,
+        /// Code of the node it should leave.
+        from: String,
+        /// Code of the node it should come to.
+        to: String,
+    },
+    /// A request speaks of more allotments than fit one event.
+    #[error("the request stands for {found} allotments: {limit} is the most")]
+    TooManyAllotments {
+        /// How many it stands for.
+        found: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A kit has no stock of its own.
+    #[error("SKU {sku} is a kit: it has no stock of its own, its components have")]
+    KitHasNoStock {
+        /// SKU code.
+        sku: String,
+    },
+    /// A SKU cannot be this kit.
+    #[error("SKU {sku} cannot be such a kit: {fault}{}", of(component))]
+    InvalidKit {
+        /// SKU code.
+        sku: String,
+        /// Code of the component at fault, or empty.
+        component: String,
+        /// What is wrong.
+        fault: KitFault,
+    },
+    /// Something else needs it.
+    #[error("SKU {sku} is a component of kit {kit}: retire that first")]
+    InUse {
+        /// SKU code.
+        sku: String,
+        /// Code of a kit that has it.
+        kit: String,
+    },
+    /// Too many freezes stand on one thing.
+    #[error("{} has {limit} freezes already: thaw one first", thing(sku, location))]
+    TooManyFreezes {
+        /// SKU code, or empty.
+        sku: String,
+        /// Location code, or empty.
+        location: String,
+        /// The most.
+        limit: usize,
+    },
+    /// The set of stock rules cannot be put.
+    #[error("{}", summary(faults))]
+    InvalidStockRules {
+        /// Everything that is wrong, at least one thing.
+        faults: Vec<DocumentFault>,
+    },
+    /// Another set of stock rules is in force than the request rests on.
+    #[error("the stock rules in force have version {version}, the request rests on {expected}: read them again")]
+    StockRulesVersion {
+        /// Version in force; 0: none.
+        version: u32,
+        /// What the request named.
+        expected: u32,
+    },
+    /// No campaign has this code.
+    #[error("unknown campaign {code:?}: no campaign has this code")]
+    UnknownCampaign {
+        /// The code.
+        code: String,
+    },
+    /// The campaign's times contradict each other or lie in the past.
+    #[error("campaign {code}: {why}")]
+    CampaignTimes {
+        /// Its code.
+        code: String,
+        /// What is wrong, in words.
+        why: &'static str,
+    },
+    /// The campaign is over: nothing about it changes any more.
+    #[error("campaign {code} is over and cannot be changed")]
+    CampaignOver {
+        /// Its code.
+        code: String,
+    },
+    /// The campaign runs in another channel.
+    #[error("campaign {code} runs in {}, not in {}", channel_words(own), channel_words(channel))]
+    CampaignChannel {
+        /// Its code.
+        code: String,
+        /// Code of its channel, or empty.
+        own: String,
+        /// Code of the channel that was named, or empty.
+        channel: String,
+    },
+    /// The campaign counts what buyers have, and the request names none.
+    #[error("campaign {code} counts what its buyers have: name the buyer")]
+    BuyerNeeded {
+        /// Code of the campaign.
+        code: String,
+    },
+    /// Two things that a request asks for do not go together.
+    #[error("{what}")]
+    NotCombinable {
+        /// Which, in words.
+        what: &'static str,
+    },
+    /// No document of expected units has this code.
+    #[error("unknown inbound {code:?}: never announced, or closed longer ago than closed documents are kept")]
+    UnknownInbound {
+        /// The code.
+        code: String,
+    },
+    /// An open document has this code.
+    #[error("inbound {code:?} is {}: a code can be used again once its document is closed", state.name())]
+    InboundExists {
+        /// The code.
+        code: String,
+        /// The document's state.
+        state: InboundState,
+    },
+    /// The document is closed.
+    #[error("inbound {code:?} is {}: nothing more can be received, changed or cancelled", state.name())]
+    InboundClosed {
+        /// The code.
+        code: String,
+        /// The document's state.
+        state: InboundState,
+    },
+    /// The document has no such line, or none that is open.
+    #[error("inbound {code:?} has no open line of SKU {sku:?}")]
+    NoSuchInboundLine {
+        /// The code.
+        code: String,
+        /// SKU code.
+        sku: String,
+    },
+    /// Units are expected in the past.
+    #[error("the expected time, {} us after the epoch, is past: now is {}", eta.0, now.0)]
+    EtaPast {
+        /// When they are expected.
+        eta: Timestamp,
+        /// Now.
+        now: Timestamp,
+    },
+    /// Fewer units would be expected in all than have arrived.
+    #[error("SKU {sku}: {received} units have arrived already, {requested} in all cannot be")]
+    BelowReceived {
+        /// SKU code.
+        sku: String,
+        /// Units in all, as asked for.
+        requested: Quantity,
+        /// Units that have arrived.
+        received: Quantity,
+    },
+    /// What is under way cannot be wished away.
+    #[error("transfer {code:?} is under way: its units end by being received, what is missing with a final receipt")]
+    TransferUnderWay {
+        /// The code.
+        code: String,
+    },
+    /// Units to be shipped have not arrived.
+    #[error(
+        "reservation {id}: {presold} of the units of SKU {sku:?} are promised from what is expected and have not arrived"
+    )]
+    NotArrived {
+        /// Which.
+        id: ReservationId,
+        /// SKU code.
+        sku: String,
+        /// Units promised from what is expected.
+        presold: u64,
+    },
+    /// Presale and sourcing were asked for together.
+    #[error("presale cannot be asked for together with sourcing: name locations, or none")]
+    PresaleWithSourcing,
+}
+
+/// What makes channels no tree.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TreeFault {
+    /// Its parent is no channel.
+    #[error("its parent {parent:?} is no channel")]
+    UnknownParent {
+        /// Code of the parent.
+        parent: String,
+    },
+    /// It lies within itself.
+    #[error("it would lie within itself")]
+    Cycle,
+    /// It lies too deep.
+    #[error("it would lie more than {limit} deep")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 fn summary(faults: &[DocumentFault]) -> String {
@@ -331,4 +808,45 @@ fn summary(faults: &[DocumentFault]) -> String {
 
 fn at(location: &str) -> String {
     if location.is_empty() { String::new() } else { format!(" at {location:?}") }
+}
+
+fn thing(sku: &str, location: &str) -> String {
+    match (sku, location) {
+        ("", location) => format!("location {location}"),
+        (sku, "") => format!("SKU {sku}"),
+        (sku, location) => format!("SKU {sku} at {location}"),
+    }
+}
+
+fn names(reasons: &[FreezeReason]) -> String {
+    let names: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
+    names.join(", ")
+}
+
+/// What is wrong with a kit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KitFault {
+    /// A component is a kit, or the SKU itself.
+    #[error("a component is a kit")]
+    OfKits,
+    /// The SKU is a component of a kit.
+    #[error("it is a component of a kit")]
+    IsComponent,
+    /// The SKU has had stock or a freeze at a location.
+    #[error("it has had stock of its own")]
+    HasStock,
+    /// What a kit consists of is fixed for as long as it is active.
+    #[error("what it consists of is fixed while it is active")]
+    Fixed,
+    /// A kit names substitutes.
+    #[error("a kit has no substitutes")]
+    Substitutes,
+}
+
+fn of(component: &str) -> String {
+    if component.is_empty() { String::new() } else { format!(" ({component})") }
+}
+
+fn channel_words(code: &str) -> String {
+    if code.is_empty() { "no channel".into() } else { format!("channel {code}") }
 }

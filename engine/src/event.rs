@@ -3,12 +3,20 @@
 //! Events are facts with resolved places and quantities. Each names every cell it touches, so that a lock shard can be brought
 //! forward without its neighbours.
 
+pub mod allotment;
+pub mod campaign;
+pub mod returns;
+pub mod rules;
+pub mod supply;
+pub mod upkeep;
+
 use std::sync::Arc;
 
 use quartermaster_sourcing::region::RegionSpec;
 use smallvec::SmallVec;
 
 use crate::{
+    allotment::LimitedBy,
     capacity::Booking,
     catalog::{Channel, Location, Sku, documents::DocumentId},
     command::StockReason,
@@ -16,6 +24,7 @@ use crate::{
     quantity::Quantity,
     reservation::State,
     sourced::{Merged, Rerouted, Sourced},
+    terms::{ClaimExtra, PresoldLine, Terms},
     time::Timestamp,
 };
 
@@ -166,6 +175,18 @@ pub enum Event {
         /// Each cell once, by SKU and location.
         facts: Vec<CellFacts>,
     },
+    /// Units ring-fenced for channels and campaigns.
+    Allotment(Box<allotment::AllotmentEvent>),
+    /// Flash sales, their buyers and their waiting lists, and orders that take stock at payment.
+    Campaign(Box<campaign::CampaignEvent>),
+    /// Units that are expected, the promises on them, and transfers.
+    Supply(Box<supply::SupplyEvent>),
+    /// Units that come back from buyers.
+    Returns(Box<returns::ReturnsEvent>),
+    /// Freezes, counts and repairs.
+    Upkeep(Box<upkeep::UpkeepEvent>),
+    /// Safety stock of many levels, and rules that set it and allotments.
+    Rules(Box<rules::RulesEvent>),
     /// Stands for a large event where only its answer is kept. Never in the journal.
     Summary(Summary),
 }
@@ -193,8 +214,36 @@ pub struct Held {
     pub shortages: Vec<Shortage>,
     /// How it was sourced, when the router decided.
     pub sourced: Option<Box<Sourced>>,
+    /// What it carries beyond a plain hold.
+    pub terms: Option<Box<Terms>>,
 }
 
+impl Held {
+    /// What it is promised from what is expected, by supply.
+    #[must_use]
+    pub fn presold(&self) -> &[PresoldLine] {
+        self.terms.as_deref().map_or(&[], |terms| &terms.presold)
+    }
+
+    /// The shards that the reservation lies in: its home, those of what it took or wants, and the one that counts its buyer.
+    pub(crate) fn own_shards(&self) -> ShardSet {
+        let mut shards = ShardSet::default();
+        self.put_shards(&mut shards);
+        shards
+    }
+
+    fn put_shards(&self, shards: &mut ShardSet) {
+        shards.insert(self.reservation.home());
+        self.lines.iter().for_each(|line| shards.insert(line.sku.shard()));
+        if let Some(terms) = &self.terms {
+            terms.wanted.iter().for_each(|wanted| shards.insert(wanted.sku.shard()));
+            terms.presold.iter().for_each(|one| shards.insert(one.line.sku.shard()));
+            if let Some(campaign) = terms.campaign.filter(|_| !self.buyer_id.is_empty()) {
+                shards.insert(crate::campaign::counter_shard(campaign, &self.buyer_id));
+            }
+        }
+    }
+}
 /// A reservation and the units of it that an event moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -204,6 +253,8 @@ pub struct Claim {
     pub lines: Lines,
     /// Shards the reservation lies in besides its home and those of the lines: it has nothing open there, and must hear of its end.
     pub others: ShardSet,
+    /// What it moves besides.
+    pub extra: Option<Box<ClaimExtra>>,
 }
 
 impl Claim {
@@ -211,7 +262,13 @@ impl Claim {
     #[must_use]
     pub fn new(reservation: ReservationId, lines: Lines, shards: &ShardSet) -> Self {
         let named = lines.iter().map(|line| line.sku.shard()).chain([reservation.home()]).collect();
-        Self { reservation, lines, others: shards.without(&named) }
+        Self { reservation, lines, others: shards.without(&named), extra: None }
+    }
+
+    /// What it moves of what is promised from what is expected.
+    #[must_use]
+    pub fn presold(&self) -> &[PresoldLine] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.presold)
     }
 
     fn shards(&self) -> ShardSet {
@@ -233,6 +290,10 @@ pub struct Shortage {
     pub requested: u64,
     /// Units taken.
     pub available: u64,
+    /// What kept it from more.
+    pub limited_by: LimitedBy,
+    /// When the SKU is a kit: the component that limits it.
+    pub component: Option<SkuId>,
 }
 
 /// Why a hold ended.
@@ -245,9 +306,10 @@ pub enum HoldEndReason {
 }
 
 /// The bucket of a cell that holds a reservation's open units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Promise {
     /// Reserved: the reservation is held.
+    #[default]
     Reserved,
     /// Committed: it is confirmed.
     Committed,
@@ -391,6 +453,12 @@ impl Event {
             Self::DocumentActivated { .. } => "DocumentActivated",
             Self::DocumentRetired { .. } => "DocumentRetired",
             Self::CellFactsSet { .. } => "CellFactsSet",
+            Self::Allotment(event) => event.name(),
+            Self::Campaign(event) => event.name(),
+            Self::Supply(event) => event.name(),
+            Self::Returns(event) => event.name(),
+            Self::Upkeep(event) => event.name(),
+            Self::Rules(event) => event.name(),
             Self::Summary(summary) => &summary.event,
         }
     }
@@ -406,6 +474,22 @@ impl Event {
             | Self::Shipped { claim, .. } => Some(claim.reservation),
             Self::Extended { reservation, .. } | Self::Reassigned { reservation, .. } => Some(*reservation),
             Self::Rerouted(rerouted) => Some(rerouted.reservation),
+            Self::Allotment(event) => event.reservation(),
+            Self::Campaign(event) => event.reservation(),
+            Self::Supply(event) => event.reservation(),
+            Self::Returns(event) => event.reservation(),
+            Self::Upkeep(event) => event.reservation(),
+            Self::Rules(event) => event.reservation(),
+            _ => None,
+        }
+    }
+
+    /// The hold it grants, if it grants one.
+    #[must_use]
+    pub fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Returns(event) => event.held(),
             _ => None,
         }
     }
@@ -421,6 +505,12 @@ impl Event {
             Self::HoldEnded { bookings, .. } | Self::Cancelled { bookings, .. } => bookings.iter().copied().collect(),
             Self::Rerouted(rerouted) => rerouted.bookings.iter().copied().collect(),
             Self::Merged(merged) => merged.moves.iter().flat_map(|part| part.bookings.iter().copied()).collect(),
+            Self::Allotment(event) => event.bookings(),
+            Self::Campaign(event) => event.bookings(),
+            Self::Supply(event) => event.bookings(),
+            Self::Returns(event) => event.bookings(),
+            Self::Upkeep(event) => event.bookings(),
+            Self::Rules(event) => event.bookings(),
             _ => SmallVec::new(),
         }
     }
@@ -431,8 +521,7 @@ impl Event {
         match self {
             Self::Held(held) => {
                 let mut shards = held.replaced.as_ref().map_or_else(ShardSet::default, Claim::shards);
-                shards.insert(held.reservation.home());
-                held.lines.iter().for_each(|line| shards.insert(line.sku.shard()));
+                held.put_shards(&mut shards);
                 shards
             }
             Self::Confirmed { claim }
@@ -447,6 +536,12 @@ impl Event {
             }
             Self::StockChanged(change) => change.changes.iter().map(|cell| cell.sku.shard()).collect(),
             Self::CellFactsSet { facts } => facts.iter().map(|cell| cell.sku.shard()).collect(),
+            Self::Allotment(event) => event.shards(),
+            Self::Campaign(event) => event.shards(),
+            Self::Supply(event) => event.shards(),
+            Self::Returns(event) => event.shards(),
+            Self::Upkeep(event) => event.shards(),
+            Self::Rules(event) => event.shards(),
             Self::SkusUpserted { skus, .. } => skus.iter().map(|sku| sku.id.shard()).collect(),
             Self::SkusRetired { skus } => skus.iter().map(|sku| sku.shard()).collect(),
             Self::LocationsUpserted { .. }

@@ -4,17 +4,23 @@
 //! else: no decision, no `apply`, no recovery. It is slow where the engine is clever, never stops at a fault, and keeps every
 //! reservation there ever was, so that nothing can happen to one that has ended.
 
+mod allotment;
+mod campaign;
 mod catalogue;
 mod compare;
 mod documents;
 mod fault;
 mod requests;
 mod reservations;
+mod returns;
+mod rules;
 mod section;
 mod sourcing;
 mod stock;
+mod supply;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::BTreeMap;
 
@@ -89,6 +95,16 @@ pub struct Units {
     pub shipped: u64,
     /// Moved to another location.
     pub reassigned: u64,
+    /// Shipped and arrived again.
+    pub came_back: u64,
+    /// Of what came back, thrown away or sent to the vendor.
+    pub disposed: u64,
+    /// Left on hand for another location.
+    pub sent: u64,
+    /// Promised ahead to a hold, and now stock.
+    pub promoted_held: u64,
+    /// Promised ahead to a confirmed order, and now stock.
+    pub promoted_confirmed: u64,
 }
 
 /// What a fold counted.
@@ -141,6 +157,12 @@ pub struct History {
     reservations: Reservations,
     requests: Requests,
     booked: Table,
+    allotment_fold: allotment::AllotmentFold,
+    campaign_fold: campaign::CampaignFold,
+    supply_fold: supply::SupplyFold,
+    returns_fold: returns::ReturnsFold,
+    upkeep_fold: upkeep::UpkeepFold,
+    rules_fold: rules::RulesFold,
     units: Units,
     findings: Findings,
 }
@@ -162,6 +184,12 @@ impl History {
             reservations: Reservations::default(),
             requests: Requests::default(),
             booked: Table::default(),
+            allotment_fold: allotment::AllotmentFold::default(),
+            campaign_fold: campaign::CampaignFold::default(),
+            supply_fold: supply::SupplyFold::default(),
+            returns_fold: returns::ReturnsFold::default(),
+            upkeep_fold: upkeep::UpkeepFold::default(),
+            rules_fold: rules::RulesFold::default(),
             units: Units::default(),
             findings: Findings::new(rules.findings_max),
         }
@@ -220,6 +248,12 @@ impl History {
             Event::DocumentActivated { document, effective_at } => self.document_activated(at, document, *effective_at),
             Event::DocumentRetired { document } => self.document_retired(at, document),
             Event::CellFactsSet { facts } => self.facts_set(lsn, facts),
+            Event::Allotment(event) => self.fold_allotment(at, event),
+            Event::Campaign(event) => self.fold_campaign(at, event),
+            Event::Supply(event) => self.fold_supply(at, event),
+            Event::Returns(event) => self.fold_returns(at, event),
+            Event::Upkeep(event) => self.fold_upkeep(at, event),
+            Event::Rules(event) => self.fold_rules(at, event),
             Event::Summary(_) => self.findings.add(Check::Log, Fault::SummaryInLog),
         }
     }
@@ -264,19 +298,19 @@ impl History {
             (
                 "on hand",
                 totals.on_hand,
-                units.opening_on_hand + units.received + units.added,
-                units.removed + units.shipped,
+                units.opening_on_hand + units.received + units.added + units.came_back,
+                units.removed + units.shipped + units.disposed + units.sent,
             ),
             (
                 "reserved",
                 totals.reserved,
-                units.opening_reserved + units.held,
+                units.opening_reserved + units.held + units.promoted_held,
                 units.confirmed + units.released + units.expired + units.replaced + units.cancelled_held,
             ),
             (
                 "committed",
                 totals.committed,
-                units.opening_committed + units.confirmed,
+                units.opening_committed + units.confirmed + units.promoted_confirmed,
                 units.shipped + units.cancelled_confirmed,
             ),
         ] {
@@ -284,6 +318,16 @@ impl History {
                 self.findings.add(Check::Conservation, Fault::Total { bucket, figure, came, went });
             }
         }
+        self.balance_all();
+    }
+
+    fn balance_all(&mut self) {
+        self.balance_allotment();
+        self.balance_campaign();
+        self.balance_supply();
+        self.balance_returns();
+        self.balance_upkeep();
+        self.balance_rules();
     }
 
     /// Takes note of a fault that was found elsewhere, at the last record.

@@ -65,13 +65,60 @@ impl ChannelId {
     }
 }
 
+/// A campaign, numbered from 0 in the order of creation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CampaignId(pub u32);
+
+impl CampaignId {
+    /// Position in tables of all campaigns.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize_from(self.0)
+    }
+}
+
+/// A node that sells: twice a channel's number, or twice a campaign's plus 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl From<ChannelId> for NodeId {
+    fn from(channel: ChannelId) -> Self {
+        Self(channel.0 << 1)
+    }
+}
+
+impl From<CampaignId> for NodeId {
+    fn from(campaign: CampaignId) -> Self {
+        Self(campaign.0 << 1 | 1)
+    }
+}
+
+impl NodeId {
+    /// The channel it is, if it is one.
+    #[must_use]
+    pub fn channel(self) -> Option<ChannelId> {
+        (self.0 & 1 == 0).then_some(ChannelId(self.0 >> 1))
+    }
+
+    /// The campaign it is, if it is one.
+    #[must_use]
+    pub fn campaign(self) -> Option<CampaignId> {
+        (self.0 & 1 == 1).then_some(CampaignId(self.0 >> 1))
+    }
+}
+
+/// Something expected: a purchase order's, a transfer's or a return's units of one SKU at one location. A creation sequence above the 8
+/// bits of the shard of its SKU.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SupplyId(pub u64);
+
 /// A lock shard, 0 to `SHARDS - 1`. Locks are taken in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ShardId(pub u8);
 
 impl ShardId {
     /// Every shard, ascending.
-    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + Clone {
         (0..=u8::MAX).map(Self)
     }
 
@@ -139,6 +186,48 @@ impl fmt::Display for ReservationId {
 impl fmt::Debug for ReservationId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "ReservationId({self})")
+    }
+}
+
+/// A return: its creation sequence above the 8 bits of its home shard, as a reservation's; out of the same sequence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReturnId(pub u64);
+
+impl ReturnId {
+    /// The return created as number `sequence`, kept in `home`.
+    #[must_use]
+    pub fn new(sequence: u64, home: ShardId) -> Self {
+        Self(ReservationId::new(sequence, home).0)
+    }
+
+    /// The shard that keeps its record.
+    #[must_use]
+    pub fn home(self) -> ShardId {
+        ReservationId(self.0).home()
+    }
+
+    /// Its creation sequence.
+    #[must_use]
+    pub fn sequence(self) -> u64 {
+        self.0 >> 8
+    }
+
+    /// Reads what `Display` wrote; letters in either case. `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        ReservationId::parse(text).map(|id| Self(id.0))
+    }
+}
+
+impl fmt::Display for ReturnId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ReservationId(self.0).fmt(formatter)
+    }
+}
+
+impl fmt::Debug for ReturnId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ReturnId({self})")
     }
 }
 

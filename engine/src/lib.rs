@@ -4,8 +4,10 @@
 //! durability is behind the journal's trait. State changes in one way: command → decide → event → journal → apply.
 #![forbid(unsafe_code)]
 
+pub mod allotment;
 mod apply;
 pub mod audit;
+pub mod campaign;
 pub mod capacity;
 pub mod catalog;
 pub mod codec;
@@ -23,13 +25,18 @@ pub mod quantity;
 pub mod query;
 pub mod recovery;
 pub mod reservation;
+pub mod returns;
 pub mod route;
+pub mod rules;
 mod shard;
 pub mod snapshot;
 pub mod sourced;
 pub mod stock;
+pub mod supply;
+pub mod terms;
 pub mod time;
+pub mod upkeep;
 
-pub use engine::{Answer, Engine, EngineConfig, Verdict};
+pub use engine::{Answer, Engine, EngineConfig, Verdict, campaign::SettleReport};
 pub use error::{CodedShortage, Error, Rejection};
 pub use shard::{Counts, LockObserver};

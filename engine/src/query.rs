@@ -1,11 +1,19 @@
 //! Reads. Each takes the shared locks of the shards it needs, all at once, so that its figures are of one moment; the LSN it returns
 //! is that moment's, and the answer may be told once it is durable.
 
+pub mod allotment;
+mod campaign;
+pub mod returns;
+pub mod rules;
+pub mod supply;
+pub mod upkeep;
+
+pub use campaign::{CampaignStatus, ItemStatus};
 use quartermaster_journal::Lsn;
 
 use crate::{
     capacity::Booking,
-    catalog::{Directory, LocationState},
+    catalog::Directory,
     codec,
     dedup::SlotHasher,
     engine::Engine,
@@ -73,20 +81,11 @@ impl Engine {
         shard.facts().filter(|cell| cell.sku == sku).collect()
     }
 
-    /// Availability of SKUs, in total and at given locations, all at one LSN. SKUs and locations come in the order asked for.
+    /// Availability of SKUs to an order of no channel, in total and at given locations, all at one LSN. SKUs and locations come in the order asked for.
     #[must_use]
     pub fn availability(&self, skus: &[SkuId], locations: &[LocationId]) -> (Lsn, Vec<SkuAvailability>) {
-        let shards: ShardSet = skus.iter().map(|sku| sku.shard()).collect();
-        let locked = self.shards.lock_shared(&shards);
-        let rows: Vec<SkuAvailability> = skus.iter().map(|sku| availability(&locked, *sku, locations)).collect();
-        let rests_on = skus.iter().zip(&rows).map(|(sku, row)| {
-            let shard = locked.shard(sku.shard());
-            // A row does not tell when it went off sale; its shard cannot have heard of it later than this.
-            let for_sale = shard.row(*sku).sellable() && !shard.row(*sku).retired();
-            row.revision.max(shard.directory.revision()).max(if for_sale { Lsn::ZERO } else { shard.lsn })
-        });
-        let newest = rests_on.max().unwrap_or(Lsn::ZERO);
-        (self.as_of(newest), rows)
+        let nobody = allotment::Asker::default();
+        self.availability_to(&nobody, skus, locations).unwrap_or_else(|_| (self.as_of(Lsn::ZERO), Vec::new()))
     }
 
     /// The cells of a SKU past `after`, by location, at most `limit`; and whether there are more.
@@ -117,7 +116,9 @@ impl Engine {
         let shards = self.shards_of(id)?;
         let locked = self.shards.lock_shared(&shards);
         let reservation = reservation(&locked, id, &shards).ok_or(Error::UnknownReservation { id })?;
-        Ok((self.as_of(reservation.revision), reservation))
+        // What is promised ahead may have become stock by an event that left the header alone.
+        let moved = shards.iter().map(|shard| locked.shard(shard).supply.moved).max().unwrap_or(Lsn::ZERO);
+        Ok((self.as_of(reservation.revision.max(moved)), reservation))
     }
 
     /// Reservations past `after` in the order of their ids, at most `limit`; and whether there may be more. By owner this is quick;
@@ -246,6 +247,7 @@ impl Engine {
             total.cells += shard.counts.cells;
             total.held += shard.counts.held;
             total.confirmed += shard.counts.confirmed;
+            total.pending += shard.counts.pending;
             total.ended += shard.counts.ended;
             total.shortfalls += u64::try_from(shard.shortfalls.len()).unwrap_or(u64::MAX);
         }
@@ -284,7 +286,7 @@ impl Engine {
     }
 }
 
-fn availability(locked: &SharedLocked<'_>, sku: SkuId, locations: &[LocationId]) -> SkuAvailability {
+pub(crate) fn availability(locked: &SharedLocked<'_>, sku: SkuId, locations: &[LocationId]) -> SkuAvailability {
     let shard = locked.shard(sku.shard());
     let (row, directory) = (shard.row(sku), &shard.directory);
     let for_sale = row.sellable() && !row.retired();
@@ -292,7 +294,7 @@ fn availability(locked: &SharedLocked<'_>, sku: SkuId, locations: &[LocationId])
     let by_location = locations
         .iter()
         .map(|location| {
-            let open = for_sale && directory.state(*location) == LocationState::Open;
+            let open = for_sale && directory.takes(*location);
             if open { row.available_at(*location) } else { Quantity::ZERO }
         })
         .collect();
@@ -307,13 +309,23 @@ fn availability(locked: &SharedLocked<'_>, sku: SkuId, locations: &[LocationId])
 fn reservation(locked: &SharedLocked<'_>, id: ReservationId, shards: &ShardSet) -> Option<Reservation> {
     let home = locked.shard(id.home()).parts.get(&id)?;
     let header = home.header.as_ref()?;
-    let mut lines = Vec::new();
+    let (mut lines, mut presold) = (Vec::new(), Vec::new());
     for shard in shards.iter() {
         // A part that its shard has already forgotten means that the reservation's time is over.
-        lines.extend_from_slice(&locked.shard(shard).parts.get(&id)?.lines);
+        let Some(part) = locked.shard(shard).parts.get(&id) else {
+            if header.lies_without_part(shard) {
+                continue;
+            }
+            return None;
+        };
+        lines.extend_from_slice(&part.lines);
+        presold.extend_from_slice(&part.presold);
     }
+    presold.sort_unstable();
     lines.sort_unstable_by_key(|line| (line.sku, line.location));
     Some(Reservation {
+        presold,
+        kept: header.kept.clone(),
         id,
         state: header.state,
         order_id: header.order_id.clone(),

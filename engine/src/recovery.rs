@@ -3,7 +3,13 @@
 //! Each shard, dedup slot, the catalogue and what is booked know up to which LSN they are complete; an event is applied only where it is new. Nothing
 //! is decided again.
 
+mod allotment;
+mod campaign;
 mod known;
+mod returns;
+mod rules;
+mod supply;
+mod upkeep;
 
 use std::{
     cmp::Reverse,
@@ -25,7 +31,7 @@ use crate::{
     event::Event,
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
     quantity::Quantity,
-    reservation::{Header, Part, PartLine},
+    reservation::{Header, Part, PartLine, State},
     shard::Shard,
     snapshot::{kind, state_from_wire},
     stock::{Buckets, Row, row::PackedCell},
@@ -216,7 +222,9 @@ impl Recovery {
         let directory = Arc::new(Directory::clone(catalogue.directory()).staged(stages));
         catalogue.set_directory(Arc::clone(&directory));
         for shard in ShardId::all() {
-            self.engine.shards.write(shard).directory = Arc::clone(&directory);
+            let shard = &mut *self.engine.shards.write(shard);
+            shard.directory = Arc::clone(&directory);
+            shard.rules.directory_changed(&directory, self.last_time);
         }
         self.engine.journal = journal;
         self.engine
@@ -224,9 +232,14 @@ impl Recovery {
 
     fn note(&self, lsn: Lsn, event: &Event, bytes: &[u8]) {
         let engine = &self.engine;
-        if let Event::Held(held) = event {
+        if let Some(held) = event.held() {
             engine.owners.add(&held.buyer_id, held.reservation);
             engine.next_reservation.fetch_max(held.reservation.sequence() + 1, Ordering::SeqCst);
+        }
+        if let Event::Returns(event) = event
+            && let Some(id) = event.id()
+        {
+            engine.next_reservation.fetch_max(id.sequence() + 1, Ordering::SeqCst);
         }
         let head = codec::peek(bytes);
         if !head.request_id.is_empty() {
@@ -243,7 +256,8 @@ impl Recovery {
         let catalogue = self.engine.catalogue.read();
         let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
         let channels = catalogue.directory().channels().len();
-        let known = Known { skus, locations };
+        let campaigns = catalogue.directory().campaigns().all().len();
+        let known = Known { skus, locations, campaigns };
         let (sku, location) = (|id: SkuId| known.sku(id), |id: LocationId| known.location(id));
         let names_known = match event {
             Event::Held(held) => known.held(held) && held.channel.is_none_or(|channel| channel.index() < channels),
@@ -255,7 +269,11 @@ impl Recovery {
             Event::StockChanged(change) => change.changes.iter().all(|cell| sku(cell.sku) && location(cell.location)),
             Event::CellFactsSet { facts } => facts.iter().all(|cell| sku(cell.sku) && location(cell.location)),
             Event::SkusRetired { skus } => skus.iter().all(|id| sku(*id)),
-            Event::SkusUpserted { skus: put, .. } => dense(skus, put.iter().map(|sku| sku.id.index())),
+            Event::SkusUpserted { skus: put, .. } => {
+                let known = |id: SkuId| id.index() < skus || put.iter().any(|sku| sku.id == id);
+                dense(skus, put.iter().map(|sku| sku.id.index()))
+                    && put.iter().all(|sku| sku.components.iter().all(|part| known(part.sku)))
+            }
             Event::LocationsUpserted { locations: put, .. } => {
                 dense(locations, put.iter().map(|place| place.id.index()))
             }
@@ -271,6 +289,15 @@ impl Recovery {
                 true
             }
             Event::Extended { .. } | Event::RegionsUpserted { .. } | Event::DocumentDrafted { .. } => true,
+            Event::Allotment(event) => known.allotment(event),
+            Event::Campaign(event) => known.campaign(event),
+            Event::Supply(event) => known.supply(event),
+            Event::Returns(event) => {
+                let channel = event.held().and_then(|held| held.channel);
+                known.returns(event) && channel.is_none_or(|channel| channel.index() < channels)
+            }
+            Event::Upkeep(event) => known.upkeep(event),
+            Event::Rules(event) => known.rules(event),
             Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
         };
         if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
@@ -294,6 +321,15 @@ impl Recovery {
         let documents = documents.map_err(SectionError::Decode)?;
         let directory = catalogue.directory().with_locations(&locations).with_channels(&channels);
         let directory = directory.with_regions(&regions).with_documents(documents);
+        let directory =
+            codec::upkeep::restore_locations(directory, &section.freezes).map_err(SectionError::Inconsistent)?;
+        let rules = section.stock_rules.map(codec::rules::in_force_from_wire);
+        let directory = if rules.is_some() { directory.with_stock_rules(rules) } else { directory };
+        let campaigns: Vec<_> = section.campaigns.iter().map(codec::campaign::campaign_from_wire).collect();
+        if !dense(directory.campaigns().all().len(), campaigns.iter().map(|campaign| campaign.id.index())) {
+            return Err(SectionError::Inconsistent("its ids are not dense"));
+        }
+        let directory = directory.with_campaigns(campaigns);
         catalogue.set_directory(Arc::new(directory.at(lsn)));
         catalogue.set_revision(lsn);
         Ok(())
@@ -329,7 +365,8 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
         shard.counts.cells += u64::from(*count);
         let place = shard.rows.len();
-        let row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        let mut row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        row.set_kit(flags & 4 != 0);
         let sku = SkuId::from_row(shard.id, place).ok_or(SectionError::Inconsistent("it has too many rows"))?;
         let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);
         shard.shortfalls.extend(short.map(|(location, _)| (sku, location)));
@@ -348,6 +385,7 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
             damaged: Quantity(extra.damaged),
             in_repair: Quantity(extra.in_repair),
             incoming: Quantity(extra.incoming),
+            kept: Quantity(extra.kept),
             ..row.get(location)
         };
         row.put(location, &cell);
@@ -378,7 +416,7 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         let (id, part) = part_from_wire(part)?;
         if let Some(header) = &part.header {
             *count(&mut shard.counts, header.state) += 1;
-            if header.state == crate::reservation::State::Held {
+            if matches!(header.state, State::Held | State::Placed) {
                 shard.expiries.push(Reverse((header.expires_at, id)));
             }
         }
@@ -392,6 +430,22 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
     }
     ended.sort_unstable();
     shard.ended = ended.into();
+    if let Some(section) = section.allotment {
+        codec::allotment::restore(shard, &section).map_err(SectionError::Inconsistent)?;
+    }
+    if let Some(section) = section.campaign {
+        codec::campaign::restore(shard, section).map_err(SectionError::Inconsistent)?;
+    }
+    if let Some(section) = section.supply {
+        codec::supply::restore(shard, section).map_err(SectionError::Inconsistent)?;
+    }
+    codec::returns::restore(shard, section.returns.unwrap_or_default()).map_err(SectionError::Inconsistent)?;
+    if let Some(section) = section.upkeep {
+        codec::upkeep::restore(shard, section).map_err(SectionError::Inconsistent)?;
+    }
+    if let Some(section) = section.rules {
+        codec::rules::restore(shard, section).map_err(SectionError::Inconsistent)?;
+    }
     Ok(())
 }
 
@@ -419,10 +473,13 @@ fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), 
         open: Quantity(line.open),
         shipped: Quantity(line.shipped),
         returned: Quantity(line.returned),
+        announced: Quantity(line.announced),
+        charged: line.charged,
     });
     let header = match part.header {
         None => None,
         Some(header) => Some(Box::new(Header {
+            kept: codec::terms::kept_from_wire(&header),
             state: state_from_wire(header.state)
                 .ok_or(SectionError::Inconsistent("a reservation has an unknown state"))?,
             order_id: header.order_id.into(),
@@ -440,5 +497,8 @@ fn part_from_wire(part: wire::ReservationPart) -> Result<(ReservationId, Part), 
     };
     let promise = codec::promise_from_wire(part.promise).map_err(SectionError::Decode)?;
     let ended_at = (part.ended_time_us > 0).then_some(Timestamp(part.ended_time_us));
-    Ok((ReservationId(part.reservation), Part { promise, lines: lines.collect(), ended_at, header }))
+    let path = codec::terms::path_from_wire(&part.path);
+    let presold = codec::terms::presold_from_wire(&part.presold);
+    let part_lines = lines.collect();
+    Ok((ReservationId(part.reservation), Part { promise, lines: part_lines, path, presold, ended_at, header }))
 }

@@ -8,9 +8,10 @@ use smallvec::SmallVec;
 
 use crate::{
     event::{Promise, ShardSet},
-    id::{ChannelId, LocationId, ReservationId, SkuId},
+    id::{ChannelId, LocationId, NodeId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     sourced::Sourcing,
+    terms::{Kept, PresoldLine},
     time::Timestamp,
 };
 
@@ -21,6 +22,10 @@ pub enum State {
     Held,
     /// Units are committed.
     Confirmed,
+    /// Nothing is taken yet: its channel deducts at the payment.
+    Placed,
+    /// Nothing is taken yet: its buyer waits for units to come back.
+    Waiting,
     /// Ended: nothing is open and something was shipped.
     Shipped,
     /// Ended: given back.
@@ -34,10 +39,10 @@ pub enum State {
 }
 
 impl State {
-    /// Whether it may still hold units.
+    /// Whether it has not ended: it holds units, or may yet get some.
     #[must_use]
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Held | Self::Confirmed)
+        matches!(self, Self::Held | Self::Confirmed | Self::Placed | Self::Waiting)
     }
 
     /// Name in messages.
@@ -46,6 +51,8 @@ impl State {
         match self {
             Self::Held => "held",
             Self::Confirmed => "confirmed",
+            Self::Placed => "placed",
+            Self::Waiting => "waiting",
             Self::Shipped => "shipped",
             Self::Released => "released",
             Self::Expired => "expired",
@@ -56,10 +63,14 @@ impl State {
 }
 
 /// A reservation's lines within one shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Part {
     pub(crate) promise: Promise,
     pub(crate) lines: SmallVec<[PartLine; 1]>,
+    /// Selling nodes that charged lines count to, the innermost first.
+    pub(crate) path: Box<[NodeId]>,
+    /// Units promised from what is expected, by supply.
+    pub(crate) presold: Vec<PresoldLine>,
     /// When the reservation ended.
     pub(crate) ended_at: Option<Timestamp>,
     /// In the home shard only.
@@ -79,6 +90,10 @@ pub struct PartLine {
     pub shipped: Quantity,
     /// Given back.
     pub returned: Quantity,
+    /// Of what was shipped, announced to come back.
+    pub announced: Quantity,
+    /// Its units count to the part's path.
+    pub charged: bool,
 }
 
 /// What concerns a whole reservation.
@@ -95,6 +110,18 @@ pub(crate) struct Header {
     pub(crate) shards: ShardSet,
     /// How it was sourced, when the router decided.
     pub(crate) sourcing: Option<Box<Sourcing>>,
+    /// What it carries beyond a plain hold.
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+impl Header {
+    /// Whether it lies in a shard without having a part there: where it is only counted, or wants what it has not taken.
+    pub(crate) fn lies_without_part(&self, shard: ShardId) -> bool {
+        self.kept.as_ref().is_some_and(|kept| {
+            let counted = kept.campaign.map(|campaign| crate::campaign::counter_shard(campaign, &self.buyer_id));
+            counted == Some(shard) || kept.wanted.iter().any(|wanted| wanted.sku.shard() == shard)
+        })
+    }
 }
 
 /// A reservation as it is shown.
@@ -122,6 +149,19 @@ pub struct Reservation {
     pub lines: Vec<PartLine>,
     /// How it was sourced, when the router decided.
     pub sourcing: Option<Box<Sourcing>>,
+    /// Units promised from what is expected, by supply.
+    pub presold: Vec<PresoldLine>,
+    /// What it carries beyond a plain hold.
+    pub kept: Option<Box<Kept>>,
+}
+
+impl PartLine {
+    /// A line of which everything is open.
+    #[must_use]
+    pub fn open(sku: SkuId, location: LocationId, open: Quantity) -> Self {
+        let zero = Quantity::ZERO;
+        Self { sku, location, open, shipped: zero, returned: zero, announced: zero, charged: false }
+    }
 }
 
 impl Part {

@@ -14,10 +14,13 @@ use quartermaster_sourcing::{
 use roaring::RoaringBitmap;
 
 use crate::{
+    allotment::LimitedBy,
     capacity::Capacity,
-    command::{Merge, Reserve, SourcingRequest, Step},
+    command::{Merge, Presale, Reserve, SourcingRequest, Step},
     decide::{
-        Decision as Decided, brief, merge, reroute,
+        Decision as Decided, allotment, brief, campaign,
+        kits::Kits,
+        merge, reroute,
         reserve::{self as holds},
         selection::SkuCodes,
         sourcing::{self, Brief, BriefLine, Freed, Planned, Remaining},
@@ -108,16 +111,24 @@ impl Engine {
         wants: Wants,
         now: Timestamp,
     ) -> Result<(Lsn, Result<Quote, Rejection>), Error> {
-        let brief = self.brief(request, sourcing, now)?;
-        let locked = self.shards.lock_shared(&shards_of(&brief));
+        let (kits, mut brief) = self.brief_of(request, sourcing, now)?;
+        let mut shards = shards_of(&brief);
+        kits.iter().flat_map(Kits::shards).for_each(|shard| shards.insert(shard));
+        let locked = self.shards.lock_shared(&shards);
         if let Some((rejection, lsn)) =
             holds::refusal(&locked, &request.channel, brief.lines.iter().map(|line| &*line.sku))?
         {
             return Ok((lsn, Err(rejection)));
         }
+        if let Some((rejection, lsn)) = stands_against(&locked, kits.as_ref(), request, &brief)? {
+            return Ok((lsn, Err(rejection)));
+        }
         let capacity = self.capacity_for(&locked);
         let bookings: &dyn Bookings = capacity.as_deref().map_or(&NoBookings, |capacity| capacity);
         let lsn = sourcing::rests_on(&locked, &brief, capacity.as_ref().map_or(Lsn::ZERO, |capacity| capacity.lsn));
+        if let Some(kits) = kits.as_ref().filter(|_| request.allow_partial) {
+            brief = whole_kits(&locked, request, kits, brief, bookings, now)?;
+        }
         let asks_more = wants.explanation || wants.alternatives > 0;
         let (mut quote, plan, met, rules) =
             sourcing::plan(&locked, &brief, &Freed::default(), bookings, now, |answered| {
@@ -156,16 +167,18 @@ impl Engine {
         sourcing: &SourcingRequest,
         slot: Slotted<'_, '_>,
     ) -> Result<(Lsn, Verdict), Error> {
-        let brief = self.brief(request, sourcing, draft.now)?;
+        let (kits, brief) = self.brief_of(request, sourcing, draft.now)?;
         let home = brief.lines.first().map_or(crate::id::ShardId(0), |line| line.sku.id.shard());
         let id = self.next_id(home);
         let mut shards = shards_of(&brief);
+        kits.iter().flat_map(Kits::shards).for_each(|shard| shards.insert(shard));
         if let Some(earlier) = request.replaces {
             self.shards_of(earlier)?.iter().for_each(|shard| shards.insert(shard));
         }
         let mut locked = self.shards.lock(&shards);
         let capacity = self.capacity_for(&locked);
-        let decision = hold(&locked, request, &brief, capacity.as_deref(), id, draft.now)?;
+        let order = (request, kits.as_ref(), &brief);
+        let decision = hold_as_deducted(&locked, order, capacity.as_deref(), id, draft.now)?;
         self.commit(draft, decision, &mut locked, slot, capacity)
     }
 
@@ -232,7 +245,7 @@ impl Engine {
     }
 
     /// A request with its codes resolved, and with what is read before the locks: it prices the decision and bounds nothing.
-    fn brief(&self, request: &Reserve, sourcing: &SourcingRequest, now: Timestamp) -> Result<Brief, Error> {
+    pub(crate) fn brief(&self, request: &Reserve, sourcing: &SourcingRequest, now: Timestamp) -> Result<Brief, Error> {
         let catalogue = self.catalogue.read();
         let mut brief = brief::brief(&catalogue, request, sourcing)?;
         let runs = sourcing::policy(catalogue.directory(), &brief, now)?.prices().size_run.is_some();
@@ -251,6 +264,37 @@ impl Engine {
             brief.open_parcels = self.parcels_to(&request.buyer_id, &sourcing.receiver_key, now);
         }
         Ok(brief)
+    }
+
+    /// The kits of a request, and what it comes to with components in their place.
+    pub(crate) fn brief_of(
+        &self,
+        request: &Reserve,
+        sourcing: &SourcingRequest,
+        now: Timestamp,
+    ) -> Result<(Option<Kits>, Brief), Error> {
+        if request.asked.as_deref().is_some_and(|asked| asked.presale != Presale::No) {
+            return Err(Error::PresaleWithSourcing);
+        }
+        let kits = self.kits_of(request)?;
+        let brief = match &kits {
+            None => self.brief(request, sourcing, now)?,
+            Some(kits) => self.brief(&kits.order(request, &kits.wanted())?.0, sourcing, now)?,
+        };
+        Ok((kits, brief))
+    }
+
+    /// The kits of a request; `None` when it has none.
+    pub(crate) fn kits_of(&self, request: &Reserve) -> Result<Option<Kits>, Error> {
+        let catalogue = self.catalogue.read();
+        if catalogue.kits().is_empty() {
+            return Ok(None);
+        }
+        let id = |line: &crate::command::ReserveLine| {
+            catalogue.sku(&line.sku).ok_or_else(|| Error::UnknownSku { code: line.sku.clone() })
+        };
+        let skus = request.lines.iter().map(id).collect::<Result<Vec<SkuId>, _>>()?;
+        Kits::of(&catalogue, request, &skus)
     }
 
     /// Where all of these SKUs are available; `None` when there are none.
@@ -287,7 +331,7 @@ impl Engine {
     }
 
     /// The lock on what is booked, when any location limits its work.
-    fn capacity_for(&self, look: &impl Look) -> Option<MutexGuard<'_, Capacity>> {
+    pub(crate) fn capacity_for(&self, look: &impl Look) -> Option<MutexGuard<'_, Capacity>> {
         look.directory().limits_work().then(|| self.capacity.lock())
     }
 
@@ -330,9 +374,30 @@ impl Engine {
     }
 }
 
-fn shards_of(brief: &Brief) -> ShardSet {
+pub(crate) fn shards_of(brief: &Brief) -> ShardSet {
     let own = brief.lines.iter().chain(brief.substitutes.iter().map(|(_, line)| line));
     own.map(|line| line.sku.id.shard()).collect()
+}
+
+/// Decides a hold with the router, of kits or not, and as the order's channel deducts.
+pub(crate) fn hold_as_deducted(
+    locked: &Locked<'_>,
+    (request, kits, brief): (&Reserve, Option<&Kits>, &Brief),
+    capacity: Option<&Capacity>,
+    id: ReservationId,
+    now: Timestamp,
+) -> Result<Decided, Error> {
+    if let Some((rejection, lsn)) = stands_against(locked, kits, request, brief)? {
+        return Ok(Decided::Rejected(rejection, lsn));
+    }
+    let decision = match kits {
+        None => hold(locked, request, brief, capacity, id, now)?,
+        Some(kits) => kits.fit(locked, request, |granted| {
+            let own = kits.brief(request, brief, granted);
+            hold(locked, request, &own, capacity, id, now)
+        })?,
+    };
+    campaign::begin_sourced(locked, request, decision)
 }
 
 /// The other sizes of a SKU's style and colour.
@@ -346,7 +411,7 @@ fn siblings(catalogue: &crate::catalog::Catalogue, line: &BriefLine) -> Vec<SkuI
 }
 
 /// Decides a hold on what is locked.
-fn hold(
+pub(crate) fn hold(
     locked: &Locked<'_>,
     request: &Reserve,
     brief: &Brief,
@@ -368,12 +433,16 @@ fn hold(
     let freed = Freed {
         reserved: replaced.as_ref().map_or_else(Vec::new, |claim| claim.lines.to_vec()),
         committed: Vec::new(),
+        replaced: replaced.clone(),
+        moves: None,
     };
     let nothing = NoBookings;
     let booked: &dyn Bookings = capacity.map_or(&nothing, |capacity| capacity);
     let bookings = Remaining { booked, freed: &replaced_bookings };
     let rests_on = sourcing::rests_on(locked, brief, capacity.map_or(Lsn::ZERO, |capacity| capacity.lsn));
     let directory = locked.directory();
+    let channel = directory.channel(&request.channel).map(|channel| channel.id);
+    let path = directory.path(channel, None);
     sourcing::plan(locked, brief, &freed, &bookings, now, |answered| {
         let Planned { plan, decision, lines, bookings } = answered.planned;
         if lines.is_empty() || (!request.allow_partial && !plan.unserved.is_empty()) {
@@ -382,7 +451,10 @@ fn hold(
         let shortages = brief.lines.iter().filter_map(|line| {
             let missing = plan.unserved.iter().find(|one| one.sku.0 == line.sku.id.0)?.units;
             let requested = u64::from(line.quantity);
-            Some(Shortage { sku: line.sku.id, location: None, requested, available: requested - u64::from(missing) })
+            let available = requested - u64::from(missing);
+            let cap = allotment::cap(locked, line.sku.id, &path, replaced.as_ref());
+            let limited_by = cap.filter(|cap| cap.units == available).map_or(LimitedBy::Stock, |cap| cap.by);
+            Some(Shortage { sku: line.sku.id, location: None, requested, available, limited_by, component: None })
         });
         let sourced = Sourced {
             ask: brief.ask.clone(),
@@ -395,15 +467,63 @@ fn hold(
             reservation: id,
             order_id: request.order_id.as_str().into(),
             buyer_id: request.buyer_id.as_str().into(),
-            channel: directory.channel(&request.channel).map(|channel| channel.id),
-            expires_at: now.plus(request.ttl),
-            lines,
+            channel,
+            expires_at: now.plus(campaign::hold_ttl(directory, channel, request.ttl)),
             shortages: shortages.collect(),
             replaced,
             replaced_bookings: replaced_bookings.clone(),
+            terms: if lines.iter().any(|line| allotment::counts(locked, line.sku)) {
+                allotment::terms(&path)
+            } else {
+                None
+            },
+            lines,
             sourced: Some(Box::new(sourced)),
         }))
     })
+}
+
+/// What stands against an order besides its SKUs: kits that are not for sale, a frozen location to pick it up at.
+fn stands_against(
+    look: &impl Look,
+    kits: Option<&Kits>,
+    request: &Reserve,
+    brief: &Brief,
+) -> Result<Option<(Rejection, Lsn)>, Error> {
+    let directory = look.directory();
+    if let Some(at) = brief.ask.pickup_at.filter(|at| !directory.freezes_of(*at).is_empty()) {
+        let reasons = crate::upkeep::reasons(directory.freezes_of(at));
+        let location = directory.location_code(at).to_owned();
+        return Ok(Some((Rejection::Frozen { sku: String::new(), location, reasons }, directory.revision())));
+    }
+    kits.map_or(Ok(None), |kits| kits.refusal(look, request))
+}
+
+/// A brief for as many whole kits as a plan can serve.
+fn whole_kits(
+    look: &impl Look,
+    request: &Reserve,
+    kits: &Kits,
+    brief: Brief,
+    bookings: &dyn Bookings,
+    now: Timestamp,
+) -> Result<Brief, Error> {
+    let lacks = |granted: &[u64]| {
+        let own = kits.brief(request, &brief, granted);
+        if own.lines.is_empty() {
+            return Ok(None);
+        }
+        sourcing::plan(look, &own, &Freed::default(), bookings, now, |answered| {
+            let unserved = answered.planned.plan.unserved.iter();
+            let unserved: Vec<_> = unserved.map(|one| (SkuId(one.sku.0), one.units)).collect();
+            kits.unserved(request, granted, &unserved)
+        })
+    };
+    let wanted = kits.wanted();
+    let granted = if lacks(&wanted)?.is_none() { wanted } else { kits.search(lacks)?.0 };
+    let own = kits.brief(request, &brief, &granted);
+    // Nothing at all can be had: told as what the whole order lacks.
+    Ok(if own.lines.is_empty() { brief } else { own })
 }
 
 /// A step that is for the router: a refusal without a location to go to.

@@ -16,12 +16,18 @@ use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
 use crate::{
+    allotment::Allotments,
+    campaign::CampaignState,
     catalog::{Directory, hasher},
     event::{CellFacts, Facts, ShardSet},
     id::{LocationId, ReservationId, ShardId, SkuId},
     reservation::Part,
+    returns::ReturnsState,
+    rules::RulesState,
     stock::Row,
+    supply::SupplyState,
     time::{Micros, Timestamp},
+    upkeep::UpkeepState,
 };
 
 /// How long ended reservations are kept.
@@ -52,10 +58,18 @@ pub(crate) struct Shard {
     pub(crate) facts: BTreeMap<(SkuId, LocationId), Facts>,
     /// Reservations forgotten by the last event, with their buyers, for the index of owners to follow.
     pub(crate) forgotten: Vec<(Box<str>, ReservationId)>,
+    pub(crate) allotments: Allotments,
+    pub(crate) campaigns: CampaignState,
+    pub(crate) supply: SupplyState,
+    pub(crate) returns: ReturnsState,
+    pub(crate) upkeep: UpkeepState,
+    pub(crate) rules: RulesState,
     pub(crate) counts: Counts,
     /// Last event that was applied.
     pub(crate) lsn: Lsn,
     pub(crate) retention: EndedRetention,
+    /// Of reservations that ended shipped.
+    pub(crate) shipped_retention: EndedRetention,
 }
 
 /// Running figures of a shard; the engine adds them up.
@@ -67,6 +81,8 @@ pub struct Counts {
     pub held: u64,
     /// Reservations confirmed and not shipped in full.
     pub confirmed: u64,
+    /// Reservations that have taken nothing yet: placed or waiting.
+    pub pending: u64,
     /// Ended reservations still kept.
     pub ended: u64,
     /// Cells in shortfall.
@@ -76,7 +92,7 @@ pub struct Counts {
 }
 
 impl Shard {
-    fn new(id: ShardId, retention: EndedRetention) -> Self {
+    fn new(id: ShardId, retention: EndedRetention, shipped_retention: EndedRetention) -> Self {
         Self {
             id,
             rows: Vec::new(),
@@ -88,9 +104,16 @@ impl Shard {
             refusals: BTreeMap::new(),
             facts: BTreeMap::new(),
             forgotten: Vec::new(),
+            allotments: Allotments::default(),
+            campaigns: CampaignState::default(),
+            supply: SupplyState::default(),
+            returns: ReturnsState::default(),
+            upkeep: UpkeepState::default(),
+            rules: RulesState::default(),
             counts: Counts::default(),
             lsn: Lsn::ZERO,
             retention,
+            shipped_retention,
         }
     }
 
@@ -166,8 +189,9 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    pub(crate) fn new(retention: EndedRetention) -> Self {
-        let locks = ShardId::all().map(|id| CachePadded::new(RwLock::new(Shard::new(id, retention)))).collect();
+    pub(crate) fn new(retention: EndedRetention, shipped: EndedRetention) -> Self {
+        let locks =
+            ShardId::all().map(|id| CachePadded::new(RwLock::new(Shard::new(id, retention, shipped)))).collect();
         Self { locks, observer: OnceLock::new() }
     }
 

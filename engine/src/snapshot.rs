@@ -107,6 +107,9 @@ impl Engine {
             channels: directory.channels().iter().map(|channel| codec::channel_to_wire(channel)).collect(),
             regions: directory.regions().iter().map(codec::region_to_wire).collect(),
             documents: directory.documents().iter().map(|document| codec::document_to_wire(document)).collect(),
+            freezes: codec::upkeep::locations_to_wire(&directory),
+            stock_rules: directory.stock_rules().map(codec::rules::in_force_to_wire),
+            campaigns: directory.campaigns().all().iter().map(|one| codec::campaign::campaign_to_wire(one)).collect(),
         };
         let mut parts = skus.chunks(SKUS_PER_SECTION);
         for unit in 0.. {
@@ -157,6 +160,12 @@ struct ShardCopy {
     parts: Vec<(ReservationId, Part)>,
     refusals: Vec<wire::Refusal>,
     facts: Vec<wire::CellFacts>,
+    allotment: Option<wire::AllotmentSection>,
+    campaign: Option<wire::CampaignSection>,
+    supply: Option<wire::SupplySection>,
+    returns: Option<wire::ReturnsSection>,
+    upkeep: Option<wire::UpkeepSection>,
+    rules: Option<wire::RulesSection>,
 }
 
 impl ShardCopy {
@@ -174,11 +183,18 @@ impl ShardCopy {
             parts: Vec::with_capacity(shard.parts.len()),
             refusals: Vec::with_capacity(shard.refusals.len()),
             facts: shard.facts().map(|cell| codec::facts_to_wire(&cell)).collect(),
+            allotment: codec::allotment::section(shard),
+            campaign: codec::campaign::section(shard),
+            supply: codec::supply::section(shard),
+            returns: codec::returns::section(shard),
+            upkeep: codec::upkeep::section(shard),
+            rules: codec::rules::section(shard),
         };
         for (place, row) in rows.iter().enumerate() {
             copy.row_cells.push(u32::try_from(row.len()).unwrap_or(u32::MAX));
             copy.row_revision.push(row.revision().get());
-            copy.row_flags.push(u8::from(row.sellable()) | u8::from(row.retired()) << 1);
+            copy.row_flags
+                .push(u8::from(row.flagged_sellable()) | u8::from(row.retired()) << 1 | u8::from(row.kit()) << 2);
             copy.cells.extend_from_slice(row.packed());
             let sku = SkuId::from_row(shard.id, place).map_or(0, |sku| sku.0);
             copy.extras.extend(row.extras().map(|(location, extra)| wire::CellExtra {
@@ -189,6 +205,7 @@ impl ShardCopy {
                 damaged: extra.damaged.0,
                 in_repair: extra.in_repair.0,
                 incoming: extra.incoming.0,
+                kept: extra.kept.0,
             }));
         }
         copy.refusals.extend(shard.refusals.iter().map(|((sku, location), until)| wire::Refusal {
@@ -218,6 +235,12 @@ impl ShardCopy {
             parts: self.parts.iter().map(|(id, part)| part_to_wire(*id, part)).collect(),
             refusals: self.refusals,
             facts: self.facts,
+            allotment: self.allotment,
+            campaign: self.campaign,
+            supply: self.supply,
+            returns: self.returns,
+            upkeep: self.upkeep,
+            rules: self.rules,
         }
         .encode_to_vec()
     }
@@ -236,6 +259,8 @@ fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
                 open: line.open.0,
                 shipped: line.shipped.0,
                 returned: line.returned.0,
+                charged: line.charged,
+                announced: line.announced.0,
             })
             .collect(),
         header: part.header.as_ref().map(|header| wire::ReservationHeader {
@@ -248,8 +273,13 @@ fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
             revision: header.revision.get(),
             shards: codec::shards_to_wire(&header.shards),
             sourcing: header.sourcing.as_deref().map(codec::sourced::sourcing_to_wire),
+            campaign: header.kept.as_ref().and_then(|kept| kept.campaign).map_or(0, |campaign| campaign.0 + 1),
+            kits: header.kept.iter().flat_map(|kept| kept.kits.iter().map(codec::terms::kit_to_wire)).collect(),
+            wanted: header.kept.iter().flat_map(|kept| kept.wanted.iter().map(codec::terms::wanted_to_wire)).collect(),
         }),
         ended_time_us: part.ended_at.map_or(0, |at| at.0),
+        path: codec::terms::path_to_wire(&part.path),
+        presold: codec::terms::presold_to_wire(&part.presold),
     }
 }
 
@@ -263,6 +293,8 @@ pub(crate) fn state_to_wire(state: State) -> u32 {
         State::Expired => 5,
         State::Cancelled => 6,
         State::Replaced => 7,
+        State::Placed => 8,
+        State::Waiting => 9,
     }
 }
 
@@ -275,6 +307,8 @@ pub(crate) fn state_from_wire(state: u32) -> Option<State> {
         State::Expired,
         State::Cancelled,
         State::Replaced,
+        State::Placed,
+        State::Waiting,
     ];
     states.get(usize_from(state.checked_sub(1)?)).copied()
 }

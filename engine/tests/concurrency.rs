@@ -110,6 +110,7 @@ fn reserve(lines: &[(&str, u32)], ttl: u64) -> Command {
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: None,
+        asked: None,
     })
 }
 

@@ -170,6 +170,7 @@ impl Model {
             Command::Reservation(id, step) => self.step(*id, step),
             Command::Stock(stock) => self.stock(stock),
             Command::Catalogue(catalogue) => self.catalogue(catalogue),
+            other => panic!("the generator makes no {other:?}"),
         };
         match &outcome {
             Ok(text) => {

@@ -28,6 +28,8 @@ fn short_memory() -> EngineConfig {
         dedup_entries_max: 256 * 2,
         ended_retention: Micros(4 * SECOND),
         ended_entries_max: 256 * 3,
+        shipped_retention: Micros(4 * SECOND),
+        shipped_entries_max: 256 * 3,
     }
 }
 

@@ -230,6 +230,7 @@ impl Player {
                     replaces: option("replaces").map(|name| self.id(name)),
                     unchanged_since_lsn: option("since").map_or(0, |mark| self.lsn(mark)),
                     sourcing: None,
+                    asked: None,
                 })
             }
             step => {
@@ -295,8 +296,18 @@ impl Player {
 
     fn row(&self, code: &str) -> String {
         let (sku, location) = self.place(code);
-        let Buckets { on_hand, reserved, committed, safety, quality_control, damaged, in_repair, incoming } =
-            self.rig.engine.cell(sku, location).buckets;
+        let Buckets {
+            on_hand,
+            reserved,
+            committed,
+            safety,
+            quality_control,
+            damaged,
+            in_repair,
+            incoming,
+            frozen: _,
+            kept: _,
+        } = self.rig.engine.cell(sku, location).buckets;
         let figures = [
             ("on_hand", on_hand),
             ("reserved", reserved),
@@ -1150,6 +1161,7 @@ fn hold(sku: &str) -> Command {
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: None,
+        asked: None,
     })
 }
 
@@ -1259,7 +1271,11 @@ fn clocks_that_disagree_do_not_change_what_a_restart_forgets() {
 
 #[test]
 fn a_reservation_is_forgotten_in_every_shard_it_lay_in() {
-    let config = EngineConfig { ended_retention: Micros::from_secs(100), ..EngineConfig::default() };
+    let config = EngineConfig {
+        ended_retention: Micros::from_secs(100),
+        shipped_retention: Micros::from_secs(100),
+        ..EngineConfig::default()
+    };
     check_with(
         config,
         "

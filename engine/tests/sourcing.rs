@@ -68,6 +68,7 @@ fn order(text: &str) -> Reserve {
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: Some(Box::new(SourcingRequest { receiver_key: "home".into(), ..SourcingRequest::default() })),
+        asked: None,
     }
 }
 

@@ -103,6 +103,16 @@ keys! {
     ended_retention: Duration = Duration::from_secs(24 * 3_600), as "humantime_serde";
     /// Ended reservations kept at most, 1,000 to 1,000,000,000; the oldest go first. Default 2,000,000: about 400 MB.
     ended_entries_max: u64 = 2_000_000;
+    /// How long a shipped reservation is kept, so that its units can be returned; begins anew when a return of it ends, and one with an
+    /// open return is always kept. 1 min to 3,650 days. Default 90 days: longer than buyers have to send things back.
+    return_window: Duration = Duration::from_secs(90 * 24 * 3_600), as "humantime_serde";
+    /// Shipped reservations kept at most, 1,000 to 1,000,000,000; the oldest go first, and those with open returns do not count. Default
+    /// 5,000,000: about 1 GB, and 55,000 orders a day for 90 days.
+    return_entries_max: u64 = 5_000_000;
+    /// Of a thousand shipped units of a SKU, so many that come back are told of as a return rate to look at, 1 to 1,000,000. Default 300.
+    return_rate_alert: u32 = 300;
+    /// Units of a SKU shipped before its return rate is looked at, 1 to 1,000,000,000. Default 20: fewer say little.
+    return_rate_min_units: u64 = 20;
     /// Time between recounts of every promise, 0 for never, else 1 s to 7 days. Default 1 min: an alert the same minute.
     audit_interval: Duration = Duration::from_secs(60), as "humantime_serde";
     /// Calls in work at once on all connections, 1 to 1,000,000; more are refused with a retry delay. Default 4,096: at a 10 ms fsync

@@ -147,7 +147,7 @@ mod tests {
             assert_eq!(methods.get(id).path, path);
         }
         assert!(methods.find("/quartermaster.v1.AllocationService/Steal").is_none());
-        assert_eq!(methods.own_services().count(), 6);
+        assert_eq!(methods.own_services().count(), 12);
     }
 
     #[test]

@@ -1,22 +1,32 @@
 //! The metrics: what is counted here and what the engine and the journal count themselves, published as one Prometheus page.
 //!
 //! Hot paths keep handles to fixed atomics; nothing is looked up by name and no sample is stored. Labels come from closed sets only.
+mod allotment;
 mod buckets;
 mod calls;
+mod campaign;
 mod page;
 mod process;
 mod publish;
+mod returns;
+mod rules;
 mod sources;
+mod supply;
+mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+pub use allotment::{Allotted, NODES_MAX};
 pub use buckets::{Buckets, Counted, Histogram, Unit};
 pub use calls::{CallMetrics, Observation};
+pub use returns::Returns;
+pub use rules::Rules;
 pub use sources::{
-    Audit, Decisions, Dedup, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Routes, Snapshots, Sources,
-    Stock,
+    Audit, CampaignFigures, Decisions, Dedup, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Routes,
+    Snapshots, Sources, Stock,
 };
+pub use upkeep::Upkeep;
 
 use crate::limits::InFlight;
 use crate::methods::Methods;
@@ -121,7 +131,9 @@ impl Metrics {
             page.sample(&[("cause", cause.label())], self.shed[cause.index()].load(Ordering::Relaxed));
         }
         if let Some(sources) = self.sources.get() {
-            publish::publish(&sources.read(), &mut page);
+            let reading = sources.read();
+            publish::publish(&reading, &mut page);
+            campaign::publish(&reading.campaigns, &mut page);
         }
         let mut text = page.into_text();
         text.push_str(&self.process.render());

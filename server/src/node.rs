@@ -2,6 +2,7 @@
 //!
 //! A node owns its data directory from `open` to `close`. Handlers give it commands and get answers that are durable.
 mod auditor;
+mod campaigns;
 mod data_dir;
 mod decisions;
 mod disk;
@@ -9,7 +10,9 @@ mod lag;
 mod lock_waits;
 mod past;
 mod reading;
+mod returns;
 mod routes;
+mod rules;
 mod snapshots;
 mod status;
 mod timer;
@@ -19,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use quartermaster_engine::command::{Command, Merge, Request, Reserve, SourcingRequest};
+use quartermaster_engine::command::{Command, Merge, Request, Reserve, SourcingRequest, upkeep::Repair};
 use quartermaster_engine::route::{Quote, Wants};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Engine, Error, Rejection};
@@ -35,6 +38,7 @@ use crate::config::Config;
 use crate::grpc::status::ApiError;
 use crate::health::Health;
 use auditor::Audits;
+pub use campaigns::CampaignPaces;
 use decisions::DecisionCounts;
 use disk::DiskWatch;
 use lag::DurableLag;
@@ -58,9 +62,11 @@ pub struct Node {
     lag: DurableLag,
     decisions: DecisionCounts,
     routes: RouteCounts,
+    campaigns: CampaignPaces,
     lock_waits: Arc<LockWaits>,
     snapshots: Snapshots,
     expiries: Expiries,
+    settling: rules::Settling,
     audits: Audits,
     /// Threads, ended in this order at `close`.
     workers: Mutex<Vec<Worker>>,
@@ -119,8 +125,10 @@ impl Node {
             lag: DurableLag::default(),
             decisions: DecisionCounts::default(),
             routes: RouteCounts::default(),
+            campaigns: CampaignPaces::default(),
             lock_waits,
             expiries: Expiries::default(),
+            settling: rules::Settling::default(),
             audits: Audits::default(),
             workers: Mutex::new(Vec::new()),
             committer: Mutex::new(Some(committer)),
@@ -131,7 +139,8 @@ impl Node {
 
     fn start_workers(self: &Arc<Self>) -> std::io::Result<()> {
         let mut workers = self.workers.lock();
-        workers.push(Worker::start("expiry", self.config.expiry_tick, self, |node| node.expire())?);
+        workers
+            .push(Worker::start("expiry", self.config.expiry_tick, self, |node| node.expire() | node.settle_rules())?);
         if !self.config.audit_interval.is_zero() {
             // A shard at a time, all of them once an interval.
             workers.push(Worker::start("audit", self.config.audit_interval / 256, self, |node| node.audit_next())?);
@@ -150,6 +159,11 @@ impl Node {
         &self.engine
     }
 
+    /// What campaigns decided in the last minute.
+    pub fn campaigns(&self) -> &CampaignPaces {
+        &self.campaigns
+    }
+
     /// The time, read once for each request.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -163,9 +177,10 @@ impl Node {
         if self.disk.is_full() && !matches!(command, Command::Reservation(..)) {
             return Err(ApiError::DiskFull);
         }
-        let began = Instant::now();
-        let answer = self.engine.submit(request, command, self.now());
+        let (began, now) = (Instant::now(), self.now());
+        let answer = self.engine.submit(request, command, now);
         let time = began.elapsed();
+        self.campaigns.count(command, &answer, now);
         self.decisions.count(command, &answer, time);
         self.routes.command(command, &answer, time);
         answer.map_err(ApiError::from)
@@ -208,6 +223,15 @@ impl Node {
         let found = self.engine.preview_merge(merge, self.now()).map_err(ApiError::from);
         self.settle(found.as_ref().map_or_else(|error| self.rests_on(error), |(lsn, _)| *lsn)).await?;
         found.map(|(lsn, verdict)| Answer { lsn, replayed: false, verdict })
+    }
+
+    /// What a repair would come to. Nothing changes. The answer must not be told before `settle` of its LSN.
+    ///
+    /// # Errors
+    /// As the repair itself.
+    pub fn preview_repair(&self, repair: &Repair) -> Result<Answer, ApiError> {
+        let (lsn, verdict) = self.engine.preview_repair(repair, self.now())?;
+        Ok(Answer { lsn, replayed: false, verdict })
     }
 
     /// What must be durable before an error is told. One that tells of the state names no event, so it rests on all there were: a caller

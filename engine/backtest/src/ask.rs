@@ -38,6 +38,7 @@ pub(crate) fn reserve(
         replaces,
         unchanged_since_lsn: 0,
         sourcing: sourcing.map(Box::new),
+        asked: None,
     }
 }
 

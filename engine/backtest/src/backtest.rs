@@ -23,6 +23,7 @@ use crate::{
     followed::Followed,
     instead::Instead,
     pairs::Pairs,
+    rules,
     stock::{self, Clamped},
     unfillable::{Unfillable, Unfillables, removals},
     world::World,
@@ -212,15 +213,29 @@ impl Run {
         self.records += 1;
         let (first, last) = self.span.unwrap_or((now, now));
         self.span = Some((first.min(now), last.max(now)));
-        match &record.event {
-            Event::Held(held) => {
-                if held.sourced.is_some() && !self.installed {
-                    self.instead.install(world, lsn, now)?;
-                    self.installed = true;
-                }
-                return Ok(self.held(world, now, held));
+        if let Some(held) = record.event.held() {
+            if held.sourced.is_some() && !self.installed {
+                self.instead.install(world, lsn, now)?;
+                self.installed = true;
             }
-            Event::StockChanged(change) => stock::follow(world, now, change, &mut self.clamped),
+            return Ok(self.held(world, now, held));
+        }
+        match &record.event {
+            Event::StockChanged(change) => {
+                stock::follow(world, now, &change.changes, &change.reference, &mut self.clamped);
+            }
+            // What came back is there in the other world, too, wherever it was shipped from there.
+            Event::Returns(event) => {
+                let changes: Vec<_> = event.changes().copied().collect();
+                if !changes.is_empty() {
+                    stock::follow(world, now, &changes, "", &mut self.clamped);
+                }
+            }
+            Event::Rules(event) => {
+                if let Err(error) = rules::follow(world, now, event) {
+                    *self.not_repeatable.entry(error.to_string()).or_default() += 1;
+                }
+            }
             event if catalogue::follow(world, &self.instead, lsn, now, event)? => {}
             event => {
                 let (pairs, followed) = (&mut self.pairs, &mut self.followed);

@@ -17,6 +17,7 @@ pub mod followed;
 mod instead;
 mod journal;
 mod pairs;
+mod rules;
 mod select;
 mod stock;
 pub mod unfillable;

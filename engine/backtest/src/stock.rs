@@ -5,7 +5,7 @@
 
 use quartermaster_engine::{
     command::{Bucket, CellCode, Command, ImportRow, ImportStock, StockCommand},
-    event::{CellChange, StockChanged},
+    event::CellChange,
     quantity::Quantity,
     time::Timestamp,
 };
@@ -24,9 +24,9 @@ pub struct Clamped {
 }
 
 /// Adds the differences of an event to the cells of the other world.
-pub(crate) fn follow(world: &World, now: Timestamp, event: &StockChanged, clamped: &mut Clamped) {
-    let rows: Vec<ImportRow> = event.changes.iter().map(|change| row(world, change, clamped)).collect();
-    let import = ImportStock { rows, reference: event.reference.to_string() };
+pub(crate) fn follow(world: &World, now: Timestamp, changes: &[CellChange], reference: &str, clamped: &mut Clamped) {
+    let rows: Vec<ImportRow> = changes.iter().map(|change| row(world, change, clamped)).collect();
+    let import = ImportStock { rows, reference: reference.to_owned() };
     if world.submit(&Command::Stock(StockCommand::Import(import)), now).is_err() {
         clamped.refused += 1;
     }

@@ -33,6 +33,8 @@ impl World {
             dedup_entries_max: 0,
             ended_retention: Micros::from_secs(3600),
             ended_entries_max: 25_600,
+            shipped_retention: Micros::from_secs(3600),
+            shipped_entries_max: 25_600,
             ..EngineConfig::default()
         }
     }

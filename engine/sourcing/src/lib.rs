@@ -19,6 +19,7 @@ pub mod policy;
 pub mod region;
 pub mod removal;
 pub mod router;
+pub mod rules;
 mod solve;
 pub mod split;
 pub mod tariff;

@@ -3,13 +3,19 @@
 //! What is written is byte for byte what prost writes. What is read is what is written here: of anything else `decode` makes nothing,
 //! and prost decides what it is.
 
+use smallvec::SmallVec;
+
 use super::{
-    Peek, end_from_wire, end_to_wire, promise_from_wire, promise_to_wire, shards_from_wire, shards_to_wire, wire,
+    Peek, end_from_wire, end_to_wire, promise_from_wire, promise_to_wire, shards_from_wire, shards_to_wire,
+    terms::{stage_from_wire, stage_to_wire},
+    wire,
 };
 use crate::{
+    allotment::LimitedBy,
     event::{Claim, Event, Held, HoldEndReason, Line, Lines, Shortage},
-    id::{ChannelId, LocationId, ReservationId, SkuId},
+    id::{CampaignId, ChannelId, LocationId, NodeId, ReservationId, SkuId},
     quantity::Quantity,
+    terms::{Bought, ClaimExtra, Terms, Wanted},
     time::Timestamp,
 };
 
@@ -47,7 +53,20 @@ pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
     match event {
         // What a router decided or books is left to prost.
         Event::Held(held) if held.sourced.is_some() || !held.replaced_bookings.is_empty() => return false,
+        Event::Held(Held { terms: Some(terms), .. }) if !terms.presold.is_empty() || !terms.kits.is_empty() => {
+            return false;
+        }
+        Event::Held(held) if held.shortages.iter().any(|short| short.component.is_some()) => return false,
         Event::HoldEnded { bookings, .. } | Event::Cancelled { bookings, .. } if !bookings.is_empty() => return false,
+        Event::Held(Held { replaced: Some(claim), .. })
+        | Event::Confirmed { claim }
+        | Event::HoldEnded { claim, .. }
+        | Event::Cancelled { claim, .. }
+        | Event::Shipped { claim, .. }
+            if claim.extra.as_ref().is_some_and(|extra| !extra.presold.is_empty() || !extra.kits.is_empty()) =>
+        {
+            return false;
+        }
         Event::Held(held) => put_message(bytes, 5, |bytes| put_held(bytes, held)),
         Event::Confirmed { claim } => put_message(bytes, 6, |bytes| put_claim(bytes, 1, claim)),
         Event::HoldEnded { claim, reason, bookings: _ } => put_message(bytes, 7, |bytes| {
@@ -80,6 +99,12 @@ pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
         | Event::DocumentActivated { .. }
         | Event::DocumentRetired { .. }
         | Event::CellFactsSet { .. }
+        | Event::Allotment(_)
+        | Event::Campaign(_)
+        | Event::Supply(_)
+        | Event::Returns(_)
+        | Event::Upkeep(_)
+        | Event::Rules(_)
         | Event::Summary(_) => return false,
     }
     true
@@ -139,8 +164,59 @@ fn put_held(bytes: &mut Vec<u8>, held: &Held) {
             put_uint(bytes, 2, short.location.map_or(0, |location| location.0 + 1));
             put_fixed64(bytes, 3, short.requested);
             put_fixed64(bytes, 4, short.available);
+            put_uint(bytes, 5, short.limited_by.number());
         });
     }
+    if let Some(terms) = &held.terms {
+        put_message(bytes, 11, |bytes| put_terms(bytes, terms));
+    }
+}
+
+/// Appends terms that promise nothing of the future and have no kits.
+fn put_terms(bytes: &mut Vec<u8>, terms: &Terms) {
+    if !terms.path.is_empty() {
+        put_message(bytes, 1, |bytes| terms.path.iter().for_each(|node| put_varint(bytes, node.0.into())));
+    }
+    put_uint(bytes, 2, terms.campaign.map_or(0, |campaign| campaign.0 + 1));
+    put_enum(bytes, 3, stage_to_wire(terms.stage).into());
+    for wanted in &terms.wanted {
+        put_message(bytes, 4, |bytes| {
+            put_uint(bytes, 1, wanted.sku.0);
+            put_uint(bytes, 2, wanted.location.map_or(0, |location| location.0 + 1));
+            put_uint(bytes, 3, wanted.quantity.0);
+        });
+    }
+    put_uint(bytes, 7, terms.place);
+}
+
+fn terms(mut fields: Fields<'_>) -> Option<Box<Terms>> {
+    let wanted = |mut fields: Fields<'_>| {
+        let wanted = Wanted {
+            sku: SkuId(fields.uint(1)),
+            location: fields.uint(2).checked_sub(1).map(LocationId),
+            quantity: Quantity(fields.uint(3)),
+        };
+        fields.is_read().then_some(wanted)
+    };
+    let terms = Terms {
+        path: path(fields.bytes(1))?,
+        campaign: fields.uint(2).checked_sub(1).map(CampaignId),
+        stage: stage_from_wire(fields.enumeration(3)).ok()?,
+        wanted: fields.messages(4).map(wanted).collect::<Option<_>>()?,
+        place: fields.uint(7),
+        ..Terms::default()
+    };
+    fields.is_read().then(|| Box::new(terms))
+}
+
+fn path(mut numbers: &[u8]) -> Option<Box<[NodeId]>> {
+    let mut path = SmallVec::<[NodeId; 4]>::new();
+    while !numbers.is_empty() {
+        let (node, rest) = varint(numbers)?;
+        path.push(NodeId(u32::try_from(node).ok()?));
+        numbers = rest;
+    }
+    Some(path.into_vec().into_boxed_slice())
 }
 
 fn held(fields: &mut Fields<'_>) -> Option<Held> {
@@ -157,6 +233,10 @@ fn held(fields: &mut Fields<'_>) -> Option<Held> {
         },
         shortages: fields.messages(8).map(shortage).collect::<Option<_>>()?,
         sourced: None,
+        terms: match fields.message(11) {
+            Some(own) => Some(terms(own)?),
+            None => None,
+        },
         replaced_bookings: Box::default(),
     })
 }
@@ -167,6 +247,8 @@ fn shortage(mut fields: Fields<'_>) -> Option<Shortage> {
         location: fields.uint(2).checked_sub(1).map(LocationId),
         requested: fields.fixed64(3),
         available: fields.fixed64(4),
+        limited_by: LimitedBy::of(fields.uint(5)),
+        component: None,
     };
     fields.is_read().then_some(short)
 }
@@ -176,7 +258,23 @@ fn put_claim(bytes: &mut Vec<u8>, field: u8, claim: &Claim) {
         put_fixed64(bytes, 1, claim.reservation.0);
         put_lines(bytes, 2, &claim.lines);
         put_bytes(bytes, 3, &shards_to_wire(&claim.others));
+        if let Some(bought) = claim.extra.as_ref().and_then(|extra| extra.bought.as_ref()) {
+            put_message(bytes, 5, |bytes| {
+                put_uint(bytes, 1, bought.campaign.0);
+                put_bytes(bytes, 2, bought.buyer_id.as_bytes());
+                put_uint(bytes, 3, bought.quantity.0);
+            });
+        }
     });
+}
+
+fn bought(mut fields: Fields<'_>) -> Option<Box<ClaimExtra>> {
+    let bought = Bought {
+        campaign: CampaignId(fields.uint(1)),
+        buyer_id: fields.text(2).into(),
+        quantity: Quantity(fields.uint(3)),
+    };
+    fields.is_read().then(|| Box::new(ClaimExtra { bought: Some(bought), ..ClaimExtra::default() }))
 }
 
 fn claim(mut fields: Fields<'_>) -> Option<Claim> {
@@ -184,6 +282,10 @@ fn claim(mut fields: Fields<'_>) -> Option<Claim> {
         reservation: ReservationId(fields.fixed64(1)),
         lines: lines(&mut fields, 2)?,
         others: shards_from_wire(fields.bytes(3)),
+        extra: match fields.message(5) {
+            Some(own) => Some(bought(own)?),
+            None => None,
+        },
     };
     fields.is_read().then_some(claim)
 }

@@ -1,5 +1,6 @@
 //! Changes of the SKUs: which codes get which ids.
 
+use super::kits;
 use crate::{
     catalog::{Catalogue, Sku, SkuSpec},
     error::Error,
@@ -11,15 +12,18 @@ use crate::{
 pub(crate) fn upsert_skus(catalogue: &Catalogue, specs: &[SkuSpec]) -> Result<Event, Error> {
     let (skus, created) = place(specs, "SKUs", catalogue.skus().len(), u32::MAX, |spec, fresh| {
         let id = catalogue.sku(&spec.code).unwrap_or(SkuId(fresh));
-        (Sku { id, spec: spec.clone(), retired: None }, id.0 == fresh)
+        (Sku { id, spec: spec.clone(), retired: None, components: Box::default() }, id.0 == fresh)
     })?;
+    let mut skus = skus;
+    kits::resolve(catalogue, &mut skus)?;
     Ok(Event::SkusUpserted { skus, created })
 }
 
 /// The codes become free; the SKUs stay with what is reserved of them.
 pub(crate) fn retire_skus(catalogue: &Catalogue, codes: &[String]) -> Result<Event, Error> {
     let find = |code: &String| catalogue.sku(code).ok_or_else(|| Error::UnknownSku { code: code.clone() });
-    let skus = codes.iter().map(find).collect::<Result<_, _>>()?;
+    let skus = codes.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    kits::not_in_use(catalogue, &skus)?;
     Ok(Event::SkusRetired { skus })
 }
 

@@ -9,7 +9,7 @@ use quartermaster_sourcing::{
     region::{RegionError, RegionSpec, Regions},
 };
 
-use super::catalogue::place;
+use super::{allotment, catalogue::place};
 use crate::{
     catalog::{
         Channel, ChannelSpec, Directory, Location, LocationSpec,
@@ -94,6 +94,7 @@ fn upsert_channels(directory: &Directory, specs: &[ChannelSpec]) -> Result<Event
         let id = directory.channel(&spec.code).map_or(ChannelId(fresh), |channel| channel.id);
         (Channel { id, spec: spec.clone() }, id.0 == fresh)
     })?;
+    allotment::check_tree(directory, &channels)?;
     Ok(Event::ChannelsUpserted { channels, created })
 }
 

@@ -1,13 +1,16 @@
 //! What may become of a reservation once it is held.
 
 use super::{
-    Decision, location,
+    Decision, allotment, campaign, kits, location,
     reroute::{self, freed},
     selection::{SkuCodes, Subject},
+    supply,
+    upkeep::{frozen_cell, frozen_sku, not_taking, not_to_ship},
 };
 use crate::{
+    allotment::LimitedBy,
     capacity::Booking,
-    catalog::{Directory, LocationState},
+    catalog::Directory,
     command::{CellCode, LineSelection, Reassign},
     error::{CodedShortage, Error, Rejection},
     event::{Claim, Event, HoldEndReason, Line, Lines, Promise, ShardSet},
@@ -15,17 +18,29 @@ use crate::{
     quantity::Quantity,
     reservation::{Header, PartLine, State},
     shard::{Locked, Look},
+    terms::PresoldLine,
     time::{Micros, Timestamp},
 };
 
 /// All that a reservation has open.
 pub(crate) fn open_claim(locked: &Locked<'_>, id: ReservationId, shards: &ShardSet) -> Claim {
-    let mut lines: Lines = part_lines(locked, id, shards)
-        .filter(|line| !line.open.is_zero())
-        .map(|line| Line { sku: line.sku, location: line.location, quantity: line.open })
-        .collect();
+    let (mut lines, mut presold) = (Lines::new(), Vec::new());
+    for part in shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id)) {
+        let open = part.lines.iter().filter(|line| !line.open.is_zero());
+        lines.extend(open.map(|line| Line { sku: line.sku, location: line.location, quantity: line.open }));
+        presold.extend_from_slice(&part.presold);
+    }
     lines.sort_unstable();
-    Claim::new(id, lines, shards)
+    with_presold(Claim::new(id, lines, shards), presold)
+}
+
+/// A claim that moves what is promised from what is expected, too.
+fn with_presold(mut claim: Claim, mut presold: Vec<PresoldLine>) -> Claim {
+    if !presold.is_empty() {
+        presold.sort_unstable();
+        claim.extra.get_or_insert_default().presold = presold.into();
+    }
+    claim
 }
 
 pub(crate) fn part_lines<'a>(
@@ -47,8 +62,12 @@ pub(crate) fn subject<'a, 'locks>(
     id: ReservationId,
 ) -> Result<Subject<'a, 'locks>, Error> {
     let header = header(locked, id)?;
-    let lines = part_lines(locked, id, &header.shards).copied().collect();
-    Ok(Subject { id, header, codes, locked, lines })
+    let (mut lines, mut presold) = (Vec::new(), Vec::new());
+    for part in header.shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id)) {
+        lines.extend_from_slice(&part.lines);
+        presold.extend_from_slice(&part.presold);
+    }
+    Ok(Subject { id, header, codes, locked, lines, presold })
 }
 
 /// The bucket that holds the units of a reservation that must be open; the answer if it is not.
@@ -57,7 +76,12 @@ pub(crate) fn promise(id: ReservationId, header: &Header, now: Timestamp) -> Res
         State::Held if now < header.expires_at => Ok(Ok(Promise::Reserved)),
         State::Confirmed => Ok(Ok(Promise::Committed)),
         State::Held | State::Expired => Ok(Err(expired(id, header))),
-        state @ (State::Shipped | State::Released | State::Cancelled | State::Replaced) => {
+        state @ (State::Placed
+        | State::Waiting
+        | State::Shipped
+        | State::Released
+        | State::Cancelled
+        | State::Replaced) => {
             Err(Error::ReservationState { id, state, wanted: "only a held or confirmed one has open units" })
         }
     }
@@ -72,7 +96,21 @@ fn held(id: ReservationId, header: &Header, now: Timestamp, wanted: &'static str
     }
 }
 
-fn expired(id: ReservationId, header: &Header) -> Decision {
+/// Like `held`, for what an order that is placed can do, too.
+fn held_or_placed(
+    id: ReservationId,
+    header: &Header,
+    now: Timestamp,
+    wanted: &'static str,
+) -> Result<Option<Decision>, Error> {
+    match header.state {
+        State::Placed if now < header.expires_at => Ok(None),
+        State::Placed => Ok(Some(expired(id, header))),
+        _ => held(id, header, now, wanted),
+    }
+}
+
+pub(crate) fn expired(id: ReservationId, header: &Header) -> Decision {
     let rejection = Rejection::ReservationExpired { reservation: id, expired_at: header.expires_at };
     Decision::Rejected(rejection, header.revision)
 }
@@ -89,10 +127,13 @@ pub(crate) fn confirm(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
 /// The hold is given back.
 pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
     let header = header(locked, id)?;
-    if let Some(decision) = held(id, header, now, "only a held one can be released; cancel a confirmed one")? {
+    if header.state != State::Waiting
+        && let Some(decision) =
+            held_or_placed(id, header, now, "only a held one can be released; cancel a confirmed one")?
+    {
         return Ok(decision);
     }
-    let claim = open_claim(locked, id, &header.shards);
+    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards));
     let bookings = all_bookings(header);
     Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Released, bookings }))
 }
@@ -100,10 +141,10 @@ pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
 /// The hold's time is up, if it is.
 pub(crate) fn expire(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
     let header = header(locked, id)?;
-    if header.state != State::Held || now < header.expires_at {
+    if !matches!(header.state, State::Held | State::Placed) || now < header.expires_at {
         return Ok(Decision::Nothing);
     }
-    let claim = open_claim(locked, id, &header.shards);
+    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards));
     let bookings = all_bookings(header);
     Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Expired, bookings }))
 }
@@ -119,7 +160,7 @@ pub(crate) fn all_bookings(header: &Header) -> Box<[Booking]> {
 /// The hold gets a new expiry.
 pub(crate) fn extend(locked: &Locked<'_>, id: ReservationId, ttl: Micros, now: Timestamp) -> Result<Decision, Error> {
     let header = header(locked, id)?;
-    if let Some(decision) = held(id, header, now, "only a held reservation has an expiry to move")? {
+    if let Some(decision) = held_or_placed(id, header, now, "only a held reservation has an expiry to move")? {
         return Ok(decision);
     }
     Ok(Decision::Event(Event::Extended { reservation: id, expires_at: now.plus(ttl) }))
@@ -134,14 +175,31 @@ pub(crate) fn cancel(
     now: Timestamp,
 ) -> Result<Decision, Error> {
     let subject = subject(locked, codes, id)?;
+    if matches!(subject.header.state, State::Placed | State::Waiting) {
+        return campaign::cancel_pending(id, subject.header, selections, now);
+    }
     let promise = match promise(id, subject.header, now)? {
         Ok(promise) => promise,
         Err(decision) => return Ok(decision),
     };
-    let lines = subject.select(selections)?;
-    let end = subject.end_after(&lines, false);
+    let has_kits = subject.header.kept.as_deref().is_some_and(|kept| !kept.kits.is_empty());
+    // A reservation has kits or units promised ahead, never both.
+    let (lines, kits, presold) = if has_kits {
+        let (lines, kits) = kits::select(&subject, selections)?;
+        (lines, kits, Vec::new())
+    } else if subject.presold.is_empty() {
+        (subject.select(selections)?, Box::default(), Vec::new())
+    } else {
+        let (lines, presold) = supply::select(&subject, selections)?;
+        (lines, Box::default(), presold)
+    };
+    let end = subject.end_after(&lines, &presold, false);
     let bookings = freed(subject.header, &subject.lines, &lines);
-    let claim = Claim::new(id, lines, &subject.header.shards);
+    let claim = campaign::giving_back(locked, subject.header, Claim::new(id, lines, &subject.header.shards));
+    let mut claim = with_presold(claim, presold);
+    if !kits.is_empty() {
+        claim.extra.get_or_insert_default().kits = kits;
+    }
     Ok(Decision::Event(Event::Cancelled { claim, promise, end, bookings }))
 }
 
@@ -157,8 +215,16 @@ pub(crate) fn ship(
         let wanted = "only a confirmed reservation can be shipped";
         return Err(Error::ReservationState { id, state: subject.header.state, wanted });
     }
+    if !subject.presold.is_empty() {
+        supply::arrived(&subject, selections)?;
+    }
     let lines = subject.select(selections)?;
     for line in &lines {
+        let shard = locked.shard(line.sku.shard());
+        if let Some(rejection) = not_to_ship(shard, line, codes.code(line.sku)) {
+            let rests_on = shard.row(line.sku).revision().max(shard.directory.revision());
+            return Ok(Decision::Rejected(rejection, rests_on));
+        }
         let on_hand = locked.shard(line.sku.shard()).row(line.sku).get(line.location).on_hand;
         if on_hand < line.quantity {
             let location = locked.directory().location_code(line.location).to_owned();
@@ -170,7 +236,7 @@ pub(crate) fn ship(
             });
         }
     }
-    let end = subject.end_after(&lines, true);
+    let end = subject.end_after(&lines, &[], true);
     Ok(Decision::Event(Event::Shipped { claim: Claim::new(id, lines, &subject.header.shards), end }))
 }
 
@@ -190,8 +256,12 @@ pub(crate) fn reassign(
     let selection =
         LineSelection { sku: request.sku.clone(), location: request.from.clone(), quantity: request.quantity };
     let line = subject.select_one(&selection)?;
-    let row = locked.shard(line.sku.shard()).row(line.sku);
+    let shard = locked.shard(line.sku.shard());
+    let row = shard.row(line.sku);
     let directory = locked.directory();
+    if let Some(rejection) = frozen_sku(shard, line.sku, &request.sku) {
+        return Ok(Decision::Rejected(rejection, row.revision().max(directory.revision())));
+    }
     let (target, available) = if request.to.is_empty() {
         // The first by priority that can take them; where none can, the most that any could.
         let open = |location| directory.rank(location) != Directory::NOT_OPEN && location != line.location;
@@ -208,19 +278,25 @@ pub(crate) fn reassign(
         if target == line.location {
             return Err(Error::SameLocation { sku: request.sku.clone(), location: request.to.clone() });
         }
-        let state = directory.state(target);
-        if state != LocationState::Open {
-            let rejection = Rejection::LocationNotOpen { location: request.to.clone(), state: state.name() };
-            return Ok(Decision::Rejected(rejection, directory.revision()));
+        if !directory.takes(target) {
+            return Ok(Decision::Rejected(not_taking(directory, target, &request.to), directory.revision()));
+        }
+        if let Some(rejection) = frozen_cell(shard, (line.sku, target), (&request.sku, &request.to)) {
+            return Ok(Decision::Rejected(rejection, row.revision().max(directory.revision())));
         }
         (target, row.available_at(target))
     };
+    let movable = allotment::movable(locked, line.sku, line.location);
+    let kept = movable.is_some_and(|movable| movable < available.units());
+    let available = if kept { Quantity::clamp(movable.unwrap_or(0)) } else { available };
     if available < line.quantity {
         let shortage = CodedShortage {
             sku: request.sku.clone(),
             location: request.to.clone(),
             requested: line.quantity.units(),
             available: available.units(),
+            limited_by: if kept { LimitedBy::Allotment } else { LimitedBy::Stock },
+            component: String::new(),
         };
         let rejection = Rejection::InsufficientStock { shortages: vec![shortage] };
         return Ok(Decision::Rejected(rejection, row.revision().max(directory.revision())));

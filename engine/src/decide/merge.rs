@@ -10,7 +10,7 @@ use quartermaster_sourcing::{
 };
 
 use super::{
-    Decision,
+    Decision, allotment,
     lifecycle::{header, part_lines},
     reroute::sum,
     sourcing::{self, Brief, BriefLine, Freed, Planned, Remaining},
@@ -66,7 +66,7 @@ pub(crate) fn merge(
         return Ok(Decision::Rejected(Rejection::NothingToMerge { found: members.len() }, newest));
     }
     let brief = brief(look, &members, skus);
-    let mut freed = Freed::default();
+    let mut freed = Freed { moves: Some(None), ..Freed::default() };
     for member in &members {
         match member.promise {
             Promise::Reserved => freed.reserved.extend(&member.open),
@@ -123,7 +123,9 @@ fn members<'a>(look: &'a impl Look, request: &Merge, ids: &[ReservationId], now:
             (&one.region, one.point, one.mode, one.pickup_at, &one.service_level)
                 == (&other.region, other.point, other.mode, other.pickup_at, &other.service_level)
         });
-        if meant && alike && unshipped && !open.is_empty() {
+        // What frees nothing where it leaves is taken from what is for sale, which allotments have a say in.
+        let free = open.iter().all(|line| allotment::moves_freely(look, line));
+        if meant && alike && unshipped && !open.is_empty() && free {
             members.push(Member { id: *id, sourcing, promise, open });
         }
     }

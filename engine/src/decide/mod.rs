@@ -1,15 +1,22 @@
 //! Decisions: pure functions of the locked state, the command and `now`. They change nothing.
 
+pub(crate) mod allotment;
 pub(crate) mod brief;
+pub(crate) mod campaign;
 pub(crate) mod catalogue;
 pub(crate) mod directory;
+pub(crate) mod kits;
 pub(crate) mod lifecycle;
 pub(crate) mod merge;
 pub(crate) mod reroute;
 pub(crate) mod reserve;
+pub(crate) mod returns;
+pub(crate) mod rules;
 pub(crate) mod selection;
 pub(crate) mod sourcing;
 pub(crate) mod stock;
+pub(crate) mod supply;
+pub(crate) mod upkeep;
 
 use quartermaster_journal::Lsn;
 

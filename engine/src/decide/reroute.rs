@@ -18,6 +18,7 @@ use super::{
     lifecycle::{promise, subject},
     selection::{SkuCodes, Subject},
     sourcing::{self, Brief, BriefLine, Freed, Planned, Remaining},
+    upkeep,
 };
 use crate::{
     capacity::{Booking, Capacity},
@@ -55,6 +56,10 @@ pub(crate) fn reroute(
     let line = subject.select_one(&selection)?;
     let unknown = || Error::UnknownSku { code: request.sku.clone() };
     let sku = skus.iter().find(|sku| sku.id == line.sku).ok_or_else(unknown)?;
+    let shard = locked.shard(line.sku.shard());
+    if let Some(rejection) = upkeep::frozen_sku(shard, line.sku, &request.sku) {
+        return Ok(Decision::Rejected(rejection, shard.lsn));
+    }
     let sourcing = subject.header.sourcing.as_deref();
     let channel = subject.header.channel.map_or("", |channel| locked.directory().channel_code(channel));
     let conditions = sourcing.and_then(|sourcing| sourcing.conditions_of(line.sku));
@@ -85,7 +90,9 @@ pub(crate) fn reroute(
     let bookings = Remaining { booked, freed: &freed_bookings };
     let rests_on = sourcing::rests_on(locked, &brief, capacity.map_or(Lsn::ZERO, |capacity| capacity.lsn));
     let is_sourced = sourcing.is_some();
-    sourcing::plan(locked, &brief, &Freed::default(), &bookings, now, |answered| {
+    let movable = super::allotment::movable(locked, line.sku, line.location);
+    let freed = Freed { moves: Some(movable), ..Freed::default() };
+    sourcing::plan(locked, &brief, &freed, &bookings, now, |answered| {
         let Planned { plan, decision, lines, bookings } = answered.planned;
         if lines.is_empty() || !plan.unserved.is_empty() {
             return Decision::Rejected(sourcing::not_routable(&plan, &brief), rests_on);
@@ -205,7 +212,12 @@ fn open(sourcing: &Sourcing, lines: &[PartLine], without: LocationId) -> Vec<(Lo
 }
 
 /// The reservation's parcels once the line has moved: what it leaves, what it joins, what is new.
-fn after(sourcing: &Sourcing, lines: &[PartLine], line: Line, taken: &[DecidedParcel]) -> Vec<DecidedParcel> {
+pub(crate) fn after(
+    sourcing: &Sourcing,
+    lines: &[PartLine],
+    line: Line,
+    taken: &[DecidedParcel],
+) -> Vec<DecidedParcel> {
     let mut parcels = sourcing.parcels.clone();
     let mut left = line.quantity.0;
     for parcel in parcels.iter_mut().filter(|parcel| parcel.location == line.location) {

@@ -8,14 +8,16 @@ use smallvec::SmallVec;
 use quartermaster_journal::Lsn;
 
 use super::{
-    Decision,
+    Decision, allotment, campaign,
     lifecycle::{all_bookings, header, open_claim},
-    location,
+    location, supply,
+    upkeep::{frozen_cell, not_for_sale, not_taking},
 };
 use crate::{
+    allotment::LimitedBy,
     capacity::Booking,
-    catalog::{Directory, LocationState, Sku},
-    command::Reserve,
+    catalog::{Directory, Path, Sku},
+    command::{Presale, Reserve},
     error::{CodedShortage, Error, Rejection},
     event::{Claim, Event, Held, Line, Lines, Shortage},
     id::{ChannelId, LocationId, ReservationId, SkuId},
@@ -36,11 +38,14 @@ pub(crate) struct Demand<'a> {
     pub(crate) location: &'a str,
     pub(crate) quantity: u64,
     /// First line of the request that asks for it: the order of shortages.
-    first_line: usize,
+    pub(super) first_line: usize,
 }
 
 /// The demands of a request by SKU; within a SKU those that name a location first.
 pub(crate) type Demands<'a> = SmallVec<[Demand<'a>; 4]>;
+
+/// A demand that is not served in full: what it gets, and why no more.
+pub(crate) type Short<'a> = (&'a Demand<'a>, u64, LimitedBy);
 
 /// Sums duplicate lines.
 ///
@@ -84,8 +89,23 @@ pub(crate) fn reserve(
     id: ReservationId,
     now: Timestamp,
 ) -> Result<Decision, Error> {
+    let decision = take(locked, request, demands, id, now)?;
+    if request.channel.is_empty() && request.asked.is_none() {
+        return Ok(decision);
+    }
+    campaign::begin(locked, request, demands, id, decision)
+}
+
+/// Decides what a hold takes, whenever its channel deducts.
+pub(crate) fn take(
+    locked: &Locked<'_>,
+    request: &Reserve,
+    demands: &[Demand<'_>],
+    id: ReservationId,
+    now: Timestamp,
+) -> Result<Decision, Error> {
     let directory = locked.directory();
-    let channel = match channel(directory, &request.channel)? {
+    let channel = match channel(directory, campaign::channel_code(directory, request))? {
         Ok(channel) => channel,
         Err(rejection) => return Ok(Decision::Rejected(rejection, directory.revision())),
     };
@@ -94,11 +114,25 @@ pub(crate) fn reserve(
         None => None,
     };
     let freed = replaced.as_ref().map_or(&[][..], |replaced| &replaced.lines);
+    let admitted = match campaign::admit(locked, request, demands, replaced.as_ref(), now)? {
+        Ok(admitted) => admitted,
+        Err((rejection, rests_on)) => return Ok(Decision::Rejected(rejection, rests_on)),
+    };
+    // Units of the SKU that is being served which the campaign has left for this request.
+    let mut left = u64::MAX;
+    let freed_ahead = replaced.as_ref().map_or(&[][..], Claim::presold);
+    let presale = request.asked.as_deref().map_or(Presale::No, |asked| asked.presale);
 
     let mut lines = Lines::new();
+    let mut presold = Vec::new();
     // Where the lines of the SKU begin that is being served: demands come by SKU.
     let mut own = (0, None);
-    let mut short = SmallVec::<[(&Demand<'_>, u64); 4]>::new();
+    // What the order may take of that SKU, and where its units count to.
+    let mut cap = None;
+    // What it may be promised of it in all, from what is expected, too.
+    let mut promisable = u64::MAX;
+    let mut path = Path::new();
+    let mut short = SmallVec::<[Short<'_>; 4]>::new();
     let mut rests_on = directory.revision();
     for demand in demands {
         let shard = locked.shard(demand.sku.shard());
@@ -108,7 +142,7 @@ pub(crate) fn reserve(
         }
         rests_on = rests_on.max(row.revision());
         if !row.sellable() {
-            let rejection = Rejection::SkuNotSellable { sku: demand.code.into() };
+            let rejection = not_for_sale(shard, demand.sku, demand.code);
             // A row does not tell when it went off sale; its shard cannot have heard of it later than this.
             return Ok(Decision::Rejected(rejection, shard.lsn));
         }
@@ -121,36 +155,78 @@ pub(crate) fn reserve(
         }
         if own.1 != Some(demand.sku) {
             own = (lines.len(), Some(demand.sku));
+            (cap, promisable) = (None, u64::MAX);
+            if allotment::is_bounded(shard, demand.sku) {
+                let campaign = admitted.as_ref().map(campaign::Admitted::id);
+                let way = directory.path(channel, campaign);
+                cap = allotment::cap(locked, demand.sku, &way, replaced.as_ref());
+                if allotment::counts(locked, demand.sku) {
+                    if presale != Presale::No {
+                        promisable = allotment::promisable(locked, demand.sku, &way, replaced.as_ref());
+                    }
+                    path = way;
+                }
+            }
+            if let Some(admitted) = &admitted {
+                left = admitted.takeable(shard, demand.sku, id, now);
+            }
         }
+        let wanted = cap.as_ref().map_or(demand.quantity, |cap| demand.quantity.min(cap.units)).min(left);
         let mut take = Take { row, sku: demand.sku, freed, lines: &mut lines, own: own.0 };
-        let taken = if demand.location.is_empty() {
-            take.anywhere(directory, demand.quantity)
+        // What may come from stock at all.
+        let wanted = if matches!(presale, Presale::Only { .. }) { 0 } else { wanted };
+        let mut taken = if demand.location.is_empty() {
+            take.anywhere(directory, wanted)
         } else {
             let at = location(directory, demand.location)?;
-            let state = directory.state(at);
-            if state == LocationState::Open {
-                take.at(at, demand.quantity)
+            if directory.takes(at) {
+                take.at(at, wanted)
             } else if request.allow_partial {
                 0
             } else {
-                let rejection = Rejection::LocationNotOpen { location: demand.location.into(), state: state.name() };
-                return Ok(Decision::Rejected(rejection, rests_on));
+                return Ok(Decision::Rejected(not_taking(directory, at, demand.location), rests_on));
             }
         };
+        left = left.saturating_sub(taken);
+        if let Some(cap) = &mut cap {
+            cap.units -= taken;
+        }
+        if taken < demand.quantity && presale != Presale::No {
+            let (at, missing) = (directory.location(demand.location), demand.quantity - taken);
+            let most = missing.min(promisable.saturating_sub(taken));
+            taken += supply::presell(shard, presale, demand.sku, at, most, freed_ahead, &mut presold);
+        }
+        promisable = promisable.saturating_sub(taken);
+        if let Some(cap) = &mut cap {
+            cap.units = cap.units.min(promisable);
+        }
         if taken < demand.quantity {
-            short.push((demand, taken));
+            if !request.allow_partial
+                && let Some(at) = directory.location(demand.location)
+                && let Some(rejection) = frozen_cell(shard, (demand.sku, at), (demand.code, demand.location))
+            {
+                return Ok(Decision::Rejected(rejection, rests_on));
+            }
+            let limited_by = cap.as_ref().filter(|_| taken == wanted).map_or(LimitedBy::Stock, |cap| cap.by);
+            short.push((demand, taken, limited_by));
         }
     }
 
-    if !short.is_empty() && (!request.allow_partial || lines.is_empty()) {
+    if !short.is_empty() && (!request.allow_partial || lines.is_empty() && presold.is_empty()) {
+        if let Some(admitted) = &admitted
+            && let Some(rejection) = admitted.sold_out(locked, &mut short, id, now)
+        {
+            return Ok(Decision::Rejected(rejection, rests_on));
+        }
         return Ok(Decision::Rejected(insufficient(&mut short), rests_on));
     }
     lines.sort_unstable();
     let shortages = short
         .iter()
-        .map(|(demand, taken)| {
+        .map(|(demand, taken, limited_by)| {
             let location = directory.location(demand.location);
-            Shortage { sku: demand.sku, location, requested: demand.quantity, available: *taken }
+            let (limited_by, component) = (*limited_by, None);
+            Shortage { sku: demand.sku, location, requested: demand.quantity, available: *taken, limited_by, component }
         })
         .collect();
     Ok(Decision::Event(Event::Held(Held {
@@ -158,12 +234,13 @@ pub(crate) fn reserve(
         order_id: request.order_id.as_str().into(),
         buyer_id: request.buyer_id.as_str().into(),
         channel,
-        expires_at: now.plus(request.ttl),
+        expires_at: now.plus(campaign::hold_ttl(directory, channel, request.ttl)),
         lines,
         replaced_bookings: replaced.as_ref().map_or_else(Box::default, |claim| bookings_of(locked, claim.reservation)),
         replaced,
         shortages,
         sourced: None,
+        terms: supply::terms(presold, campaign::terms(admitted.as_ref(), allotment::terms(&path))),
     })))
 }
 
@@ -192,7 +269,7 @@ pub(crate) fn refusal<'s>(
             return Err(Error::UnknownSku { code: sku.spec.code.clone() });
         }
         if !row.sellable() {
-            return Ok(Some((Rejection::SkuNotSellable { sku: sku.spec.code.clone() }, shard.lsn)));
+            return Ok(Some((not_for_sale(shard, sku.id, &sku.spec.code), shard.lsn)));
         }
     }
     Ok(None)
@@ -218,15 +295,17 @@ pub(crate) fn unchanged<'s>(
 }
 
 /// The rejection for lines that cannot be served, in the order of the request.
-pub(crate) fn insufficient(short: &mut [(&Demand<'_>, u64)]) -> Rejection {
-    short.sort_by_key(|(demand, _)| demand.first_line);
+pub(crate) fn insufficient(short: &mut [Short<'_>]) -> Rejection {
+    short.sort_by_key(|(demand, ..)| demand.first_line);
     let shortages = short
         .iter()
-        .map(|(demand, available)| CodedShortage {
+        .map(|(demand, available, limited_by)| CodedShortage {
             sku: demand.code.into(),
             location: demand.location.into(),
             requested: demand.quantity,
             available: *available,
+            limited_by: *limited_by,
+            component: String::new(),
         })
         .collect();
     Rejection::InsufficientStock { shortages }
@@ -252,7 +331,9 @@ pub(crate) fn replaced(locked: &Locked<'_>, id: ReservationId, buyer_id: &str) -
         return Err(Error::OtherBuyer { id });
     }
     match header.state {
-        State::Held => Ok(Some(open_claim(locked, id, &header.shards))),
+        State::Held | State::Placed | State::Waiting => {
+            Ok(Some(campaign::giving_back(locked, header, open_claim(locked, id, &header.shards))))
+        }
         State::Released | State::Expired | State::Replaced | State::Cancelled => Ok(None),
         state @ (State::Confirmed | State::Shipped) => {
             Err(Error::ReservationState { id, state, wanted: "only a held reservation can be replaced" })

@@ -2,7 +2,7 @@
 
 use super::location;
 use crate::{
-    catalog::Catalogue,
+    catalog::{Catalogue, Component},
     command::LineSelection,
     error::Error,
     event::{EndState, Line, Lines},
@@ -10,21 +10,30 @@ use crate::{
     quantity::Quantity,
     reservation::{Header, PartLine},
     shard::Locked,
+    terms::{KitLine, PresoldLine},
 };
 
 /// SKU codes of a reservation's lines, as they were when it was made: a code may have passed to another SKU since. Resolved before
 /// the shards are locked; the SKUs of a reservation never change.
 #[derive(Debug, Default)]
-pub(crate) struct SkuCodes(Vec<(SkuId, String)>);
+pub(crate) struct SkuCodes {
+    skus: Vec<(SkuId, String)>,
+    /// Kits that lines are components of, with what each consists of.
+    pub(crate) kits: Vec<(KitLine, String, Box<[Component]>)>,
+}
 
 impl SkuCodes {
     /// The codes of these SKUs.
-    pub(crate) fn of(catalogue: &Catalogue, skus: impl IntoIterator<Item = SkuId>) -> Self {
-        Self(skus.into_iter().map(|sku| (sku, catalogue.sku_code(sku).to_owned())).collect())
+    pub(crate) fn of(catalogue: &Catalogue, skus: impl IntoIterator<Item = SkuId>, kits: &[KitLine]) -> Self {
+        let kit = |kit: &KitLine| (*kit, catalogue.sku_code(kit.sku).to_owned(), catalogue.components(kit.sku).into());
+        Self {
+            skus: skus.into_iter().map(|sku| (sku, catalogue.sku_code(sku).to_owned())).collect(),
+            kits: kits.iter().map(kit).collect(),
+        }
     }
 
     pub(crate) fn code(&self, sku: SkuId) -> &str {
-        self.0.iter().find(|(id, _)| *id == sku).map_or("", |(_, code)| code)
+        self.skus.iter().find(|(id, _)| *id == sku).map_or("", |(_, code)| code)
     }
 }
 
@@ -35,6 +44,8 @@ pub(crate) struct Subject<'a, 'locks> {
     pub(crate) codes: &'a SkuCodes,
     pub(crate) locked: &'a Locked<'locks>,
     pub(crate) lines: Vec<PartLine>,
+    /// What it is promised from what is expected.
+    pub(crate) presold: Vec<PresoldLine>,
 }
 
 impl Subject<'_, '_> {
@@ -95,9 +106,10 @@ impl Subject<'_, '_> {
     }
 
     /// What becomes of the reservation when these units are no longer open, shipped or not.
-    pub(crate) fn end_after(&self, gone: &[Line], shipped_now: bool) -> Option<EndState> {
-        let open: u64 = self.lines.iter().map(|line| line.open.units()).sum();
-        let gone: u64 = gone.iter().map(|line| line.quantity.units()).sum();
+    pub(crate) fn end_after(&self, gone: &[Line], presold: &[PresoldLine], shipped_now: bool) -> Option<EndState> {
+        let ahead = |lines: &[PresoldLine]| -> u64 { lines.iter().map(|one| one.line.quantity.units()).sum() };
+        let open = self.lines.iter().map(|line| line.open.units()).sum::<u64>() + ahead(&self.presold);
+        let gone = gone.iter().map(|line| line.quantity.units()).sum::<u64>() + ahead(presold);
         let shipped = shipped_now || self.lines.iter().any(|line| !line.shipped.is_zero());
         (open == gone).then_some(if shipped { EndState::Shipped } else { EndState::Cancelled })
     }

@@ -18,12 +18,13 @@ use quartermaster_sourcing::{
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 
+use super::{allotment, upkeep};
 use crate::{
     capacity::Booking,
     catalog::{Directory, Sku},
     codec::sourced::trace,
     error::{CodedUnserved, Error, Rejection},
-    event::{Line, Lines},
+    event::{Claim, Line, Lines},
     id::{LocationId, SkuId},
     quantity::Quantity,
     shard::{Look, Shard},
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// A request to the router with its codes resolved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Brief {
     pub(crate) ask: Ask,
     pub(crate) channel: String,
@@ -71,6 +72,10 @@ pub(crate) struct Planned {
 pub(crate) struct Freed {
     pub(crate) reserved: Vec<Line>,
     pub(crate) committed: Vec<Line>,
+    /// The hold that a new one takes the place of.
+    pub(crate) replaced: Option<Claim>,
+    /// Units that are promised already move, and so many of them at most: their SKUs' allotments have no other say.
+    pub(crate) moves: Option<Option<u64>>,
 }
 
 /// What is booked, without what is given up in the same step.
@@ -117,9 +122,10 @@ pub(crate) fn plan<T>(
     let network = &*directory.stage(now).network;
     let places = directory.places(network);
     let policy = policy(directory, brief, now)?;
-    let stock: Vec<Vec<Stock>> = brief.lines.iter().map(|line| stock_of(look, line, freed, now)).collect();
+    let stock: Vec<Vec<Stock>> =
+        brief.lines.iter().map(|line| stock_of(look, line, freed, &brief.channel, now)).collect();
     let other_stock: Vec<Vec<Stock>> =
-        brief.substitutes.iter().map(|(_, line)| stock_of(look, line, freed, now)).collect();
+        brief.substitutes.iter().map(|(_, line)| stock_of(look, line, freed, &brief.channel, now)).collect();
     let open_parcels = open_parcels(network, &brief.open_parcels);
     let order = Order {
         lines: brief.lines.iter().zip(&stock).map(|(line, stock)| order_line(line, stock, Money(0))).collect(),
@@ -241,7 +247,7 @@ fn order_line<'a>(line: &'a BriefLine, stock: &'a [Stock], surcharge: Money) -> 
 }
 
 /// What every location has of a line's SKU, ascending.
-fn stock_of(look: &impl Look, line: &BriefLine, freed: &Freed, now: Timestamp) -> Vec<Stock> {
+fn stock_of(look: &impl Look, line: &BriefLine, freed: &Freed, channel: &str, now: Timestamp) -> Vec<Stock> {
     let sku = line.sku.id;
     let shard = look.shard(sku.shard());
     let row = shard.row(sku);
@@ -266,12 +272,47 @@ fn stock_of(look: &impl Look, line: &BriefLine, freed: &Freed, now: Timestamp) -
             Err(_) => {}
         }
     }
+    if let Some(units) = bound(look, line, freed, channel) {
+        trim(look.directory(), &mut stock, units);
+    }
     stock
+}
+
+/// Units of a line that allotments let it have, where that is less than it asks for.
+fn bound(look: &impl Look, line: &BriefLine, freed: &Freed, channel: &str) -> Option<u64> {
+    let sku = line.sku.id;
+    if !allotment::is_bounded(look.shard(sku.shard()), sku) {
+        return None;
+    }
+    let units = match freed.moves {
+        Some(movable) => movable?,
+        None => {
+            let directory = look.directory();
+            let path = directory.path(directory.channel(channel).map(|channel| channel.id), None);
+            allotment::cap(look, sku, &path, freed.replaced.as_ref())?.units
+        }
+    };
+    (units < u64::from(line.quantity)).then_some(units)
+}
+
+/// Leaves so many units of a stock, at the locations that come first by priority.
+fn trim(directory: &Directory, stock: &mut Vec<Stock>, units: u64) {
+    let mut order: Vec<(u32, usize)> =
+        stock.iter().enumerate().map(|(place, one)| (directory.rank(LocationId(one.location.0)), place)).collect();
+    order.sort_unstable();
+    let mut left = units;
+    for (rank, place) in order {
+        let kept = if rank == Directory::NOT_OPEN { 0 } else { left.min(u64::from(stock[place].available)) };
+        stock[place].available = u32::try_from(kept).unwrap_or(u32::MAX);
+        left -= kept;
+    }
+    stock.retain(|one| one.available > 0);
 }
 
 fn entry(shard: &Shard, line: &BriefLine, location: LocationId, available: u32, now: Timestamp) -> Stock {
     let cell = (line.sku.id, location);
     let refused = !shard.refusals.is_empty() && shard.refusals.get(&cell).is_some_and(|until| *until > now);
+    let refused = refused || upkeep::left_out(shard, line.sku.id, location);
     let mut facts = shard.facts_of(cell);
     if let Some(siblings) = &line.siblings {
         facts.size_run = if siblings.contains(location.0) { SizeRun::Whole } else { SizeRun::Broken };

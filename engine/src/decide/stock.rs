@@ -12,45 +12,68 @@ use crate::{
     error::Error,
     event::{CellChange, CellFacts, Event, StockChangeKind, StockChanged},
     id::{LocationId, SkuId},
+    quantity::Quantity,
     shard::Locked,
     stock::{Buckets, Row},
 };
 
 /// A cell that is to change: the figures before and after.
-struct Change<'a> {
+pub(super) struct Change<'a> {
     code: &'a CellCode,
     sku: SkuId,
     location: LocationId,
     before: Buckets,
     after: Buckets,
+    /// Units of incoming that open supplies still expect. They change with their documents alone.
+    announced: Quantity,
 }
 
 impl<'a> Change<'a> {
-    fn begin(locked: &Locked<'_>, code: &'a CellCode, sku: SkuId) -> Result<Self, Error> {
-        let row = active(locked, sku, &code.sku)?;
+    pub(super) fn begin(locked: &Locked<'_>, code: &'a CellCode, sku: SkuId) -> Result<Self, Error> {
+        active(locked, sku, &code.sku)?;
         let location = location(locked.directory(), &code.location)?;
-        let before = row.get(location);
-        Ok(Self { code, sku, location, before, after: before })
+        Ok(Self::at(locked, code, sku, location))
     }
 
-    fn add(&mut self, bucket: Bucket, delta: i64) -> Result<(), Error> {
+    /// Begins a change of a cell whose SKU may be retired.
+    pub(super) fn at(locked: &Locked<'_>, code: &'a CellCode, sku: SkuId, location: LocationId) -> Self {
+        let shard = locked.shard(sku.shard());
+        let before = shard.row(sku).get(location);
+        let announced = Quantity::clamp(shard.supply.announced(sku, location));
+        Self { code, sku, location, before, after: before, announced }
+    }
+
+    pub(super) fn before(&self) -> Buckets {
+        self.before
+    }
+
+    /// Sets a bucket. Of incoming a figure from outside is what nobody announced.
+    pub(super) fn set(&mut self, bucket: Bucket, quantity: Quantity) -> Result<(), Error> {
+        let announced = if bucket == Bucket::Incoming { self.announced } else { Quantity::ZERO };
+        let figure = quantity.checked_add(announced);
+        *self.after.get_mut(bucket) = figure.ok_or_else(|| Error::Overflow { cell: self.code.clone(), bucket })?;
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, bucket: Bucket, delta: i64) -> Result<(), Error> {
+        let announced = if bucket == Bucket::Incoming { self.announced } else { Quantity::ZERO };
         let figure = self.after.get_mut(bucket);
         match figure.checked_add_signed(delta) {
-            Some(sum) => *figure = sum,
-            None if delta > 0 => return Err(Error::Overflow { cell: self.code.clone(), bucket }),
-            None => {
+            Some(sum) if delta > 0 || sum >= announced => *figure = sum,
+            _ if delta > 0 => return Err(Error::Overflow { cell: self.code.clone(), bucket }),
+            _ => {
                 return Err(Error::ExceedsBucket {
                     cell: self.code.clone(),
                     bucket: bucket.name(),
                     requested: delta.unsigned_abs(),
-                    held: figure.units(),
+                    held: figure.units().saturating_sub(announced.units()),
                 });
             }
         }
         Ok(())
     }
 
-    fn finish(&self) -> CellChange {
+    pub(super) fn finish(&self) -> CellChange {
         let delta = |bucket| self.after.get(bucket).signed() - self.before.get(bucket).signed();
         CellChange {
             sku: self.sku,
@@ -70,7 +93,10 @@ impl<'a> Change<'a> {
 
 fn active<'a>(locked: &'a Locked<'_>, sku: SkuId, code: &str) -> Result<&'a Row, Error> {
     let row = locked.shard(sku.shard()).row(sku);
-    if row.retired() { Err(Error::UnknownSku { code: code.into() }) } else { Ok(row) }
+    if row.retired() {
+        return Err(Error::UnknownSku { code: code.into() });
+    }
+    if row.kit() { Err(Error::KitHasNoStock { sku: code.into() }) } else { Ok(row) }
 }
 
 fn event(kind: StockChangeKind, reason: StockReason, reference: &str, changes: Vec<CellChange>) -> Decision {
@@ -96,7 +122,7 @@ fn set(locked: &Locked<'_>, request: &SetStock, skus: &[SkuId]) -> Result<Decisi
     if let Some(expected) = request.expected_revision.filter(|expected| *expected != revision.get()) {
         return Err(Error::StaleRevision { sku: request.cell.sku.clone(), revision, expected });
     }
-    *change.after.get_mut(request.bucket) = request.quantity;
+    change.set(request.bucket, request.quantity)?;
     Ok(event(StockChangeKind::Set, request.reason, &request.reference, vec![change.finish()]))
 }
 
@@ -161,9 +187,9 @@ fn import(locked: &Locked<'_>, request: &ImportStock, skus: &[SkuId]) -> Result<
             quality_control: row.quality_control,
             damaged: row.damaged,
             in_repair: row.in_repair,
-            incoming: row.incoming,
             ..change.before
         };
+        change.set(Bucket::Incoming, row.incoming)?;
         changes.push(change.finish());
     }
     changes.sort_unstable_by_key(|change| (change.sku, change.location));

@@ -153,6 +153,7 @@ impl History {
         }
         if known {
             self.created(said, created);
+            self.check_kits(skus);
         }
     }
 

@@ -43,6 +43,12 @@ impl History {
             self.compare_shard(Check::Recovery, &view);
         }
         self.compare_open_reservations(engine);
+        self.compare_allotment_whole(engine);
+        self.compare_campaign_whole(engine);
+        self.compare_supply_whole(engine);
+        self.compare_returns_whole(engine);
+        self.compare_upkeep_whole(engine);
+        self.compare_rules_whole(engine);
         self.compare_work(Check::Recovery, &engine.booked().1);
         for slot in &engine.slots {
             for entry in slot.lock().entries() {
@@ -70,10 +76,11 @@ impl History {
     /// Every open reservation of the fold, asked of the engine: nothing the fold knows may be missing there.
     fn compare_open_reservations(&mut self, engine: &Engine) {
         let mut faults = Vec::new();
-        let (mut held, mut confirmed) = (0, 0);
+        let (mut held, mut confirmed, mut pending) = (0, 0, 0);
         for (id, folded) in self.reservations.iter().filter(|(_, folded)| folded.state.is_open()) {
             match folded.state {
                 State::Held => held += 1,
+                State::Placed | State::Waiting => pending += 1,
                 _ => confirmed += 1,
             }
             let same = engine.reservation(*id).is_ok_and(|(_, found)| {
@@ -86,9 +93,11 @@ impl History {
             }
         }
         let counts = engine.counts();
-        for (what, found, folded) in
-            [("reservations held", counts.held, held), ("reservations confirmed", counts.confirmed, confirmed)]
-        {
+        for (what, found, folded) in [
+            ("reservations held", counts.held, held),
+            ("reservations confirmed", counts.confirmed, confirmed),
+            ("reservations placed or waiting", counts.pending, pending),
+        ] {
             if found != folded {
                 faults.push(Fault::NumberDiffers { what, found, folded });
             }
@@ -102,6 +111,7 @@ impl History {
             let figure = match self.names.skus.get(sku.id.index()) {
                 None => "being there at all",
                 Some(folded) if folded.spec != sku.spec => "description",
+                Some(folded) if folded.components != sku.components => "components",
                 Some(folded) if folded.retired != sku.retired => "retirement",
                 Some(_) => continue,
             };
@@ -133,6 +143,13 @@ impl History {
     }
 
     pub(super) fn compare_shard(&mut self, check: Check, view: &ShardView) {
+        self.compare_allotment(check, view.shard, &view.allotment);
+        self.compare_campaign(check, view.shard, &view.campaign);
+        self.compare_supply(check, view.shard, &view.supply);
+        self.compare_returns(check, view.shard, &view.returns);
+        self.compare_upkeep(check, view.shard, &view.upkeep);
+        self.compare_rules(check, view.shard, &view.rules);
+        self.compare_presold(check, view);
         self.compare_refusals(check, view);
         let Self { shards, names, reservations, findings, .. } = self;
         let folded = shards.get(view.shard);
@@ -201,6 +218,9 @@ fn part_differs(
     if mine != found {
         return Some("lines");
     }
+    if part.path != folded.path {
+        return Some("path");
+    }
     if part.ended_at != folded.ended_at {
         return Some("end");
     }
@@ -231,7 +251,7 @@ fn view(shard: &Shard) -> ShardView {
     let mut rows = Vec::with_capacity(shard.rows.len());
     for (place, row) in shard.rows.iter().enumerate() {
         let Some(sku) = SkuId::from_row(shard.id, place) else { continue };
-        rows.push(RowFold { sellable: row.sellable(), retired: row.retired(), revision: row.revision() });
+        rows.push(RowFold { sellable: row.flagged_sellable(), retired: row.retired(), revision: row.revision() });
         cells.extend(row.cells().map(|(location, cell)| {
             let plain = Cell {
                 on_hand: cell.on_hand.0,
@@ -242,6 +262,7 @@ fn view(shard: &Shard) -> ShardView {
                 damaged: cell.damaged.0,
                 in_repair: cell.in_repair.0,
                 incoming: cell.incoming.0,
+                kept: cell.kept.0,
             };
             ((sku, location), plain)
         }));
@@ -251,9 +272,24 @@ fn view(shard: &Shard) -> ShardView {
         promise: part.promise,
         ended_at: part.ended_at,
         lines: part.lines.clone(),
+        path: part.path.clone(),
         header: part.header.clone(),
+        presold: part.presold.clone(),
     });
     let facts = shard.facts.clone();
     let refusals = shard.refusals.iter().map(|((sku, location), until)| (*sku, *location, *until)).collect();
-    ShardView { shard: shard.id, rows, cells, facts, refusals, parts: parts.collect() }
+    ShardView {
+        shard: shard.id,
+        rows,
+        cells,
+        facts,
+        refusals,
+        parts: parts.collect(),
+        allotment: codec::allotment::section(shard).unwrap_or_default(),
+        campaign: codec::campaign::section(shard).unwrap_or_default(),
+        supply: codec::supply::section(shard).unwrap_or_default(),
+        returns: codec::returns::section(shard).unwrap_or_default(),
+        upkeep: codec::upkeep::section(shard).unwrap_or_default(),
+        rules: codec::rules::section(shard).unwrap_or_default(),
+    }
 }

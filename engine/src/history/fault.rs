@@ -11,7 +11,7 @@ use crate::{
     catalog::documents::{DocumentId, DocumentState},
     codec::DecodeError,
     command::CellCode,
-    id::ReservationId,
+    id::{ReservationId, ReturnId},
     reservation::State,
     time::Timestamp,
 };
@@ -542,10 +542,165 @@ pub enum Fault {
         /// Why.
         source: crate::recovery::RecoveryError,
     },
+    /// A return breaks a rule.
+    #[error("return {id}: it does not hold that {rule}")]
+    ReturnRule {
+        /// Which.
+        id: ReturnId,
+        /// What does not hold.
+        rule: &'static str,
+    },
+    /// A return differs.
+    #[error("return {id} differs in its {figure}")]
+    ReturnDiffers {
+        /// Which.
+        id: ReturnId,
+        /// In what.
+        figure: &'static str,
+    },
+    /// An allotment stands twice in an event, or out of order.
+    #[error("SKU {sku}: a node's allotment stands twice, or out of order")]
+    AllotmentTwice {
+        /// SKU code.
+        sku: String,
+    },
+    /// An allotment's ceiling is below its quota.
+    #[error("SKU {sku} of node #{node}: the ceiling is below the quota")]
+    CeilingBelowQuota {
+        /// SKU code.
+        sku: String,
+        /// Node.
+        node: u32,
+    },
+    /// A node was promised more than its ceiling.
+    #[error("SKU {sku} of node #{node}: {used} units are promised, its ceiling is {ceiling}")]
+    CeilingPassed {
+        /// SKU code.
+        sku: String,
+        /// Node.
+        node: u32,
+        /// Units promised or shipped.
+        used: u64,
+        /// Its ceiling.
+        ceiling: u32,
+    },
+    /// Units that never counted to a node are taken from it.
+    #[error("SKU {sku} of node #{node}: units are taken from what counts to it that never did")]
+    NeverCharged {
+        /// SKU code.
+        sku: String,
+        /// Node.
+        node: u32,
+    },
+    /// What a node has of a SKU differs.
+    #[error("SKU {sku} of node #{node} differs in its {figure}: {found} there, the fold says {folded}")]
+    AllotmentDiffers {
+        /// SKU code.
+        sku: String,
+        /// Node.
+        node: u32,
+        /// In what.
+        figure: &'static str,
+        /// What was found.
+        found: u64,
+        /// What adds up.
+        folded: u64,
+    },
     /// The auditor found something.
     #[error("{violation}")]
     Audit {
         /// What.
         violation: Violation,
+    },
+
+    /// Units of something frozen are taken or leave.
+    #[error("SKU {} at {}: units {step} although it is frozen", cell.sku, cell.location)]
+    UsedFrozen {
+        /// Which cell.
+        cell: CellCode,
+        /// What was done.
+        step: &'static str,
+    },
+    /// A freeze is lifted that does not stand.
+    #[error("freeze {freeze} is lifted and does not stand")]
+    NoFreeze {
+        /// Its id.
+        freeze: u64,
+    },
+    /// Freezes differ.
+    #[error("the freezes of {what} #{id} differ")]
+    FreezesDiffer {
+        /// SKU or location.
+        what: &'static str,
+        /// Which.
+        id: u32,
+    },
+    /// A repair takes more units off a cell than it was short of.
+    #[error("SKU {} at {}: a repair takes {units} units off, {short} were short", cell.sku, cell.location)]
+    NotShort {
+        /// Which cell.
+        cell: CellCode,
+        /// Units taken off.
+        units: u64,
+        /// Units short.
+        short: u64,
+    },
+    /// A kit is no kit.
+    #[error("kit {sku}: {what}")]
+    Kit {
+        /// SKU code.
+        sku: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A hold has fewer units of a component than its kits need.
+    #[error("reservation {id} has {units} units of SKU {sku}, its kits need {needed}")]
+    KitNotWhole {
+        /// Which.
+        id: ReservationId,
+        /// Code of the component.
+        sku: String,
+        /// Units held.
+        units: u64,
+        /// Units that the kits need.
+        needed: u64,
+    },
+    /// A rule of a campaign is broken.
+    #[error("campaign #{id}: {rule}: {figure}, but {right}")]
+    Campaign {
+        /// Which.
+        id: u32,
+        /// The rule, in words.
+        rule: &'static str,
+        /// What was found.
+        figure: u64,
+        /// What would be right.
+        right: u64,
+    },
+    /// A supply is not what its document makes it.
+    #[error("supply #{supply} {what}")]
+    Supply {
+        /// Supply id.
+        supply: u64,
+        /// In words.
+        what: &'static str,
+    },
+    /// A document of expected units is not what its events make it.
+    #[error("inbound {code:?} {what}")]
+    Inbound {
+        /// Its code.
+        code: String,
+        /// In words.
+        what: &'static str,
+    },
+    /// A cell has fewer units incoming than are announced.
+    #[error("SKU {} at {}: {incoming} units are incoming, {announced} are announced", cell.sku, cell.location)]
+    Incoming {
+        /// Which cell.
+        cell: CellCode,
+        /// Units incoming.
+        incoming: u64,
+        /// Units that open supplies expect.
+        announced: u64,
     },
 }

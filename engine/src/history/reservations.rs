@@ -5,13 +5,14 @@ use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
-use super::{Check, Fault, History, Moment, sourcing::Kept, stock::Promises};
+use super::{Check, Fault, History, Moment, allotment, campaign::Turn, sourcing::Kept, stock::Promises};
 use crate::{
     catalog::hasher,
     event::{Claim, EndState, Held, HoldEndReason, Line, Promise},
-    id::{ChannelId, LocationId, ReservationId, SkuId},
+    id::{ChannelId, LocationId, NodeId, ReservationId, SkuId},
     quantity::Quantity,
     reservation::{PartLine, State},
+    terms::Stage,
     time::Timestamp,
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Reservation {
     pub(super) lines: SmallVec<[PartLine; 1]>,
     /// How it was sourced.
     pub(super) sourcing: Option<Box<Kept>>,
+    /// Selling nodes that its charged lines count to.
+    pub(super) path: Box<[NodeId]>,
 }
 
 impl Reservation {
@@ -48,7 +51,7 @@ impl Reservation {
         }
     }
 
-    fn line_mut(&mut self, sku: SkuId, location: LocationId) -> Option<&mut PartLine> {
+    pub(super) fn line_mut(&mut self, sku: SkuId, location: LocationId) -> Option<&mut PartLine> {
         self.lines.iter_mut().find(|line| (line.sku, line.location) == (sku, location))
     }
 }
@@ -101,6 +104,7 @@ impl Reservations {
             origin: 0,
             lines: SmallVec::new(),
             sourcing: None,
+            path: Box::default(),
         })
     }
 
@@ -120,7 +124,7 @@ impl Reservations {
 
 impl History {
     /// Whether every shard is folded at this record, so that a whole reservation can be judged.
-    fn whole(&self, at: Moment) -> bool {
+    pub(super) fn whole(&self, at: Moment) -> bool {
         at.lsn > self.shards.all_complete_to()
     }
 
@@ -146,7 +150,7 @@ impl History {
                 let (state, expires_at) = (reservation.state, reservation.expires_at);
                 if !states.contains(&state) {
                     self.life_cycle(Fault::WrongState { id, state, step });
-                } else if in_time && state == State::Held && at.time >= expires_at {
+                } else if in_time && matches!(state, State::Held | State::Placed) && at.time >= expires_at {
                     self.findings.add(Check::Expiry, Fault::UsedLate { id, step, expires_at, time: at.time });
                 }
             }
@@ -160,6 +164,11 @@ impl History {
         let units = claim.lines.iter().map(|line| line.quantity.units()).sum();
         if self.whole(at) && units != open {
             self.life_cycle(Fault::NotAll { id, step, units, open });
+        }
+        let ahead = claim.presold().iter().map(|one| one.line.quantity.units()).sum();
+        let open_ahead = self.presold_units(id);
+        if self.whole(at) && ahead != open_ahead {
+            self.life_cycle(Fault::NotAll { id, step, units: ahead, open: open_ahead });
         }
     }
 
@@ -198,6 +207,7 @@ impl History {
             let cell = self.cell_code(line.sku, line.location);
             self.findings.add(Check::Oversell, Fault::Oversold { cell, taken: line.quantity.units(), available });
         }
+        self.expect_thawed(at, line);
         let row = self.shards.row(line.sku).copied();
         if new && row.is_some_and(|row| row.retired) {
             let sku = self.names.sku(line.sku);
@@ -227,7 +237,19 @@ impl History {
             }
         }
         if let Some(state) = end.filter(|_| fresh) {
+            self.left_line(at, id);
             self.expect_no_work(id, state);
+        }
+    }
+
+    /// A reservation that had taken nothing has taken its units.
+    pub(super) fn begin_state(&mut self, at: Moment, id: ReservationId, state: State, expires_at: Timestamp) {
+        if self.fresh(at.lsn, id.home())
+            && let Some(reservation) = self.reservations.by_id.get_mut(&id)
+        {
+            reservation.state = state;
+            reservation.expires_at = expires_at;
+            reservation.revision = at.lsn;
         }
     }
 
@@ -235,20 +257,23 @@ impl History {
     fn give_back(&mut self, at: Moment, claim: &Claim, promise: Promise) -> u64 {
         let id = claim.reservation;
         let mut units = 0;
+        self.turned(at, claim, Turn::GivenBack(promise));
         for line in self.fresh_lines(at, id, &claim.lines) {
+            self.recount(id, line, |own, units| allotment::add(own.promised_mut(promise), -units));
             self.take_open(id, line, |part| {
                 part.returned = Quantity(part.returned.0.saturating_add(line.quantity.0));
             });
             self.change(at.lsn, line.sku, line.location, &[(bucket(promise), -line.quantity.signed())]);
             units += line.quantity.units();
         }
+        self.presold_given_back(at, claim, promise);
         units
     }
 
     pub(super) fn held(&mut self, at: Moment, held: &Held) {
         if let Some(replaced) = &held.replaced {
             let id = replaced.reservation;
-            self.expect(at, id, &[State::Held], "replaced", false);
+            self.expect(at, id, &[State::Held, State::Placed, State::Waiting], "replaced", false);
             let buyer = self.reservations.buyer(&held.buyer_id);
             if self.reservations.get(id).is_some_and(|old| old.buyer != buyer && self.fresh(at.lsn, id.home())) {
                 self.life_cycle(Fault::OtherBuyer { id });
@@ -269,52 +294,71 @@ impl History {
         if home_fresh && self.is_known(at, id, held) {
             self.life_cycle(Fault::ReservationTwice { id });
         }
-        if held.lines.is_empty() {
+        let stage = held.terms.as_deref().map_or(Stage::Held, |terms| terms.stage);
+        let pending = matches!(stage, Stage::Placed | Stage::Waiting);
+        let wants = held.terms.as_deref().is_some_and(|terms| !terms.wanted.is_empty());
+        if (held.lines.is_empty() && held.presold().is_empty()) != pending || wants != pending {
             self.life_cycle(Fault::EmptyLine { id });
         }
+        let path = held.terms.as_deref().map_or(&[][..], |terms| &terms.path);
+        self.reservations.part_mut(id).path = path.into();
         for line in self.fresh_lines(at, id, &held.lines) {
             self.expect_available(at, line, true);
-            self.change(at.lsn, line.sku, line.location, &[("reserved", line.quantity.signed())]);
+            self.change(at.lsn, line.sku, line.location, &[(bucket(stage.promise()), line.quantity.signed())]);
             self.units.held += line.quantity.units();
-            self.add_open(id, line);
+            if stage == Stage::Committed {
+                self.units.confirmed += line.quantity.units();
+            }
+            let charged = self.charge(path, line, stage.promise());
+            self.add_open(id, line, charged);
         }
+        self.begun(at, held);
+        self.presold_held(at, held);
         let buyer = self.reservations.buyer(&held.buyer_id);
         let origin = self.reservations.origin(&held.order_id, &held.buyer_id, held.channel);
         let reservation = self.reservations.part_mut(id);
         if home_fresh {
-            reservation.state = State::Held;
+            reservation.state = stage.state();
             reservation.created_at = at.time;
             reservation.expires_at = held.expires_at;
             reservation.revision = at.lsn;
             (reservation.buyer, reservation.origin) = (buyer, origin);
         }
         self.sourced(at, held);
+        self.kits_held(at, held);
     }
 
     /// Whether an id was given before. Parts of it from other shards of the first snapshot are no earlier use.
     fn is_known(&self, at: Moment, id: ReservationId, held: &Held) -> bool {
-        let snapshot_part = held.lines.iter().any(|line| !self.fresh(at.lsn, line.sku.shard()));
+        let skus = held.lines.iter().map(|line| line.sku).chain(held.presold().iter().map(|one| one.line.sku));
+        let snapshot_part = skus.into_iter().any(|sku| !self.fresh(at.lsn, sku.shard()));
         self.reservations.get(id).is_some() && !snapshot_part
     }
 
-    pub(super) fn add_open(&mut self, id: ReservationId, line: Line) {
+    pub(super) fn add_open(&mut self, id: ReservationId, line: Line, charged: bool) {
         let reservation = self.reservations.part_mut(id);
         match reservation.line_mut(line.sku, line.location) {
             Some(part) => part.open = Quantity(part.open.0.saturating_add(line.quantity.0)),
-            None => reservation.lines.push(PartLine {
-                sku: line.sku,
-                location: line.location,
-                open: line.quantity,
-                shipped: Quantity::ZERO,
-                returned: Quantity::ZERO,
-            }),
+            None => {
+                reservation.lines.push(PartLine { charged, ..PartLine::open(line.sku, line.location, line.quantity) });
+            }
         }
+    }
+
+    /// Units come to a line, which counts to the path if the others of its SKU do.
+    pub(super) fn moved_in(&mut self, id: ReservationId, line: Line, promise: Promise) {
+        let own = self.reservations.part_mut(id);
+        let charged = own.lines.iter().any(|own| own.sku == line.sku && own.charged);
+        self.add_open(id, line, charged);
+        self.recount(id, line, |own, units| allotment::add(own.promised_mut(promise), units));
     }
 
     pub(super) fn confirmed(&mut self, at: Moment, claim: &Claim) {
         let id = claim.reservation;
         self.expect(at, id, &[State::Held], "confirmed", true);
         self.expect_all(at, claim, "confirmed");
+        self.turned(at, claim, Turn::Confirmed);
+        self.presold_confirmed(at, claim);
         for line in self.fresh_lines(at, id, &claim.lines) {
             let open = self.open_at(id, line.sku, line.location);
             if open < line.quantity {
@@ -323,6 +367,10 @@ impl History {
             }
             let units = line.quantity.signed();
             self.change(at.lsn, line.sku, line.location, &[("reserved", -units), ("committed", units)]);
+            self.recount(id, line, |own, units| {
+                allotment::add(&mut own.committed, units);
+                allotment::add(&mut own.reserved, -units)
+            });
             self.units.confirmed += line.quantity.units();
         }
         if self.fresh(at.lsn, id.home())
@@ -346,7 +394,11 @@ impl History {
             HoldEndReason::Released => ("released", State::Released),
             HoldEndReason::Expired => ("expired", State::Expired),
         };
-        self.expect(at, id, &[State::Held], step, reason == HoldEndReason::Released);
+        let states: &[State] = match reason {
+            HoldEndReason::Released => &[State::Held, State::Placed, State::Waiting],
+            HoldEndReason::Expired => &[State::Held, State::Placed],
+        };
+        self.expect(at, id, states, step, reason == HoldEndReason::Released);
         if reason == HoldEndReason::Expired
             && self.fresh(at.lsn, id.home())
             && let Some(expires_at) = self.reservations.get(id).map(|reservation| reservation.expires_at)
@@ -368,8 +420,13 @@ impl History {
             Promise::Reserved => State::Held,
             Promise::Committed => State::Confirmed,
         };
-        self.expect(at, claim.reservation, &[state], "cancelled", true);
+        let states: &[State] = match promise {
+            Promise::Reserved => &[State::Held, State::Placed, State::Waiting],
+            Promise::Committed => &[State::Confirmed],
+        };
+        self.expect(at, claim.reservation, states, "cancelled", true);
         let units = self.give_back(at, claim, promise);
+        self.kits_cancelled(at, claim);
         match promise {
             Promise::Reserved => self.units.cancelled_held += units,
             Promise::Committed => self.units.cancelled_confirmed += units,
@@ -378,7 +435,7 @@ impl History {
     }
 
     pub(super) fn extended(&mut self, at: Moment, id: ReservationId, expires_at: Timestamp) {
-        self.expect(at, id, &[State::Held], "extended", true);
+        self.expect(at, id, &[State::Held, State::Placed], "extended", true);
         if self.fresh(at.lsn, id.home())
             && let Some(reservation) = self.reservations.by_id.get_mut(&id)
         {
@@ -390,13 +447,20 @@ impl History {
     pub(super) fn shipped(&mut self, at: Moment, claim: &Claim, end: Option<EndState>) {
         let id = claim.reservation;
         self.expect(at, id, &[State::Confirmed], "shipped", false);
+        self.turned(at, claim, Turn::Shipped);
         for line in self.fresh_lines(at, id, &claim.lines) {
+            self.recount(id, line, |own, units| {
+                own.shipped += units.unsigned_abs();
+                allotment::add(&mut own.committed, -units)
+            });
             self.take_open(id, line, |part| {
                 part.shipped = Quantity(part.shipped.0.saturating_add(line.quantity.0));
             });
+            self.expect_shippable(at, line);
             let units = line.quantity.signed();
             self.change(at.lsn, line.sku, line.location, &[("on hand", -units), ("committed", -units)]);
             self.units.shipped += line.quantity.units();
+            self.returns_fold.count_shipped(line.sku, line.quantity);
         }
         self.settle(at, id, State::Confirmed, end);
     }
@@ -407,7 +471,7 @@ impl History {
             && self.whole(at)
         {
             let shipped = reservation.lines.iter().any(|line| !line.shipped.is_zero());
-            let folded = match (reservation.open(), shipped) {
+            let folded = match (reservation.open() + self.presold_units(id), shipped) {
                 (0, true) => State::Shipped,
                 (0, false) => State::Cancelled,
                 _ => before,
@@ -434,12 +498,14 @@ impl History {
             let units = line.quantity.signed();
             self.change(at.lsn, line.sku, line.location, &[(bucket(promise), units)]);
             self.change(at.lsn, line.sku, from, &[(bucket(promise), -units)]);
-            self.take_open(id, Line { location: from, ..line }, |_| {});
+            self.moved_in(id, line, promise);
+            let left = Line { location: from, ..line };
+            self.recount(id, left, |own, units| allotment::add(own.promised_mut(promise), -units));
+            self.take_open(id, left, |_| {});
             // A line that never shipped or gave back anything leaves no trace.
             let traceless = |part: &PartLine| part.open.is_zero() && part.shipped.is_zero() && part.returned.is_zero();
             let reservation = self.reservations.part_mut(id);
             reservation.lines.retain(|part| (part.sku, part.location) != (line.sku, from) || !traceless(part));
-            self.add_open(id, line);
             self.units.reassigned += line.quantity.units();
         }
         self.touch(at, id, None);

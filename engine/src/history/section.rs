@@ -19,10 +19,11 @@ use crate::{
     catalog::{Channel, Location, Sku, documents::Document, hasher},
     codec,
     event::Promise,
-    id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
+    id::{ChannelId, LocationId, NodeId, ReservationId, ShardId, SkuId, usize_from},
     quantity::Quantity,
     reservation::{Header, PartLine, State},
     snapshot::{kind, state_from_wire},
+    terms::PresoldLine,
     time::Timestamp,
 };
 
@@ -34,6 +35,12 @@ pub(super) struct ShardView {
     pub(super) facts: CellFactsMap,
     pub(super) refusals: Vec<(SkuId, LocationId, Timestamp)>,
     pub(super) parts: Vec<PartView>,
+    pub(super) allotment: wire::AllotmentSection,
+    pub(super) campaign: wire::CampaignSection,
+    pub(super) supply: wire::SupplySection,
+    pub(super) returns: wire::ReturnsSection,
+    pub(super) upkeep: wire::UpkeepSection,
+    pub(super) rules: wire::RulesSection,
 }
 
 /// A reservation's part in a shard.
@@ -42,7 +49,10 @@ pub(super) struct PartView {
     pub(super) promise: Promise,
     pub(super) ended_at: Option<Timestamp>,
     pub(super) lines: SmallVec<[PartLine; 1]>,
+    /// Selling nodes that charged lines count to.
+    pub(super) path: Box<[NodeId]>,
     pub(super) header: Option<Box<Header>>,
+    pub(super) presold: Vec<PresoldLine>,
 }
 
 /// A part of the catalogue as a section describes it.
@@ -52,6 +62,9 @@ struct CatalogueView {
     channels: Vec<Channel>,
     regions: Vec<RegionSpec>,
     documents: Vec<Document>,
+    freezes: Vec<wire::Freeze>,
+    stock_rules: Option<wire::StockRules>,
+    campaigns: Vec<wire::Campaign>,
 }
 
 impl History {
@@ -79,7 +92,10 @@ impl History {
                 self.names.restore(view.skus, view.locations, view.channels);
                 self.names.regions.extend(view.regions);
                 self.names.documents.extend(view.documents);
+                self.begin_stock_rules(view.stock_rules);
+                self.campaign_fold.restore(&view.campaigns);
                 self.names.complete_to = lsn;
+                self.begin_freezes(&view.freezes);
             }
             kind::SHARD => {
                 let view = read_shard(payload)?;
@@ -88,13 +104,25 @@ impl History {
                     self.units.opening_reserved += u64::from(cell.reserved);
                     self.units.opening_committed += u64::from(cell.committed);
                 }
+                self.begin_allotment(view.shard, &view.allotment);
+                self.begin_campaign(view.shard, &view.campaign);
+                self.begin_supply(view.shard, &view.supply);
+                self.begin_returns(view.shard, &view.returns);
+                self.begin_upkeep(view.shard, &view.upkeep);
+                self.begin_rules(view.shard, &view.rules);
                 for part in view.parts {
                     if let Some(header) = &part.header {
                         self.reservations.restore_header(part.id, header);
+                        self.begin_kits(part.id, header);
+                        self.begin_order(part.id, header);
                     }
                     let reservation = self.reservations.part_mut(part.id);
                     reservation.ended_at = reservation.ended_at.or(part.ended_at);
                     reservation.lines.extend(part.lines);
+                    if !part.path.is_empty() {
+                        reservation.path = part.path;
+                    }
+                    self.begin_presold(part.id, &part.presold);
                 }
                 let shard = self.shards.get_mut(view.shard);
                 (shard.complete_to, shard.rows, shard.cells) = (lsn, view.rows, view.cells);
@@ -134,7 +162,8 @@ impl History {
                 }
             }
             kind::CATALOGUE => {
-                let CatalogueView { skus, locations, channels, regions, documents } = read_catalogue(payload)?;
+                let CatalogueView { skus, locations, channels, regions, documents, freezes, stock_rules, campaigns } =
+                    read_catalogue(payload)?;
                 if lsn >= self.names.complete_to {
                     let last = usize_from(unit + 1) * crate::snapshot::SKUS_PER_SECTION >= self.names.skus.len();
                     let end = skus.last().map_or(0, |sku| u64::from(sku.id.0) + 1);
@@ -147,6 +176,11 @@ impl History {
                     if unit == 0 {
                         self.compare_directory(Check::Snapshots, &locations, &channels);
                         self.compare_documents(Check::Snapshots, &regions, &documents);
+                        self.compare_freezes(Check::Snapshots, &freezes);
+                        let rules = stock_rules.unwrap_or_default();
+                        self.compare_stock_rules(Check::Snapshots, rules.version, &rules.json);
+                        let campaigns: Vec<_> = campaigns.iter().map(codec::campaign::campaign_from_wire).collect();
+                        self.compare_campaigns(Check::Snapshots, &campaigns);
                     }
                 }
             }
@@ -186,6 +220,9 @@ fn read_catalogue(payload: &[u8]) -> Result<CatalogueView, &'static str> {
         channels: section.channels.into_iter().map(codec::channel_from_wire).collect(),
         regions: section.regions.into_iter().map(codec::region_from_wire).collect(),
         documents: documents.map_err(|_| "a document has an unknown kind or state")?,
+        freezes: section.freezes,
+        stock_rules: section.stock_rules,
+        campaigns: section.campaigns,
     })
 }
 
@@ -234,6 +271,7 @@ fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
         cell.damaged = extra.damaged;
         cell.in_repair = extra.in_repair;
         cell.incoming = extra.incoming;
+        cell.kept = extra.kept;
     }
     let fact = |cell: &wire::CellFacts| {
         let cell = codec::facts_from_wire(cell).map_err(|_| "facts of a cell are out of range")?;
@@ -243,7 +281,20 @@ fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
     let refusal = |one: &wire::Refusal| (SkuId(one.sku), LocationId(one.location), Timestamp(one.until_us));
     let refusals = section.refusals.iter().map(refusal).collect();
     let parts = section.parts.into_iter().map(read_part).collect::<Result<_, _>>()?;
-    Ok(ShardView { shard, rows, cells, facts, refusals, parts })
+    Ok(ShardView {
+        shard,
+        rows,
+        cells,
+        facts,
+        refusals,
+        parts,
+        allotment: section.allotment.unwrap_or_default(),
+        campaign: section.campaign.unwrap_or_default(),
+        supply: section.supply.unwrap_or_default(),
+        returns: section.returns.unwrap_or_default(),
+        upkeep: section.upkeep.unwrap_or_default(),
+        rules: section.rules.unwrap_or_default(),
+    })
 }
 
 fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {
@@ -253,10 +304,13 @@ fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {
         open: Quantity(line.open),
         shipped: Quantity(line.shipped),
         returned: Quantity(line.returned),
+        announced: Quantity(line.announced),
+        charged: line.charged,
     });
     let header = part.header.map(|header| {
         let state: Option<State> = state_from_wire(header.state);
         Ok::<_, &'static str>(Box::new(Header {
+            kept: codec::terms::kept_from_wire(&header),
             state: state.ok_or("a reservation has an unknown state")?,
             order_id: header.order_id.into(),
             buyer_id: header.buyer_id.into(),
@@ -278,7 +332,9 @@ fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {
         id: ReservationId(part.reservation),
         promise: codec::promise_from_wire(part.promise).map_err(|_| "a reservation has an unknown promise")?,
         ended_at: (part.ended_time_us > 0).then_some(Timestamp(part.ended_time_us)),
+        path: codec::terms::path_from_wire(&part.path),
         lines: lines.collect(),
+        presold: codec::terms::presold_from_wire(&part.presold),
         header: header.transpose()?,
     })
 }

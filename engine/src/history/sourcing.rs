@@ -170,11 +170,12 @@ impl History {
         for line in self.fresh_lines(at, id, &moved.to) {
             self.expect_available(at, line, false);
             self.change(at.lsn, line.sku, line.location, &[(bucket(promise), line.quantity.signed())]);
-            self.add_open(id, line);
+            self.moved_in(id, line, promise);
             self.units.reassigned += line.quantity.units();
         }
         for line in self.fresh_lines(at, id, &moved.from) {
             self.change(at.lsn, line.sku, line.location, &[(bucket(promise), -line.quantity.signed())]);
+            self.recount(id, line, |own, units| super::allotment::add(own.promised_mut(promise), -units));
             self.take_open(id, line, |_| {});
             if let Some(until) = moved.refused_until {
                 self.shards.get_mut(line.sku.shard()).refusals.insert((line.sku, line.location), until);

@@ -25,12 +25,14 @@ pub(super) struct Cell {
     pub(super) damaged: u32,
     pub(super) in_repair: u32,
     pub(super) incoming: u32,
+    pub(super) kept: u32,
 }
 
 impl Cell {
     /// On hand, less promised, less what is not for sale; below 0 when more is promised than there is.
     pub(super) fn available(&self) -> i64 {
-        let taken = [self.reserved, self.committed, self.safety, self.quality_control, self.damaged, self.in_repair];
+        let back = self.safety.max(self.kept);
+        let taken = [self.reserved, self.committed, back, self.quality_control, self.damaged, self.in_repair];
         i64::from(self.on_hand) - taken.into_iter().map(i64::from).sum::<i64>()
     }
 
@@ -42,7 +44,7 @@ impl Cell {
     }
 
     /// Name and figure of every bucket.
-    pub(super) fn figures(&self) -> [(&'static str, u32); 8] {
+    pub(super) fn figures(&self) -> [(&'static str, u32); 9] {
         [
             ("on hand", self.on_hand),
             ("reserved", self.reserved),
@@ -52,6 +54,7 @@ impl Cell {
             ("damaged", self.damaged),
             ("in repair", self.in_repair),
             ("incoming", self.incoming),
+            ("kept by rules", self.kept),
         ]
     }
 
@@ -64,6 +67,7 @@ impl Cell {
             "quality control" => &mut self.quality_control,
             "damaged" => &mut self.damaged,
             "in repair" => &mut self.in_repair,
+            "kept by rules" => &mut self.kept,
             _ => &mut self.incoming,
         }
     }
@@ -271,12 +275,14 @@ impl History {
         }
     }
 
-    fn check_after(&mut self, change: &CellChange, cell: &Cell) {
+    pub(super) fn check_after(&mut self, change: &CellChange, cell: &Cell) {
+        let frozen = self.upkeep_fold.is_frozen_cell(change.sku, change.location);
         let Self { findings, names, .. } = self;
         let findings: &mut Findings = findings;
+        let available = if frozen { 0 } else { u64::try_from(cell.available()).unwrap_or(0) };
         for (figure, said, folded) in [
             ("on hand", change.on_hand_after.units(), u64::from(cell.on_hand)),
-            ("available", change.available_after.units(), u64::try_from(cell.available()).unwrap_or(0)),
+            ("available", change.available_after.units(), available),
             ("the shortfall", change.shortfall_after, cell.shortfall()),
         ] {
             if said != folded {

@@ -82,6 +82,7 @@ impl World {
             replaces,
             unchanged_since_lsn: 0,
             sourcing: None,
+            asked: None,
         };
         match self.tell(&Command::Reserve(reserve)).verdict {
             Verdict::Done(event) => event.reservation().unwrap(),
@@ -212,6 +213,7 @@ fn routed() -> (World, usize) {
             replaces: None,
             unchanged_since_lsn: 0,
             sourcing: Some(Box::default()),
+            asked: None,
         };
         match world.tell(&Command::Reserve(reserve)).verdict {
             Verdict::Done(event) => event.reservation().unwrap(),
@@ -396,6 +398,7 @@ fn a_snapshot_under_traffic_is_checked_section_by_section_and_begins_a_fold() {
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: None,
+        asked: None,
     };
     let sku = |code: &str| crate::catalog::SkuSpec { code: code.into(), sellable: true, ..Default::default() };
     tell(Command::Catalogue(CatalogueCommand::UpsertSkus(["D", "E"].map(sku).into())));

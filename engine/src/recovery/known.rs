@@ -12,6 +12,7 @@ use crate::{
 pub(super) struct Known {
     pub(super) skus: usize,
     pub(super) locations: usize,
+    pub(super) campaigns: usize,
 }
 
 impl Known {
@@ -33,6 +34,7 @@ impl Known {
 
     pub(super) fn held(self, held: &Held) -> bool {
         self.lines(&held.lines)
+            && held.presold().iter().all(|one| self.sku(one.line.sku) && self.location(one.line.location))
             && held
                 .shortages
                 .iter()
@@ -40,6 +42,8 @@ impl Known {
             && held.replaced.as_ref().is_none_or(|replaced| self.lines(&replaced.lines))
             && self.bookings(&held.replaced_bookings)
             && held.sourced.as_deref().is_none_or(|sourced| self.sourced(sourced))
+            && held.terms.as_deref().is_none_or(|terms| self.terms(terms))
+            && held.terms.as_deref().is_none_or(|terms| terms.kits.iter().all(|kit| self.sku(kit.sku)))
     }
 
     pub(super) fn rerouted(self, rerouted: &Rerouted) -> bool {

@@ -21,15 +21,28 @@ pub struct Buckets {
     pub in_repair: Quantity,
     /// Expected, not there.
     pub incoming: Quantity,
+    /// The cell is frozen: nothing of it is available.
+    pub frozen: bool,
+    /// Kept back by rules. Of this and `safety` the greater holds.
+    pub kept: Quantity,
 }
 
 impl Buckets {
     /// Units that can still be promised: on hand, less promised, less what is not for sale. Zero, not negative, when a count has put
-    /// on hand below what is promised already.
+    /// on hand below what is promised already. Zero when the cell is frozen.
     #[must_use]
     pub fn available(&self) -> Quantity {
-        let taken = self.promised() + self.safety.units() + self.unsellable();
+        if self.frozen {
+            return Quantity::ZERO;
+        }
+        let taken = self.promised() + self.kept_back().units() + self.unsellable();
         Quantity::clamp(self.on_hand.units().saturating_sub(taken))
+    }
+
+    /// Units kept from sale: the stricter of what was set and what rules keep.
+    #[must_use]
+    pub fn kept_back(&self) -> Quantity {
+        self.safety.max(self.kept)
     }
 
     /// Reserved and committed together.
@@ -97,6 +110,8 @@ impl Buckets {
             damaged: self.damaged,
             in_repair: self.in_repair,
             incoming: self.incoming,
+            frozen: self.frozen,
+            kept: self.kept,
         }
     }
 }
@@ -109,6 +124,8 @@ pub(crate) struct Extra {
     pub(crate) damaged: Quantity,
     pub(crate) in_repair: Quantity,
     pub(crate) incoming: Quantity,
+    pub(crate) frozen: bool,
+    pub(crate) kept: Quantity,
 }
 
 #[cfg(test)]
@@ -130,6 +147,9 @@ mod tests {
         assert_eq!(cell(10, 2, 3, 9, 0).shortfall(), 0, "safety stock makes no shortfall");
         assert_eq!(cell(4, 2, 3, 0, 1).shortfall(), 2);
         assert_eq!(cell(4, 2, 3, 0, 9).sellable(), 0);
+        let kept = |safety, kept| Buckets { kept: Quantity(kept), ..cell(10, 2, 3, safety, 1) };
+        assert_eq!((kept(1, 2).available(), kept(3, 2).available()), (Quantity(2), Quantity(1)), "the strictest holds");
+        assert_eq!((kept(0, 9).available(), kept(0, 9).shortfall()), (Quantity(0), 0));
         let full = cell(u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX);
         assert_eq!((full.available(), full.shortfall()), (Quantity(0), 2 * u64::from(u32::MAX)));
     }

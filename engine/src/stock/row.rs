@@ -50,13 +50,24 @@ pub struct Row {
     revision: Lsn,
     sellable: bool,
     retired: bool,
+    frozen: bool,
+    kit: bool,
 }
 
 impl Row {
     /// A row without stock.
     #[must_use]
     pub fn new(sellable: bool) -> Self {
-        Self { cells: Vec::new(), side: None, available: 0, revision: Lsn::ZERO, sellable, retired: false }
+        Self {
+            cells: Vec::new(),
+            side: None,
+            available: 0,
+            revision: Lsn::ZERO,
+            sellable,
+            retired: false,
+            frozen: false,
+            kit: false,
+        }
     }
 
     /// Units available at all locations together, closed ones included: no request can take more.
@@ -71,10 +82,28 @@ impl Row {
         self.revision
     }
 
-    /// Whether the SKU is for sale.
+    /// Whether the SKU is for sale: its owner says so and it is not frozen.
     #[must_use]
     pub fn sellable(&self) -> bool {
+        self.sellable && !self.frozen
+    }
+
+    /// Whether its owner says that the SKU is for sale.
+    #[must_use]
+    pub fn flagged_sellable(&self) -> bool {
         self.sellable
+    }
+
+    /// Whether the SKU is frozen, wherever it is.
+    #[must_use]
+    pub fn frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Whether the SKU is a kit, which has no stock of its own.
+    #[must_use]
+    pub fn kit(&self) -> bool {
+        self.kit
     }
 
     /// Whether the SKU is retired.
@@ -101,6 +130,14 @@ impl Row {
 
     pub(crate) fn set_sellable(&mut self, sellable: bool) {
         self.sellable = sellable;
+    }
+
+    pub(crate) fn set_frozen(&mut self, frozen: bool) {
+        self.frozen = frozen;
+    }
+
+    pub(crate) fn set_kit(&mut self, kit: bool) {
+        self.kit = kit;
     }
 
     pub(crate) fn set_retired(&mut self) {
@@ -216,7 +253,7 @@ impl Row {
 
     /// Builds a row from a snapshot. `extras` are put afterwards.
     pub(crate) fn restore(cells: Vec<PackedCell>, revision: Lsn, sellable: bool, retired: bool) -> Self {
-        let mut row = Self { cells, side: None, available: 0, revision, sellable, retired };
+        let mut row = Self { cells, side: None, available: 0, revision, sellable, retired, frozen: false, kit: false };
         for cell in &mut row.cells {
             cell.tag &= !HAS_EXTRA;
         }
@@ -242,6 +279,8 @@ impl Row {
             damaged: extra.damaged,
             in_repair: extra.in_repair,
             incoming: extra.incoming,
+            frozen: extra.frozen,
+            kept: extra.kept,
         }
     }
 

@@ -6,7 +6,7 @@ use quartermaster_engine::{
     Engine,
     capacity::Booking,
     id::{LocationId, ReservationId, SkuId},
-    query::{ReservationFilter, Shortfall},
+    query::{ReservationFilter, Shortfall, upkeep::FreezeFilter},
     reservation::Reservation,
     sourced::{DecidedParcel, Sourcing},
     stock::Buckets,
@@ -138,6 +138,9 @@ pub(crate) fn state(engine: &Engine, text: &mut String) {
     for (sku, location, until) in engine.refusals() {
         _ = writeln!(text, "{}", refusal_line(sku.0, location.0, until.0));
     }
+    for (target, freeze) in engine.freezes(&FreezeFilter::default(), None, usize::MAX).1 {
+        _ = writeln!(text, "frozen {target:?} {freeze:?}");
+    }
     let counts = engine.counts();
     let counts = [counts.cells, counts.held, counts.confirmed, counts.ended, counts.shortfalls, counts.dedup_entries];
     _ = writeln!(text, "counts {counts:?}");
@@ -186,7 +189,18 @@ pub(crate) fn cell_line(sku: u32, location: u32, figures: [u64; 8], derived: [u6
 }
 
 fn figures(buckets: &Buckets) -> ([u64; 8], [u64; 2]) {
-    let Buckets { on_hand, reserved, committed, safety, quality_control, damaged, in_repair, incoming } = buckets;
+    let Buckets {
+        on_hand,
+        reserved,
+        committed,
+        safety,
+        quality_control,
+        damaged,
+        in_repair,
+        incoming,
+        frozen: _,
+        kept: _,
+    } = buckets;
     let figures = [on_hand, reserved, committed, safety, quality_control, damaged, in_repair, incoming];
     (figures.map(|figure| figure.units()), [buckets.available().units(), buckets.shortfall()])
 }

@@ -243,6 +243,7 @@ fn reserve(dice: &mut Dice<'_>, known: &Known) -> Command {
         replaces,
         unchanged_since_lsn: since,
         sourcing: None,
+        asked: None,
     })
 }
 

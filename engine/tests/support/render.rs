@@ -3,7 +3,10 @@
 use quartermaster_engine::{
     Answer, CodedShortage, Engine, Error, Rejection, Verdict,
     catalog::{Catalogue, documents::DocumentId},
-    event::{Claim, EndState, Event, HoldEndReason, Line, StockChangeKind},
+    event::{
+        Claim, EndState, Event, HoldEndReason, Line, StockChangeKind,
+        upkeep::{Remedy, UpkeepEvent},
+    },
     id::ReservationId,
     sourced::Rerouted,
     time::Timestamp,
@@ -68,6 +71,9 @@ pub(crate) fn event(catalogue: &Catalogue, event: &Event, names: Names<'_>) -> S
                     None => catalogue.sku_code(short.sku).into(),
                 };
                 text += &format!(" short {code}:{}/{}", short.requested, short.available);
+                if let Some(component) = short.component {
+                    text += &format!("({})", catalogue.sku_code(component));
+                }
             }
             if let Some(replaced) = &held.replaced {
                 text += &format!(" replaced {} {}", names(replaced.reservation), lines(&replaced.lines));
@@ -90,6 +96,30 @@ pub(crate) fn event(catalogue: &Catalogue, event: &Event, names: Names<'_>) -> S
             format!("merged {before}>{now}: {}", moves.collect::<Vec<_>>().join("; "))
         }
         Event::CellFactsSet { facts } => summary(facts.len(), 0, 0),
+        Event::Allotment(event) => format!("{event:?}"),
+        Event::Campaign(event) => format!("{event:?}"),
+        Event::Supply(event) => format!("{event:?}"),
+        Event::Returns(event) => format!("{event:?}"),
+        Event::Upkeep(event) => match &**event {
+            UpkeepEvent::Frozen { .. } => "frozen".into(),
+            UpkeepEvent::Thawed { freezes, .. } => format!("thawed {}", freezes.len()),
+            UpkeepEvent::Repaired(repaired) => {
+                let remedies = repaired.remedies.iter().map(|remedy| match remedy {
+                    Remedy::Moved(moved) => format!("{} {}", names(moved.reservation), rerouted(moved)),
+                    Remedy::Cancelled { claim, end, .. } => {
+                        format!("{} {}", names(claim.reservation), ended("cancelled", claim, end))
+                    }
+                });
+                let remaining = repaired
+                    .remaining
+                    .iter()
+                    .map(|cell| format!("; {} short {}", place(cell.sku, cell.location), cell.units));
+                let more = if repaired.more { "; more" } else { "" };
+                let (remedies, remaining) = (remedies.collect::<Vec<_>>().join("; "), remaining.collect::<String>());
+                format!("{remedies}{remaining}{more}")
+            }
+        },
+        Event::Rules(event) => format!("{event:?}"),
         Event::StockChanged(change) if change.kind == StockChangeKind::Imported => {
             let shortfalls = change.changes.iter().filter(|cell| cell.shortfall_after > 0).count();
             summary(change.changes.len(), 0, shortfalls)
@@ -128,7 +158,8 @@ fn document(id: &DocumentId) -> String {
 fn shortages(shortages: &[CodedShortage]) -> String {
     let each = shortages.iter().map(|short| {
         let at = if short.location.is_empty() { String::new() } else { format!("@{}", short.location) };
-        format!(" {}{at}:{}/{}", short.sku, short.requested, short.available)
+        let limit = if short.component.is_empty() { String::new() } else { format!("({})", short.component) };
+        format!(" {}{at}:{}/{}{limit}", short.sku, short.requested, short.available)
     });
     each.collect()
 }
@@ -150,6 +181,37 @@ fn rejection(rejection: &Rejection, names: Names<'_>) -> String {
             format!("MERGE_NOT_BETTER {apart}>{together}{}", if *later { " later" } else { "" })
         }
         Rejection::ChannelNotActive { channel } => format!("CHANNEL_NOT_ACTIVE {channel}"),
+        Rejection::CampaignNotStarted { starts_at, .. } => format!("CAMPAIGN_NOT_STARTED {}", time(*starts_at)),
+        Rejection::CampaignEnded { ended_at, .. } => format!("CAMPAIGN_ENDED {}", time(*ended_at)),
+        Rejection::NotInCampaign { sku, .. } => format!("NOT_IN_CAMPAIGN {sku}"),
+        Rejection::BuyerLimitReached { limit, bought, requested, .. } => {
+            format!("BUYER_LIMIT_REACHED {bought}+{requested}/{limit}")
+        }
+        Rejection::OrderLimitReached { limit, requested, .. } => format!("ORDER_LIMIT_REACHED {requested}/{limit}"),
+        Rejection::CampaignSoldOut { sku, requested, available, next_tranche, .. } => {
+            let next = next_tranche.map_or_else(String::new, |at| format!(" next={}", time(at)));
+            format!("CAMPAIGN_SOLD_OUT {sku}:{requested}/{available}{next}")
+        }
+        Rejection::AlreadyWaiting { sku, reservation, .. } => {
+            format!("ALREADY_WAITING {sku} {}", names(*reservation))
+        }
+        Rejection::WaitingListFull { sku, limit, .. } => format!("WAITING_LIST_FULL {sku} {limit}"),
+        Rejection::CampaignNotStocked { sku, requested, possible, .. } => {
+            format!("CAMPAIGN_NOT_STOCKED {sku}:{requested}/{possible}")
+        }
+        Rejection::CampaignBelowUsed { sku, requested, used, .. } => {
+            format!("CAMPAIGN_BELOW_USED {sku}:{requested}/{used}")
+        }
+        Rejection::Frozen { sku, location, reasons } => {
+            let reasons: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
+            format!("FROZEN {sku}@{location} {}", reasons.join(","))
+        }
+        Rejection::NotFrozen { sku, location } => format!("NOT_FROZEN {sku}@{location}"),
+        Rejection::NothingToRepair { cells } => format!("NOTHING_TO_REPAIR {cells}"),
+        Rejection::ExceedsShipped { .. } | Rejection::ExceedsAnnounced { .. } | Rejection::ExceedsReceived { .. } => {
+            rejection.to_string()
+        }
+        other => format!("{other:?}"),
     }
 }
 
@@ -189,5 +251,31 @@ fn error(error: &Error, names: Names<'_>) -> String {
         }
         Error::Unusable { what, why } => format!("UNUSABLE {what} {why}"),
         Error::Journal(refused) => format!("JOURNAL {refused}"),
+        Error::UnknownCampaign { code } => format!("UNKNOWN_CAMPAIGN {code}"),
+        Error::CampaignTimes { code, why } => format!("CAMPAIGN_TIMES {code} {why}"),
+        Error::CampaignOver { code } => format!("CAMPAIGN_OVER {code}"),
+        Error::CampaignChannel { code, own, channel } => format!("CAMPAIGN_CHANNEL {code} {own}/{channel}"),
+        Error::BuyerNeeded { code } => format!("BUYER_NEEDED {code}"),
+        Error::NotCombinable { .. } => "NOT_COMBINABLE".into(),
+        Error::InvalidStockRules { faults } => {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            format!("INVALID_STOCK_RULES {}", faults.join("; "))
+        }
+        Error::StockRulesVersion { version, expected } => format!("STOCK_RULES_VERSION {version} not {expected}"),
+        Error::KitHasNoStock { sku } => format!("KIT_HAS_NO_STOCK {sku}"),
+        Error::InvalidKit { sku, component, fault } => format!("INVALID_KIT {sku}/{component} {fault:?}"),
+        Error::InUse { sku, kit } => format!("IN_USE {sku} by {kit}"),
+        Error::TooManyFreezes { sku, location, limit } => format!("TOO_MANY_FREEZES {sku}@{location} {limit}"),
+        Error::UnknownReturn { .. } | Error::ReturnState { .. } | Error::AmbiguousLine { .. } => error.to_string(),
+        Error::UnknownInbound { .. }
+        | Error::InboundExists { .. }
+        | Error::InboundClosed { .. }
+        | Error::NoSuchInboundLine { .. }
+        | Error::EtaPast { .. }
+        | Error::BelowReceived { .. }
+        | Error::TransferUnderWay { .. }
+        | Error::NotArrived { .. }
+        | Error::PresaleWithSourcing => format!("SUPPLY {error}"),
+        other => format!("{other:?}"),
     }
 }

@@ -164,8 +164,12 @@ fn channels() -> Vec<Channel> {
         ("app", "App"),
         ("store", "Store till"),
     ];
-    let channel =
-        |(code, name): (&str, &str)| Channel { code: code.to_owned(), name: name.to_owned(), active: Some(true) };
+    let channel = |(code, name): (&str, &str)| Channel {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        active: Some(true),
+        ..Channel::default()
+    };
     named.into_iter().map(channel).collect()
 }
 

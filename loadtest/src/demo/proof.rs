@@ -268,7 +268,14 @@ mod tests {
     }
 
     fn reservation(state: ReservationState, [open, shipped, returned_to_stock]: [i64; 3]) -> Reservation {
-        let line = ReservationLine { sku: "A".to_owned(), location: "L".to_owned(), open, shipped, returned_to_stock };
+        let line = ReservationLine {
+            sku: "A".to_owned(),
+            location: "L".to_owned(),
+            open,
+            shipped,
+            returned_to_stock,
+            announced: 0,
+        };
         Reservation { state: state.into(), lines: vec![line], ..Reservation::default() }
     }
 

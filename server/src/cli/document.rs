@@ -174,7 +174,7 @@ fn noun(kind: DocumentKind) -> &'static str {
 }
 
 /// Each run is a request of its own: whoever runs it again means it again.
-fn request_id(step: &str) -> String {
+pub(super) fn request_id(step: &str) -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("cli-{step}-{}-{}", std::process::id(), since.as_nanos())
 }
@@ -194,7 +194,7 @@ fn changed(what: &str, document: Option<Document>) {
 }
 
 /// A line for each finding, errors first; says so when there is none.
-fn findings_page(findings: &[Finding]) -> String {
+pub(super) fn findings_page(findings: &[Finding]) -> String {
     if findings.is_empty() {
         return "nothing is wrong\n".to_owned();
     }
@@ -212,7 +212,7 @@ fn findings_page(findings: &[Finding]) -> String {
 }
 
 /// What the server says of each place in a document it refused.
-fn violations(status: &Status) -> String {
+pub(super) fn violations(status: &Status) -> String {
     let details = status.get_error_details();
     let Some(request) = details.bad_request() else { return String::new() };
     let line = |wrong: &tonic_types::FieldViolation| {

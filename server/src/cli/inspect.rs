@@ -2,14 +2,20 @@
 //!
 //! Reads beside a running server, takes no lock and changes nothing. A torn tail is simply the end.
 
+mod allotment;
+mod campaign;
 mod event;
 mod filter;
 mod names;
 mod read;
+mod returns;
+mod rules;
 mod sourced;
+mod supply;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::path::PathBuf;

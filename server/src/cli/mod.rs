@@ -1,17 +1,23 @@
 //! The commands beside the server: what looks at a data directory without it, and what asks a running one.
 
+pub mod allotment;
 pub mod backtest;
+pub mod campaign;
 pub mod demo;
 mod directory;
 pub mod document;
 pub mod import;
 pub mod inspect;
 mod remote;
+pub mod returns;
+pub mod rules;
 mod show;
 pub mod snapshot;
 pub mod status;
+pub mod supply;
 #[cfg(test)]
 mod testing;
+pub mod upkeep;
 pub mod verify;
 pub mod why;
 
@@ -35,20 +41,44 @@ pub mod exit {
 /// The commands; `#[command(flatten)]` puts them beside others.
 #[derive(Debug, Subcommand)]
 pub enum Tool {
+    /// Keeps allotments on a running server: units ring-fenced for channels.
+    Allotment(allotment::AllotmentArgs),
     /// Runs the orders of a log again under another policy, offline, and tells what would have been different.
     Backtest(Box<backtest::BacktestArgs>),
+    /// Sets what was counted in cells of a location on a running server.
+    Count(returns::CountArgs),
+    /// Keeps campaigns on a running server: their times, limits and units.
+    Campaign(campaign::CampaignArgs),
+    /// Tells what can be promised of SKUs over time, on a running server.
+    Atp(supply::AtpArgs),
     /// Loads catalogue, regions, locations, channels and stock from CSV files into a running server.
     Import(Box<import::ImportArgs>),
+    /// Freezes a SKU, a location, or a SKU at a location: nothing more is promised from it.
+    Freeze(upkeep::FreezeArgs),
+    /// Lists freezes that stand.
+    Freezes(upkeep::FreezesArgs),
+    /// Announces, receives and lists units that are expected, on a running server.
+    Inbound(Box<supply::InboundArgs>),
     /// Prints the events of a data directory as JSON lines; works beside a running server.
     Inspect(Box<inspect::InspectArgs>),
     /// Keeps policies on a running server: how orders are sourced.
     Policy(document::DocumentArgs),
+    /// Follows units that come back, on a running server: announced, received, inspected.
+    Return(returns::ReturnArgs),
+    /// Moves or cancels what shortfalls hurt; with --preview only tells what it would do.
+    Repair(upkeep::RepairArgs),
+    /// Keeps the stock rules of a running server: safety stock and allotments by rule.
+    Rules(rules::RulesArgs),
     /// Has a running server write a snapshot now.
     Snapshot(snapshot::SnapshotArgs),
     /// Shows how a running server is.
     Status(status::StatusArgs),
     /// Keeps tariffs on a running server: what carriers charge.
     Tariff(document::DocumentArgs),
+    /// Lifts freezes.
+    Thaw(upkeep::ThawArgs),
+    /// Sends units from one location to another, on a running server.
+    Transfer(Box<supply::TransferArgs>),
     /// Checks a data directory that no server uses: every checksum, every unit, every reservation.
     Verify(verify::VerifyArgs),
     /// Tells why a reservation made with sourcing ships from where it does.
@@ -60,13 +90,25 @@ impl Tool {
     #[must_use]
     pub fn run(&self) -> ExitCode {
         match self {
+            Tool::Allotment(args) => wait_for(allotment::run(args)),
             Tool::Backtest(args) => backtest::run(args),
+            Tool::Count(args) => wait_for(returns::count(args)),
+            Tool::Campaign(args) => wait_for(campaign::run(args)),
+            Tool::Atp(args) => wait_for(supply::atp(args)),
+            Tool::Inbound(args) => wait_for(supply::inbound(args)),
+            Tool::Transfer(args) => wait_for(supply::transfer(args)),
             Tool::Import(args) => wait_for(import::run(args)),
+            Tool::Freeze(args) => wait_for(upkeep::freeze(args)),
+            Tool::Freezes(args) => wait_for(upkeep::freezes(args)),
             Tool::Inspect(args) => inspect::run(args),
             Tool::Policy(args) => wait_for(document::run(DocumentKind::Policy, args)),
+            Tool::Return(args) => wait_for(returns::run(args)),
+            Tool::Repair(args) => wait_for(upkeep::repair(args)),
+            Tool::Rules(args) => wait_for(rules::run(args)),
             Tool::Snapshot(args) => wait_for(snapshot::run(args)),
             Tool::Status(args) => wait_for(status::run(args)),
             Tool::Tariff(args) => wait_for(document::run(DocumentKind::Tariff, args)),
+            Tool::Thaw(args) => wait_for(upkeep::thaw(args)),
             Tool::Verify(args) => verify::run(args),
             Tool::Why(args) => wait_for(why::run(args)),
         }

@@ -80,6 +80,7 @@ impl Warehouse {
             replaces: None,
             unchanged_since_lsn: 0,
             sourcing: None,
+            asked: None,
         };
         match self.tell(&Command::Reserve(reserve)) {
             Verdict::Done(event) => event.reservation().unwrap(),
@@ -132,6 +133,7 @@ impl Warehouse {
                 replaces: None,
                 unchanged_since_lsn: 0,
                 sourcing: None,
+                asked: None,
             };
             let mut quick = |command: &Command| {
                 self.now += 1_000;

@@ -49,6 +49,10 @@ pub(super) fn check(
     check.number("dedup_entries_max", config.dedup_entries_max, 1_000, 1_000_000_000)?;
     check.time("ended_retention", config.ended_retention, MINUTE, 365 * DAY)?;
     check.number("ended_entries_max", config.ended_entries_max, 1_000, 1_000_000_000)?;
+    check.time("return_window", config.return_window, MINUTE, 3_650 * DAY)?;
+    check.number("return_entries_max", config.return_entries_max, 1_000, 1_000_000_000)?;
+    check.number("return_rate_alert", config.return_rate_alert.into(), 1, 1_000_000)?;
+    check.number("return_rate_min_units", config.return_rate_min_units, 1, 1_000_000_000)?;
     check.time_or_off("audit_interval", config.audit_interval, SECOND, 7 * DAY)?;
     check.number("in_flight_max", config.in_flight_max.into(), 1, 1_000_000)?;
     check.number("connections_max", config.connections_max.into(), 1, 1_000_000)?;

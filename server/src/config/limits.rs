@@ -32,6 +32,10 @@ impl Config {
             ("in_flight_max", self.in_flight_max.into(), "calls"),
             ("json_stream_bytes_max", self.json_stream_bytes_max, "bytes"),
             ("message_bytes_max", self.message_bytes_max, "bytes"),
+            ("return_entries_max", self.return_entries_max, "reservations"),
+            ("return_rate_alert", self.return_rate_alert.into(), "per mille"),
+            ("return_rate_min_units", self.return_rate_min_units, "units"),
+            ("return_window", milliseconds(self.return_window), "milliseconds"),
         ];
         let limits =
             limits.into_iter().map(|(name, value, unit)| Limit { name, value, unit, description: describe(name) });

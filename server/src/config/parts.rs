@@ -37,6 +37,8 @@ impl Config {
             dedup_entries_max: size(self.dedup_entries_max),
             ended_retention: micros(self.ended_retention),
             ended_entries_max: size(self.ended_entries_max),
+            shipped_retention: micros(self.return_window),
+            shipped_entries_max: size(self.return_entries_max),
         }
     }
 }

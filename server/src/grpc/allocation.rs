@@ -2,14 +2,14 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use quartermaster_engine::query::ReservationFilter;
+use quartermaster_engine::{command::Command, query::ReservationFilter};
 use quartermaster_proto::v1::{self, allocation_service_server::AllocationService};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     batch::Decided,
-    convert::{allocation, answers, checks::Checks, reservations},
+    convert::{allocation, answers, checks::Checks, reservations, supply},
     import, limits,
     status::ApiError,
     stream,
@@ -82,7 +82,16 @@ impl AllocationService for Allocation {
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Reply<v1::ExtendResponse> {
         let (request, command) = allocation::extend(request.into_inner())?;
         let answer = self.node.submit(&request, &command).await?;
-        Ok(Response::new(answers::extend(&self.node, answer)?))
+        let mut told = answers::extend(&self.node, answer)?;
+        // The event tells the new expiry alone. An order that is placed is extended as a hold is, and stays placed.
+        if let (Some(v1::extend_response::Outcome::Update(update)), Command::Reservation(id, _)) =
+            (&mut told.outcome, &command)
+            && let Ok((_, found)) = self.node.engine().reservation(*id)
+            && found.kept.is_some_and(|kept| !kept.wanted.is_empty())
+        {
+            update.state = i32::from(v1::ReservationState::Placed);
+        }
+        Ok(Response::new(told))
     }
 
     async fn ship(&self, request: Request<v1::ShipRequest>) -> Reply<v1::ShipResponse> {
@@ -101,7 +110,10 @@ impl AllocationService for Allocation {
         let id = allocation::get(request.get_ref())?;
         let (lsn, found) = self.node.engine().reservation(id).map_err(ApiError::from)?;
         self.node.settle(lsn).await?;
-        let reservation = reservations::reservation(&self.node.engine().catalogue(), &found);
+        let place = self.node.engine().place_in_line(id).and_then(|place| i64::try_from(place).ok());
+        let mut reservation = reservations::reservation(&self.node.engine().catalogue(), &found);
+        reservation.place_in_line = place.unwrap_or(0);
+        supply::tell_expected(self.node.engine(), &found.presold, &mut reservation);
         let position = Some(self.node.position(lsn));
         Ok(Response::new(v1::GetReservationResponse { position, reservation: Some(reservation) }))
     }
@@ -119,8 +131,12 @@ impl AllocationService for Allocation {
         self.node.settle(lsn).await?;
         let next_page_token = found.last().filter(|_| more).map(|last| page.pages.token(last.id.0)).unwrap_or_default();
         let catalogue = self.node.engine().catalogue();
-        let reservations = found.iter().map(|found| reservations::reservation(&catalogue, found)).collect();
+        let mut reservations: Vec<v1::Reservation> =
+            found.iter().map(|found| reservations::reservation(&catalogue, found)).collect();
         drop(catalogue);
+        for (found, told) in found.iter().zip(&mut reservations) {
+            supply::tell_expected(self.node.engine(), &found.presold, told);
+        }
         let position = Some(self.node.position(lsn));
         Ok(Response::new(v1::ListReservationsResponse { position, reservations, next_page_token }))
     }

@@ -53,7 +53,8 @@ fn cell((member, availability): &(&Member, &SkuAvailability)) -> v1::StyleGridCe
     let stocked = availability.by_location.iter().filter(|units| !units.is_zero());
     v1::StyleGridCell {
         sku: member.code.clone(),
-        available: units(stocked.clone().map(|units| units.units()).sum()),
+        // Allotments may let an order have less than lies at the locations together.
+        available: units(stocked.clone().map(|units| units.units()).sum::<u64>().min(availability.available)),
         locations: count(stocked.count()),
     }
 }

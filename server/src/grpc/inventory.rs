@@ -7,6 +7,7 @@ use quartermaster_engine::{
     catalog::{Catalogue, Directory},
     event::Event,
     id::{LocationId, SkuId},
+    query::allotment::Asker,
 };
 use quartermaster_journal::Lsn;
 use quartermaster_proto::v1::{self, inventory_service_server::InventoryService};
@@ -18,6 +19,7 @@ use super::{
         checks::grouped,
         facts, inventory,
         levels::{self, Levels},
+        returns,
     },
     grid::{self, Member},
     import, legible, limits,
@@ -96,7 +98,8 @@ impl InventoryService for Inventory {
         let message = request.into_inner();
         inventory::availability(&message)?;
         let (skus, locations) = self.resolve(&message.skus, &message.locations)?;
-        let (lsn, found) = self.node.engine().availability(&skus, &locations);
+        let asker = Asker { channel: message.channel, campaign: message.campaign };
+        let (lsn, found) = self.node.engine().availability_to(&asker, &skus, &locations).map_err(ApiError::from)?;
         if lsn.get() < message.min_lsn {
             return Err(ApiError::NotReached { min_lsn: message.min_lsn, lsn }.into());
         }
@@ -115,7 +118,8 @@ impl InventoryService for Inventory {
         let message = request.into_inner();
         inventory::style_grid(&message)?;
         let (revision, skus, members, locations) = self.style(&message)?;
-        let (lsn, found) = self.node.engine().availability(&skus, &locations);
+        let asker = Asker { channel: message.channel, campaign: message.campaign };
+        let (lsn, found) = self.node.engine().availability_to(&asker, &skus, &locations).map_err(ApiError::from)?;
         let lsn = lsn.max(revision);
         self.node.settle(lsn).await?;
         Ok(Response::new(grid::table(self.node.position(lsn), &members, &found)))
@@ -163,6 +167,12 @@ impl InventoryService for Inventory {
         })?;
         let (position, replayed, cells) = told.done()?;
         Ok(Response::new(v1::SetCellFactsResponse { position: Some(position), replayed, cells }))
+    }
+
+    async fn count_stock(&self, request: Request<v1::CountStockRequest>) -> Reply<v1::CountStockResponse> {
+        let (request, command) = returns::count(request.into_inner())?;
+        let answer = self.node.submit(&request, &command).await?;
+        Ok(Response::new(returns::counted(&self.node, answer)?))
     }
 }
 

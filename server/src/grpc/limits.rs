@@ -72,6 +72,12 @@ pub(crate) const TTL_SECONDS_MAX: Limit =
     Limit::new("ttl_seconds_max", 30 * 24 * 3_600, "seconds", "Longest life of a hold, from now.");
 pub(crate) const TTL_SECONDS_DEFAULT: Limit =
     Limit::new("ttl_seconds_default", 15 * 60, "seconds", "Life of a hold that names none.");
+pub(crate) const CAMPAIGNS_MAX: Limit =
+    Limit::new("campaigns_max", 100, "campaigns", "Campaigns of one UpsertCampaigns, and of a page of them.");
+pub(crate) const CAMPAIGN_ITEMS_MAX: Limit =
+    Limit::new("items_per_campaign_max", 1_000, "items", "SKUs of a campaign.");
+pub(crate) const TRANCHES_MAX: Limit =
+    Limit::new("tranches_per_item_max", 100, "tranches", "Tranches of a SKU in a campaign.");
 pub(crate) const BATCH_REQUESTS_MAX: Limit =
     Limit::new("batch_requests_max", 10_000, "requests", "Requests of one ReserveBatch.");
 pub(crate) const STREAM_REQUESTS_MAX: Limit =
@@ -159,6 +165,10 @@ pub(crate) const REGIONS_MAX: Limit =
 pub(crate) const REGIONS_PAGE_MAX: Limit = Limit::new("regions_page_max", 5_000, "regions", "A page of ListRegions.");
 pub(crate) const DOCUMENT_BYTES_MAX: Limit =
     Limit::new("document_bytes_max", 1 << 20, "bytes", "Text of a policy or tariff; a policy has 256 KiB at most.");
+pub(crate) const STOCK_RULES_BYTES_MAX: Limit =
+    Limit::new("stock_rules_bytes_max", 256 << 10, "bytes", "Text of the set of stock rules.");
+pub(crate) const RULE_EFFECTS_PAGE_MAX: Limit =
+    Limit::new("rule_effects_page_max", 500, "SKUs", "A page of ListRuleEffects, and SKUs that one names.");
 pub(crate) const CHANNELS_MAX: Limit =
     Limit::new("channels_per_request_max", 1_000, "channels", "Channels that one request adds or replaces.");
 pub(crate) const PLACE_COST_MAX: Limit = Limit::new(
@@ -180,8 +190,25 @@ pub(crate) const PRIORITY_MAX: Limit =
 pub(crate) const CELLS_PAGE_MAX: Limit = Limit::new("cells_page_max", 10_000, "cells", "A page of ListCells.");
 pub(crate) const SHORTFALLS_PAGE_MAX: Limit =
     Limit::new("shortfalls_page_max", 1_000, "shortfalls", "A page of ListShortfalls.");
+pub(crate) const INBOUND_LINES_MAX: Limit =
+    Limit::new("inbound_lines_max", 1_000, "lines", "Lines of a document of expected units.");
+pub(crate) const INBOUNDS_PAGE_MAX: Limit =
+    Limit::new("inbounds_page_max", 1_000, "documents", "A page of ListInbounds or ListPresaleShortfalls.");
+pub(crate) const ATP_SKUS_MAX: Limit = Limit::new("atp_skus_max", 1_000, "SKUs", "SKUs, and locations, of one GetAtp.");
+pub(crate) const CONFIDENCE_MAX: Limit =
+    Limit::new("confidence_percent_max", 100, "per cent", "Part of what is expected that may be promised ahead.");
 pub(crate) const RESERVATIONS_PAGE_MAX: Limit =
     Limit::new("reservations_page_max", 1_000, "reservations", "A page of ListReservations.");
+pub(crate) const ALLOTMENT_ROWS_MAX: Limit = Limit::new(
+    "allotment_rows_max",
+    500,
+    "rows",
+    "Rows of one change of allotments: all are decided under one set of locks.",
+);
+pub(crate) const MILLI_PERCENT_MAX: Limit =
+    Limit::new("milli_percent_max", 100_000, "thousandths of a percent", "A quota as a part of what is available.");
+pub(crate) const ALLOTMENTS_PAGE_MAX: Limit =
+    Limit::new("allotments_page_max", 1_000, "allotments", "A page of ListAllotments.");
 pub(crate) const SKUS_PAGE_MAX: Limit = Limit::new("skus_page_max", 5_000, "SKUs", "A page of ListSkus.");
 pub(crate) const SKUS_SCAN_MAX: Limit = Limit::new(
     "skus_scan_max",
@@ -204,7 +231,15 @@ pub(crate) const VIOLATIONS_MAX: Limit = Limit::new(
 pub(crate) const AUDIT_DETAILS_MAX: Limit =
     Limit::new("audit_details_max", 100, "violations", "Differences that RunAudit tells in words.");
 
-const ALL: [Limit; 56] = [
+pub(crate) const FREEZES_PAGE_MAX: Limit = Limit::new("freezes_page_max", 1_000, "freezes", "A page of ListFreezes.");
+pub(crate) const KIT_COMPONENTS_MAX: Limit =
+    Limit::new("kit_components_max", 50, "components", "SKUs that a kit consists of.");
+pub(crate) const KIT_UNITS_MAX: Limit =
+    Limit::new("kit_units_max", 10_000, "units", "Units of a component in one kit.");
+pub(crate) const REPAIR_PRIORITIES_MAX: Limit =
+    Limit::new("repair_priorities_max", 2, "entries", "Priorities of a RepairShortfalls.");
+
+const ALL: &[Limit] = &[
     REQUEST_ID_BYTES_MAX,
     CODE_BYTES_MAX,
     REFERENCE_BYTES_MAX,
@@ -244,6 +279,8 @@ const ALL: [Limit; 56] = [
     REGIONS_MAX,
     REGIONS_PAGE_MAX,
     DOCUMENT_BYTES_MAX,
+    STOCK_RULES_BYTES_MAX,
+    RULE_EFFECTS_PAGE_MAX,
     CHANNELS_MAX,
     PLACE_COST_MAX,
     PROCESSING_MINUTES_MAX,
@@ -253,7 +290,14 @@ const ALL: [Limit; 56] = [
     PRIORITY_MAX,
     CELLS_PAGE_MAX,
     SHORTFALLS_PAGE_MAX,
+    INBOUND_LINES_MAX,
+    INBOUNDS_PAGE_MAX,
+    ATP_SKUS_MAX,
+    CONFIDENCE_MAX,
     RESERVATIONS_PAGE_MAX,
+    ALLOTMENT_ROWS_MAX,
+    MILLI_PERCENT_MAX,
+    ALLOTMENTS_PAGE_MAX,
     SKUS_PAGE_MAX,
     SKUS_SCAN_MAX,
     LOCATIONS_PAGE_MAX,
@@ -261,6 +305,10 @@ const ALL: [Limit; 56] = [
     HURT_MAX,
     VIOLATIONS_MAX,
     AUDIT_DETAILS_MAX,
+    FREEZES_PAGE_MAX,
+    KIT_COMPONENTS_MAX,
+    KIT_UNITS_MAX,
+    REPAIR_PRIORITIES_MAX,
 ];
 
 /// All of them, in the order of their names.

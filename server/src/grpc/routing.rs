@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quartermaster_engine::{event::Event, id::ReservationId};
+use quartermaster_engine::id::ReservationId;
 use quartermaster_journal::Lsn;
 use quartermaster_proto::v1::{self, route_result::Result as Outcome, routing_service_server::RoutingService};
 use tokio::sync::Semaphore;
@@ -126,7 +126,7 @@ impl RoutingService for Routing {
 /// Reads a decision back and explains it.
 fn explain(node: &Node, id: ReservationId, decided: Lsn) -> Result<v1::ExplainReservationResponse, ApiError> {
     let (epoch, record) = node.record_at(decided)?;
-    let Event::Held(held) = &record.event else {
+    let Some(held) = record.event.held() else {
         return Err(ApiError::Internal { what: "a reservation names another event as its decision" });
     };
     let Some(sourced) = held.sourced.as_deref().filter(|_| held.reservation == id) else {

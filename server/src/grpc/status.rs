@@ -138,15 +138,30 @@ impl ApiError {
         match self {
             Self::Invalid(violations) => violations.clone(),
             Self::Engine(error @ engine::Error::SameLocation { .. }) => field("to_location", error),
+            Self::Engine(error @ engine::Error::BuyerNeeded { .. }) => field("buyer_id", error),
+            Self::Engine(error @ engine::Error::EtaPast { .. }) => field("eta", error),
+            Self::Engine(error @ engine::Error::PresaleWithSourcing) => field("presale", error),
+            Self::Engine(error @ engine::Error::NotCombinable { .. }) => field("request", error),
             Self::Engine(error @ engine::Error::Journal(AppendError::TooLarge { .. })) => field("request", error),
-            Self::Engine(engine::Error::InvalidDocument { faults }) => faults
-                .iter()
-                .map(|fault| FieldViolation { field: fault.path.clone(), problem: fault.message.clone() })
-                .collect(),
+            Self::Engine(engine::Error::InvalidDocument { faults } | engine::Error::InvalidStockRules { faults }) => {
+                faults
+                    .iter()
+                    .map(|fault| FieldViolation { field: fault.path.clone(), problem: fault.message.clone() })
+                    .collect()
+            }
             Self::Engine(error @ engine::Error::Region { position: Some(position), .. }) => {
                 field(&format!("regions[{position}]"), error)
             }
             Self::Engine(error @ engine::Error::Region { position: None, .. }) => field("regions", error),
+            Self::Engine(error @ engine::Error::ChannelTree { position, .. }) => {
+                field(&format!("channels[{position}].parent"), error)
+            }
+            Self::Engine(error @ engine::Error::CeilingBelowQuota { position, .. }) => {
+                field(&format!("settings[{position}].ceiling"), error)
+            }
+            Self::Engine(error @ engine::Error::NodesNested { position, .. }) => {
+                field(&format!("moves[{position}].to"), error)
+            }
             // Which of a SKU's lines is the wrong one is for the caller to say; the figures are those of all of them.
             Self::Engine(error @ (engine::Error::MixedConditions { .. } | engine::Error::NotPlannable { .. })) => {
                 field("lines", error)
@@ -232,6 +247,8 @@ fn engine_class(error: &engine::Error) -> (Code, ErrorReason) {
         Error::InvalidDocument { .. } => (Code::InvalidArgument, ErrorReason::InvalidDocument),
         // The caller sent what is sound by itself and does not go with what there is.
         Error::Unusable { .. } => (Code::FailedPrecondition, ErrorReason::InvalidDocument),
+        Error::InvalidStockRules { .. } => (Code::InvalidArgument, ErrorReason::InvalidStockRules),
+        Error::StockRulesVersion { .. } => (Code::Aborted, ErrorReason::StockRulesVersion),
         Error::RequestIdReused { .. } => (Code::AlreadyExists, ErrorReason::RequestIdReused),
         Error::StaleRevision { .. } => (Code::FailedPrecondition, ErrorReason::StaleRevision),
         Error::ReservationState { .. } | Error::OtherBuyer { .. } => {
@@ -243,15 +260,45 @@ fn engine_class(error: &engine::Error) -> (Code, ErrorReason) {
         Error::ExceedsBucket { .. } => (Code::FailedPrecondition, ErrorReason::ExceedsBucket),
         Error::Overflow { .. } | Error::SumOverflow { .. } => (Code::OutOfRange, ErrorReason::QuantityOverflow),
         Error::UnknownPolicy { .. } => (Code::NotFound, ErrorReason::UnknownDocument),
+        Error::UnknownReturn { .. } => (Code::NotFound, ErrorReason::UnknownReturn),
+        Error::ReturnState { .. } => (Code::FailedPrecondition, ErrorReason::ReturnState),
+        Error::AmbiguousLine { .. } => (Code::FailedPrecondition, ErrorReason::AmbiguousLine),
+        Error::ChannelTree { .. } => (Code::InvalidArgument, ErrorReason::ChannelTree),
+        Error::ChannelInUse { .. } => (Code::FailedPrecondition, ErrorReason::InUse),
+        Error::UnknownGoods { .. } => (Code::NotFound, ErrorReason::UnknownGoods),
+        Error::UnknownSellingCampaign { .. } => (Code::NotFound, ErrorReason::UnknownSellingCampaign),
+        Error::NoAllotment { .. } => (Code::NotFound, ErrorReason::NoAllotment),
+        Error::CeilingBelowQuota { .. } => (Code::InvalidArgument, ErrorReason::CeilingBelowQuota),
+        Error::NodesNested { .. } => (Code::InvalidArgument, ErrorReason::NodesNested),
+        Error::TooManyAllotments { .. } => (Code::FailedPrecondition, ErrorReason::TooManyAllotments),
+        Error::UnknownInbound { .. } => (Code::NotFound, ErrorReason::UnknownInbound),
+        Error::InboundExists { .. } => (Code::AlreadyExists, ErrorReason::InboundExists),
+        Error::InboundClosed { .. } => (Code::FailedPrecondition, ErrorReason::InboundClosed),
+        Error::NoSuchInboundLine { .. } => (Code::NotFound, ErrorReason::InboundLine),
+        Error::EtaPast { .. } => (Code::InvalidArgument, ErrorReason::EtaPast),
+        Error::BelowReceived { .. } => (Code::FailedPrecondition, ErrorReason::BelowReceived),
+        Error::TransferUnderWay { .. } => (Code::FailedPrecondition, ErrorReason::TransferUnderWay),
+        Error::NotArrived { .. } => (Code::FailedPrecondition, ErrorReason::NotArrived),
         Error::SameLocation { .. }
+        | Error::PresaleWithSourcing
         | Error::Region { .. }
         | Error::MixedConditions { .. }
         | Error::NotPlannable { .. }
         | Error::Journal(AppendError::TooLarge { .. }) => (Code::InvalidArgument, ErrorReason::InvalidField),
         // The nearest of the closed list: a store that takes no more, which the operator must see to.
         Error::TableFull { .. } => (Code::ResourceExhausted, ErrorReason::TableFull),
+        Error::KitHasNoStock { .. } => (Code::FailedPrecondition, ErrorReason::KitHasNoStock),
+        Error::InvalidKit { .. } => (Code::FailedPrecondition, ErrorReason::InvalidKit),
+        Error::InUse { .. } => (Code::FailedPrecondition, ErrorReason::InUse),
+        Error::TooManyFreezes { .. } => (Code::FailedPrecondition, ErrorReason::TooManyFreezes),
         Error::Journal(AppendError::Full { .. }) => (Code::Unavailable, ErrorReason::Overloaded),
         Error::Journal(AppendError::Poisoned | AppendError::Closed) => (Code::Unavailable, ErrorReason::JournalClosed),
+        Error::UnknownCampaign { .. } => (Code::NotFound, ErrorReason::UnknownCampaign),
+        Error::CampaignTimes { .. } => (Code::FailedPrecondition, ErrorReason::CampaignTimes),
+        Error::CampaignOver { .. } => (Code::FailedPrecondition, ErrorReason::CampaignOver),
+        Error::CampaignChannel { .. } => (Code::FailedPrecondition, ErrorReason::CampaignChannel),
+        Error::BuyerNeeded { .. } => (Code::InvalidArgument, ErrorReason::InvalidField),
+        Error::NotCombinable { .. } => (Code::InvalidArgument, ErrorReason::NotCombinable),
     }
 }
 
@@ -281,10 +328,42 @@ fn engine_retry_after(error: &engine::Error) -> Option<Duration> {
         | Error::DocumentState { .. }
         | Error::InvalidDocument { .. }
         | Error::Unusable { .. }
+        | Error::InvalidStockRules { .. }
+        | Error::StockRulesVersion { .. }
         | Error::UnknownPolicy { .. }
         | Error::MixedConditions { .. }
         | Error::NotPlannable { .. }
-        | Error::TableFull { .. } => None,
+        | Error::TableFull { .. }
+        | Error::UnknownReturn { .. }
+        | Error::ReturnState { .. }
+        | Error::AmbiguousLine { .. }
+        | Error::KitHasNoStock { .. }
+        | Error::InvalidKit { .. }
+        | Error::InUse { .. }
+        | Error::TooManyFreezes { .. }
+        | Error::ChannelTree { .. }
+        | Error::ChannelInUse { .. }
+        | Error::UnknownGoods { .. }
+        | Error::UnknownSellingCampaign { .. }
+        | Error::NoAllotment { .. }
+        | Error::CeilingBelowQuota { .. }
+        | Error::NodesNested { .. }
+        | Error::TooManyAllotments { .. }
+        | Error::UnknownCampaign { .. }
+        | Error::CampaignTimes { .. }
+        | Error::CampaignOver { .. }
+        | Error::CampaignChannel { .. }
+        | Error::BuyerNeeded { .. }
+        | Error::NotCombinable { .. }
+        | Error::UnknownInbound { .. }
+        | Error::InboundExists { .. }
+        | Error::InboundClosed { .. }
+        | Error::NoSuchInboundLine { .. }
+        | Error::EtaPast { .. }
+        | Error::BelowReceived { .. }
+        | Error::TransferUnderWay { .. }
+        | Error::NotArrived { .. }
+        | Error::PresaleWithSourcing => None,
     }
 }
 
@@ -300,6 +379,19 @@ fn engine_facts(error: &engine::Error) -> Facts {
     use engine::Error;
     match error {
         Error::UnknownSku { code } => vec![("sku", code.clone())],
+        Error::UnknownInbound { code } | Error::TransferUnderWay { code } => vec![("inbound", code.clone())],
+        Error::InboundExists { code, state } | Error::InboundClosed { code, state } => {
+            vec![("inbound", code.clone()), ("state", state.name().to_uppercase())]
+        }
+        Error::NoSuchInboundLine { code, sku } => vec![("inbound", code.clone()), ("sku", sku.clone())],
+        Error::EtaPast { eta, now } => vec![("eta_us", eta.0.to_string()), ("now_us", now.0.to_string())],
+        Error::BelowReceived { sku, requested, received } => {
+            vec![("sku", sku.clone()), ("requested", requested.to_string()), ("received", received.to_string())]
+        }
+        Error::NotArrived { id, sku, presold } => {
+            vec![("reservation_id", id.to_string()), ("sku", sku.clone()), ("presold", presold.to_string())]
+        }
+        Error::PresaleWithSourcing => Vec::new(),
         Error::UnknownLocation { code } => vec![("location", code.clone())],
         Error::UnknownChannel { code } => vec![("channel", code.clone())],
         Error::UnknownRegion { code } => vec![("region", code.clone())],
@@ -309,7 +401,10 @@ fn engine_facts(error: &engine::Error) -> Facts {
             facts.push(("state", state.name().to_uppercase()));
             facts
         }
-        Error::Region { .. } | Error::InvalidDocument { .. } => Vec::new(),
+        Error::Region { .. } | Error::InvalidDocument { .. } | Error::InvalidStockRules { .. } => Vec::new(),
+        Error::StockRulesVersion { version, expected } => {
+            vec![("version", version.to_string()), ("expected", expected.to_string())]
+        }
         Error::Unusable { what, why: _ } => vec![("what", what.clone())],
         Error::UnknownReservation { id } => vec![("reservation_id", id.to_string())],
         Error::RequestIdReused { request_id, lsn } => {
@@ -354,6 +449,28 @@ fn engine_facts(error: &engine::Error) -> Facts {
         Error::UnknownPolicy { name } => vec![("policy", name.clone())],
         Error::MixedConditions { sku } => vec![("sku", sku.clone())],
         Error::NotPlannable { reason: _ } => Vec::new(),
+        Error::UnknownReturn { id } => vec![("return_id", id.to_string())],
+        Error::ReturnState { id, state, wanted: _ } => {
+            vec![("return_id", id.to_string()), ("state", state.name().to_uppercase())]
+        }
+        Error::AmbiguousLine { sku, locations } => vec![("sku", sku.clone()), ("locations", locations.to_string())],
+        Error::KitHasNoStock { sku } => vec![("sku", sku.clone())],
+        Error::InvalidKit { sku, component, fault: _ } => {
+            vec![("sku", sku.clone()), ("component", component.clone())]
+        }
+        Error::InUse { sku, kit } => vec![("sku", sku.clone()), ("kit", kit.clone())],
+        Error::TooManyFreezes { sku, location, limit } => {
+            vec![("sku", sku.clone()), ("location", location.clone()), ("limit", limit.to_string())]
+        }
+        Error::ChannelTree { channel, .. } | Error::ChannelInUse { channel, .. } => vec![("channel", channel.clone())],
+        Error::UnknownGoods { kind, code } => vec![(*kind, code.clone())],
+        Error::UnknownSellingCampaign { code } => vec![("campaign", code.clone())],
+        Error::NoAllotment { node, goods } => vec![("node", node.clone()), ("goods", goods.clone())],
+        Error::CeilingBelowQuota { node, ceiling, quota, .. } => {
+            vec![("node", node.clone()), ("ceiling", ceiling.to_string()), ("quota", quota.to_string())]
+        }
+        Error::NodesNested { from, to, .. } => vec![("from", from.clone()), ("to", to.clone())],
+        Error::TooManyAllotments { found, limit } => vec![("found", found.to_string()), ("limit", limit.to_string())],
         Error::TableFull { what, limit } => vec![("table", (*what).into()), ("limit", limit.to_string())],
         Error::Journal(AppendError::Full { backlog_bytes, limit_bytes }) => {
             vec![("backlog_bytes", backlog_bytes.to_string()), ("limit_bytes", limit_bytes.to_string())]
@@ -362,6 +479,14 @@ fn engine_facts(error: &engine::Error) -> Facts {
             vec![("bytes", bytes.to_string()), ("limit_bytes", limit_bytes.to_string())]
         }
         Error::Journal(AppendError::Poisoned | AppendError::Closed) => Vec::new(),
+        Error::UnknownCampaign { code }
+        | Error::CampaignTimes { code, why: _ }
+        | Error::CampaignOver { code }
+        | Error::BuyerNeeded { code } => vec![("campaign", code.clone())],
+        Error::CampaignChannel { code, own, channel } => {
+            vec![("campaign", code.clone()), ("campaign_channel", own.clone()), ("channel", channel.clone())]
+        }
+        Error::NotCombinable { what: _ } => Vec::new(),
     }
 }
 

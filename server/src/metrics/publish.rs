@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::allotment;
 use super::page::Page;
 use super::sources::{Journal, Reading, Snapshots, Stock};
 
@@ -31,6 +32,7 @@ pub(super) fn publish(reading: &Reading, page: &mut Page) {
     page.gauge("quartermaster_recovery_torn_bytes", "Bytes of a torn tail cut at the start.");
     page.single(reading.recovery.torn_bytes);
     stock(&reading.stock, page);
+    super::supply::publish(&reading.supply, page);
     page.gauge("quartermaster_reservations", "Reservations in memory, by state.");
     for (state, count) in [
         ("held", reading.reservations.held),
@@ -51,8 +53,12 @@ pub(super) fn publish(reading: &Reading, page: &mut Page) {
     page.single(reading.audit.runs);
     page.counter("quartermaster_conservation_violations_total", "Differences the auditor found. Must stay 0.");
     page.single(reading.audit.violations);
+    super::rules::publish(&reading.rules, page);
+    super::returns::publish(&reading.returns, page);
+    allotment::publish(&reading.allotments, page);
     page.gauge("quartermaster_epoch", "Epoch of this process; rises at every start.");
     page.single(reading.epoch);
+    super::upkeep::publish(&reading.upkeep, page);
 }
 
 fn routes(reading: &Reading, page: &mut Page) {

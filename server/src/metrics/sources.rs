@@ -5,7 +5,10 @@ use std::time::Duration;
 use quartermaster_engine::Counts;
 use quartermaster_journal::LogStats;
 
+use super::allotment::Allotted;
 use super::buckets::{Buckets, Unit};
+use super::returns::Returns;
+use super::upkeep::Upkeep;
 
 /// Gives the figures of engine and journal.
 pub trait Sources: Send + Sync {
@@ -40,6 +43,8 @@ pub struct Reading {
     pub recovery: Recovery,
     /// The matrix and the catalogue.
     pub stock: Stock,
+    /// What is expected.
+    pub supply: quartermaster_engine::query::supply::SupplyCounts,
     /// Reservations by state.
     pub reservations: Reservations,
     /// Request ids.
@@ -48,8 +53,39 @@ pub struct Reading {
     pub expiry: Expiry,
     /// The auditor.
     pub audit: Audit,
+    /// Stock rules.
+    pub rules: super::Rules,
+    /// Returns.
+    pub returns: Returns,
+    /// Campaigns that are open, the first 20 by code.
+    pub campaigns: Vec<CampaignFigures>,
     /// Epoch of this process.
     pub epoch: u64,
+    /// Freezes and repairs.
+    pub upkeep: Upkeep,
+    /// Allotments of the nodes with the largest quotas.
+    pub allotments: Vec<Allotted>,
+}
+
+/// Units of a campaign, by what became of them.
+#[derive(Clone, Debug, Default)]
+pub struct CampaignFigures {
+    /// Its code.
+    pub code: String,
+    /// Units of all tranches.
+    pub allotted: u64,
+    /// Units held.
+    pub held: u64,
+    /// Units confirmed and not shipped.
+    pub confirmed: u64,
+    /// Units shipped.
+    pub shipped: u64,
+    /// Units given back.
+    pub given_back: u64,
+    /// Buyers that wait.
+    pub waiting: u64,
+    /// Buyers that have units.
+    pub buyers: u64,
 }
 
 impl Reading {

@@ -4,11 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quartermaster_engine::command::{CatalogueCommand, Command, Step, StockCommand};
+use quartermaster_engine::event::{
+    Event,
+    upkeep::{Remedy, UpkeepEvent},
+};
 use quartermaster_engine::{Answer, Error, Rejection, Verdict};
 
 use crate::metrics::{Decisions, Histogram, Labelled};
 
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 29] = [
     "reserve",
     "confirm",
     "release",
@@ -32,10 +36,16 @@ const KINDS: [&str; 23] = [
     "activate_document",
     "retire_document",
     "merge",
+    "allotment",
+    "campaign",
+    "supply",
+    "returns",
+    "upkeep",
+    "rules",
 ];
 
 /// Outcome and reason.
-const ENDS: [(&str, &str); 36] = [
+const ENDS: &[(&str, &str)] = &[
     ("accepted", ""),
     ("accepted", "replayed"),
     ("accepted", "nothing_to_do"),
@@ -72,6 +82,56 @@ const ENDS: [(&str, &str); 36] = [
     ("error", "unknown_policy"),
     ("error", "mixed_conditions"),
     ("error", "not_plannable"),
+    ("error", "invalid_stock_rules"),
+    ("error", "stock_rules_version"),
+    ("rejected", "exceeds_shipped"),
+    ("rejected", "exceeds_announced"),
+    ("rejected", "exceeds_received"),
+    ("error", "unknown_return"),
+    ("error", "return_state"),
+    ("error", "ambiguous_line"),
+    ("rejected", "frozen"),
+    ("rejected", "not_frozen"),
+    ("rejected", "nothing_to_repair"),
+    ("error", "kit_has_no_stock"),
+    ("error", "invalid_kit"),
+    ("error", "in_use"),
+    ("error", "too_many_freezes"),
+    ("rejected", "allotment_exceeds_pool"),
+    ("rejected", "allotment_too_small"),
+    ("rejected", "allotment_below_nodes_within"),
+    ("error", "channel_tree"),
+    ("error", "unknown_goods"),
+    ("error", "unknown_selling_campaign"),
+    ("error", "no_allotment"),
+    ("error", "ceiling_below_quota"),
+    ("error", "nodes_nested"),
+    ("error", "too_many_allotments"),
+    ("rejected", "campaign_not_started"),
+    ("rejected", "campaign_ended"),
+    ("rejected", "not_in_campaign"),
+    ("rejected", "buyer_limit_reached"),
+    ("rejected", "order_limit_reached"),
+    ("rejected", "campaign_sold_out"),
+    ("rejected", "already_waiting"),
+    ("rejected", "waiting_list_full"),
+    ("rejected", "campaign_not_stocked"),
+    ("rejected", "campaign_below_used"),
+    ("error", "unknown_campaign"),
+    ("error", "campaign_times"),
+    ("error", "campaign_over"),
+    ("error", "campaign_channel"),
+    ("error", "buyer_needed"),
+    ("error", "not_combinable"),
+    ("error", "unknown_inbound"),
+    ("error", "inbound_exists"),
+    ("error", "inbound_closed"),
+    ("error", "no_such_inbound_line"),
+    ("error", "eta_past"),
+    ("error", "below_received"),
+    ("error", "transfer_under_way"),
+    ("error", "not_arrived"),
+    ("error", "presale_with_sourcing"),
 ];
 
 const REPLAYED: usize = 1;
@@ -81,6 +141,8 @@ const SOLD_OUT: usize = 3;
 pub(super) struct DecisionCounts {
     counts: [[AtomicU64; ENDS.len()]; KINDS.len()],
     times: [Histogram; KINDS.len()],
+    /// Units that repairs moved and cancelled.
+    repaired: [AtomicU64; 2],
 }
 
 impl Default for DecisionCounts {
@@ -88,6 +150,7 @@ impl Default for DecisionCounts {
         DecisionCounts {
             counts: [const { [const { AtomicU64::new(0) }; ENDS.len()] }; KINDS.len()],
             times: std::array::from_fn(|_| Histogram::new()),
+            repaired: Default::default(),
         }
     }
 }
@@ -98,6 +161,16 @@ impl DecisionCounts {
         let kind = kind(command);
         self.counts[kind][end(answer)].fetch_add(1, Ordering::Relaxed);
         self.times[kind].observe(time);
+        if let (Command::Upkeep(_), Ok(answer)) = (command, answer) {
+            let [moved, cancelled] = repaired(answer);
+            self.repaired[0].fetch_add(moved, Ordering::Relaxed);
+            self.repaired[1].fetch_add(cancelled, Ordering::Relaxed);
+        }
+    }
+
+    /// Units that repairs moved and cancelled.
+    pub(super) fn repaired(&self) -> [u64; 2] {
+        self.repaired.each_ref().map(|units| units.load(Ordering::Relaxed))
     }
 
     /// Everything that was counted at least once.
@@ -135,6 +208,19 @@ impl DecisionCounts {
     }
 }
 
+/// Units that an answer's repair moved and cancelled.
+fn repaired(answer: &Answer) -> [u64; 2] {
+    let mut units = [0; 2];
+    if let (Verdict::Done(Event::Upkeep(event)), false) = (&answer.verdict, answer.replayed)
+        && let UpkeepEvent::Repaired(repaired) = &**event
+    {
+        for remedy in &repaired.remedies {
+            units[usize::from(matches!(remedy, Remedy::Cancelled { .. }))] += remedy.units();
+        }
+    }
+    units
+}
+
 fn kind(command: &Command) -> usize {
     match command {
         Command::Reserve(_) => 0,
@@ -166,7 +252,40 @@ fn kind(command: &Command) -> usize {
             CatalogueCommand::Retire(_) => 21,
         },
         Command::Merge(_) => 22,
+        Command::Allotment(_) => 23,
+        Command::Campaign(_) => 24,
+        Command::Supply(_) => 25,
+        Command::Returns(_) => 26,
+        Command::Upkeep(_) => 27,
+        Command::Rules(_) => 28,
     }
+}
+
+/// Where an end stands in the table. A name that does not stand there fails the build.
+const fn place(outcome: &str, reason: &str) -> usize {
+    let mut place = 0;
+    while place < ENDS.len() {
+        if same(ENDS[place].0, outcome) && same(ENDS[place].1, reason) {
+            return place;
+        }
+        place += 1;
+    }
+    panic!("no such end")
+}
+
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut place = 0;
+    while place < one.len() {
+        if one[place] != other[place] {
+            return false;
+        }
+        place += 1;
+    }
+    true
 }
 
 fn end(answer: &Result<Answer, Error>) -> usize {
@@ -184,6 +303,27 @@ fn end(answer: &Result<Answer, Error>) -> usize {
                 Rejection::NotRoutable { .. } => 30,
                 Rejection::NothingToMerge { .. } => 31,
                 Rejection::MergeNotBetter { .. } => 32,
+                Rejection::ExceedsShipped { .. } => const { place("rejected", "exceeds_shipped") },
+                Rejection::ExceedsAnnounced { .. } => const { place("rejected", "exceeds_announced") },
+                Rejection::ExceedsReceived { .. } => const { place("rejected", "exceeds_received") },
+                Rejection::Frozen { .. } => const { place("rejected", "frozen") },
+                Rejection::NotFrozen { .. } => const { place("rejected", "not_frozen") },
+                Rejection::NothingToRepair { .. } => const { place("rejected", "nothing_to_repair") },
+                Rejection::AllotmentExceedsPool { .. } => const { place("rejected", "allotment_exceeds_pool") },
+                Rejection::AllotmentTooSmall { .. } => const { place("rejected", "allotment_too_small") },
+                Rejection::AllotmentBelowNodesWithin { .. } => {
+                    const { place("rejected", "allotment_below_nodes_within") }
+                }
+                Rejection::CampaignNotStarted { .. } => const { place("rejected", "campaign_not_started") },
+                Rejection::CampaignEnded { .. } => const { place("rejected", "campaign_ended") },
+                Rejection::NotInCampaign { .. } => const { place("rejected", "not_in_campaign") },
+                Rejection::BuyerLimitReached { .. } => const { place("rejected", "buyer_limit_reached") },
+                Rejection::OrderLimitReached { .. } => const { place("rejected", "order_limit_reached") },
+                Rejection::CampaignSoldOut { .. } => const { place("rejected", "campaign_sold_out") },
+                Rejection::AlreadyWaiting { .. } => const { place("rejected", "already_waiting") },
+                Rejection::WaitingListFull { .. } => const { place("rejected", "waiting_list_full") },
+                Rejection::CampaignNotStocked { .. } => const { place("rejected", "campaign_not_stocked") },
+                Rejection::CampaignBelowUsed { .. } => const { place("rejected", "campaign_below_used") },
             },
         },
         Err(error) => match error {
@@ -211,7 +351,39 @@ fn end(answer: &Result<Answer, Error>) -> usize {
             Error::Unusable { .. } => 29,
             Error::UnknownPolicy { .. } => 33,
             Error::MixedConditions { .. } => 34,
+            Error::ChannelTree { .. } => const { place("error", "channel_tree") },
+            Error::ChannelInUse { .. } => const { place("error", "in_use") },
+            Error::UnknownGoods { .. } => const { place("error", "unknown_goods") },
+            Error::UnknownSellingCampaign { .. } => const { place("error", "unknown_selling_campaign") },
+            Error::NoAllotment { .. } => const { place("error", "no_allotment") },
+            Error::CeilingBelowQuota { .. } => const { place("error", "ceiling_below_quota") },
+            Error::NodesNested { .. } => const { place("error", "nodes_nested") },
+            Error::TooManyAllotments { .. } => const { place("error", "too_many_allotments") },
             Error::NotPlannable { .. } => 35,
+            Error::InvalidStockRules { .. } => const { place("error", "invalid_stock_rules") },
+            Error::StockRulesVersion { .. } => const { place("error", "stock_rules_version") },
+            Error::UnknownReturn { .. } => const { place("error", "unknown_return") },
+            Error::ReturnState { .. } => const { place("error", "return_state") },
+            Error::AmbiguousLine { .. } => const { place("error", "ambiguous_line") },
+            Error::KitHasNoStock { .. } => const { place("error", "kit_has_no_stock") },
+            Error::InvalidKit { .. } => const { place("error", "invalid_kit") },
+            Error::InUse { .. } => const { place("error", "in_use") },
+            Error::TooManyFreezes { .. } => const { place("error", "too_many_freezes") },
+            Error::UnknownCampaign { .. } => const { place("error", "unknown_campaign") },
+            Error::CampaignTimes { .. } => const { place("error", "campaign_times") },
+            Error::CampaignOver { .. } => const { place("error", "campaign_over") },
+            Error::CampaignChannel { .. } => const { place("error", "campaign_channel") },
+            Error::BuyerNeeded { .. } => const { place("error", "buyer_needed") },
+            Error::NotCombinable { .. } => const { place("error", "not_combinable") },
+            Error::UnknownInbound { .. } => const { place("error", "unknown_inbound") },
+            Error::InboundExists { .. } => const { place("error", "inbound_exists") },
+            Error::InboundClosed { .. } => const { place("error", "inbound_closed") },
+            Error::NoSuchInboundLine { .. } => const { place("error", "no_such_inbound_line") },
+            Error::EtaPast { .. } => const { place("error", "eta_past") },
+            Error::BelowReceived { .. } => const { place("error", "below_received") },
+            Error::TransferUnderWay { .. } => const { place("error", "transfer_under_way") },
+            Error::NotArrived { .. } => const { place("error", "not_arrived") },
+            Error::PresaleWithSourcing => const { place("error", "presale_with_sourcing") },
         },
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quartermaster_journal::Journal as _;
 
 use super::Node;
-use crate::metrics::{Audit, Expiry, Reading, Recovery, Snapshots, Sources};
+use crate::metrics::{Allotted, Audit, CampaignFigures, Expiry, Reading, Recovery, Snapshots, Sources, Upkeep};
 
 impl Sources for Node {
     fn read(&self) -> Reading {
@@ -41,6 +41,7 @@ impl Sources for Node {
             reading.stock.skus = wide(catalogue.skus().len());
             reading.stock.locations = wide(catalogue.directory().locations().len());
         }
+        reading.supply = self.engine.supply_counts();
         reading.stock.sold_out_answers = self.decisions.sold_out();
         reading.dedup.replayed = self.decisions.replayed();
         reading.expiry = Expiry {
@@ -52,8 +53,48 @@ impl Sources for Node {
             runs: self.audits.shards.load(Ordering::Relaxed) / 256,
             violations: self.audits.violations.load(Ordering::Relaxed),
         };
+        reading.rules = self.rules_reading();
+        reading.returns = self.return_figures();
+        reading.allotments = Allotted::largest(&self.engine);
+        reading.campaigns = self.campaign_figures();
         reading.epoch = self.log.epoch().get();
+        let freezes = self.engine.freeze_counts().into_iter();
+        reading.upkeep = Upkeep {
+            freezes: freezes.map(|((kind, reason), count)| (kind, reason.name(), count)).collect(),
+            repaired: self.decisions.repaired(),
+        };
         reading
+    }
+}
+
+/// Campaigns that are told at most.
+const CAMPAIGNS_MAX: usize = 20;
+
+impl Node {
+    /// Open campaigns, the first by code.
+    fn campaign_figures(&self) -> Vec<CampaignFigures> {
+        let directory = std::sync::Arc::clone(self.engine.catalogue().directory());
+        let mut codes: Vec<&str> = directory.campaigns().open().map(|campaign| &*campaign.code).collect();
+        codes.sort_unstable();
+        let found = codes.into_iter().take(CAMPAIGNS_MAX).filter_map(|code| self.engine.campaign_status(code));
+        found
+            .map(|(_, status)| {
+                let mut figures = CampaignFigures {
+                    code: status.campaign.code.to_string(),
+                    allotted: status.campaign.items.iter().map(quartermaster_engine::campaign::Item::units).sum(),
+                    buyers: status.buyers,
+                    ..CampaignFigures::default()
+                };
+                for item in &status.items {
+                    figures.held += item.tally.held;
+                    figures.confirmed += item.tally.confirmed;
+                    figures.shipped += item.tally.shipped;
+                    figures.given_back += item.tally.given_back;
+                    figures.waiting += item.waiting;
+                }
+                figures
+            })
+            .collect()
     }
 }
 

@@ -129,7 +129,26 @@ impl RouteCounts {
             | Rejection::SkuNotSellable { .. }
             | Rejection::ChannelNotActive { .. }
             | Rejection::NothingToMerge { .. }
-            | Rejection::MergeNotBetter { .. } => 3,
+            | Rejection::MergeNotBetter { .. }
+            | Rejection::Frozen { .. }
+            | Rejection::NotFrozen { .. }
+            | Rejection::NothingToRepair { .. }
+            | Rejection::ExceedsShipped { .. }
+            | Rejection::ExceedsAnnounced { .. }
+            | Rejection::ExceedsReceived { .. }
+            | Rejection::AllotmentExceedsPool { .. }
+            | Rejection::AllotmentTooSmall { .. }
+            | Rejection::AllotmentBelowNodesWithin { .. }
+            | Rejection::CampaignNotStarted { .. }
+            | Rejection::CampaignEnded { .. }
+            | Rejection::NotInCampaign { .. }
+            | Rejection::BuyerLimitReached { .. }
+            | Rejection::OrderLimitReached { .. }
+            | Rejection::CampaignSoldOut { .. }
+            | Rejection::AlreadyWaiting { .. }
+            | Rejection::WaitingListFull { .. }
+            | Rejection::CampaignNotStocked { .. }
+            | Rejection::CampaignBelowUsed { .. } => 3,
         };
         self.add(kind, NO_PLAN, outcome, time);
     }
@@ -154,7 +173,15 @@ fn kind(command: &Command) -> Option<Kind> {
         Command::Reservation(_, Step::Reassign(reassign)) => {
             (reassign.refused && reassign.to.is_empty()).then_some(Kind::Reroute)
         }
-        Command::Reservation(..) | Command::Stock(_) | Command::Catalogue(_) => None,
+        Command::Reservation(..)
+        | Command::Stock(_)
+        | Command::Catalogue(_)
+        | Command::Allotment(_)
+        | Command::Campaign(_)
+        | Command::Supply(_)
+        | Command::Returns(_)
+        | Command::Upkeep(_)
+        | Command::Rules(_) => None,
     }
 }
 
@@ -163,6 +190,7 @@ fn decision(event: &Event) -> Option<&Decision> {
         Event::Held(held) => held.sourced.as_ref().map(|sourced| &sourced.decision),
         Event::Rerouted(rerouted) => rerouted.decision.as_deref(),
         Event::Merged(merged) => Some(&merged.decision),
+        Event::Returns(event) => event.held()?.sourced.as_ref().map(|sourced| &sourced.decision),
         _ => None,
     }
 }

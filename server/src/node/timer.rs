@@ -18,11 +18,23 @@ pub(super) struct Expiries {
 }
 
 impl Node {
+    /// Closes campaigns whose time is up and serves who waits; tells whether there is more to do at once.
+    fn settle_campaigns(&self) -> bool {
+        match self.engine.settle_campaigns(self.now(), PASS_MAX) {
+            Ok(report) => report.events() >= PASS_MAX,
+            Err(error) => {
+                tracing::warn!(%error, "campaigns could not be settled");
+                false
+            }
+        }
+    }
+
     /// One pass; tells whether there is more to do at once.
     pub(super) fn expire(&self) -> bool {
         self.disk.look(&self.log);
         self.lag.look(self.log.appended_lsn(), self.log.durable_lsn());
-        match self.engine.expire_due(self.now(), PASS_MAX) {
+        let more = self.settle_campaigns();
+        more | match self.engine.expire_due(self.now(), PASS_MAX) {
             Ok(report) => {
                 if report.expired > 0 {
                     let expired = u64::try_from(report.expired).unwrap_or(u64::MAX);

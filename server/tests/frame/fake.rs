@@ -201,6 +201,10 @@ impl InventoryService for Fake {
     async fn set_cell_facts(&self, _: Request<SetCellFactsRequest>) -> Result<Response<SetCellFactsResponse>, Status> {
         not_faked()
     }
+
+    async fn count_stock(&self, _: Request<CountStockRequest>) -> Result<Response<CountStockResponse>, Status> {
+        not_faked()
+    }
 }
 
 #[tonic::async_trait]

@@ -66,6 +66,7 @@ fn answer(request: api::ReserveRequest) -> api::ReserveResponse {
         shortages: Vec::new(),
         plan: None,
         policy: None,
+        ..api::Hold::default()
     };
     api::ReserveResponse {
         position: Some(api::Position { shard: 0, epoch: 1, lsn: 1_234_567 }),

@@ -203,6 +203,7 @@ pub(crate) fn order(id: &str, lines: &[(&str, u32)]) -> Reserve {
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: Some(Box::default()),
+        asked: None,
     }
 }
 

@@ -36,7 +36,7 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
-    pub(super) fn of_toml(error: &toml::de::Error, text: &str) -> Self {
+    pub(crate) fn of_toml(error: &toml::de::Error, text: &str) -> Self {
         let at = error.span().map_or(0, |span| span.start);
         let before = text.get(..at).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
@@ -47,7 +47,7 @@ impl DocumentError {
         }
     }
 
-    pub(super) fn of_json(error: &serde_json::Error) -> Self {
+    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
         let text = error.to_string();
         let message = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
         Self::Malformed { line: error.line(), column: error.column(), message: message.to_owned() }

@@ -4,6 +4,7 @@
 //! compiled policy to one order and answers what the decision asks of every candidate. [`lint`] tells what a document says
 //! that its author cannot have meant.
 
+pub(crate) mod amount;
 mod bound;
 mod chain;
 mod check;

@@ -112,7 +112,7 @@ impl Book {
             }
             if left > 0 {
                 let available = requested - left;
-                shortages.push(LineShortage { sku: sku.to_owned(), location: String::new(), requested, available });
+                shortages.push(LineShortage { sku: sku.to_owned(), requested, available, ..LineShortage::default() });
             }
         }
         if taken.is_empty() || (!shortages.is_empty() && !request.allow_partial) {
@@ -249,7 +249,12 @@ impl Book {
         if let Some(state) = state {
             reservation.set_state(state);
         }
-        ReservationUpdate { reservation_id: id.to_owned(), state: reservation.state, allocations, expire_time: None }
+        ReservationUpdate {
+            reservation_id: id.to_owned(),
+            state: reservation.state,
+            allocations,
+            ..ReservationUpdate::default()
+        }
     }
 
     fn found(&self, id: &str) -> Result<&Reservation, Status> {

@@ -274,6 +274,10 @@ impl InventoryService for Fake {
     async fn set_cell_facts(&self, _: Request<SetCellFactsRequest>) -> Answer<SetCellFactsResponse> {
         absent("SetCellFacts")
     }
+
+    async fn count_stock(&self, _: Request<CountStockRequest>) -> Answer<CountStockResponse> {
+        absent("CountStock")
+    }
 }
 
 #[async_trait]

@@ -68,6 +68,7 @@ fn log(directory: &Path) {
             replaces: None,
             unchanged_since_lsn: 0,
             sourcing: Some(Box::default()),
+            asked: None,
         }));
         for _ in 0..23 {
             tell(Command::Stock(StockCommand::Receive(ReceiveStock {

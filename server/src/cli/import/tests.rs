@@ -173,6 +173,7 @@ uncalled! {
     list_cells(ListCellsRequest) -> ListCellsResponse;
     list_shortfalls(ListShortfallsRequest) -> ListShortfallsResponse;
     set_cell_facts(SetCellFactsRequest) -> SetCellFactsResponse;
+    count_stock(CountStockRequest) -> CountStockResponse;
 }
 
 #[derive(Parser)]

@@ -42,7 +42,7 @@ pub(super) fn line<'a>(lsn: Lsn, epoch: Epoch, record: &'a Record, names: &Names
     }
 }
 
-fn body(event: &Event, names: &Names) -> Value {
+pub(super) fn body(event: &Event, names: &Names) -> Value {
     match event {
         Event::Held(held) => {
             let short = held.shortages.iter().map(|short| {
@@ -69,6 +69,13 @@ fn body(event: &Event, names: &Names) -> Value {
             }
             if let Some(how) = &held.sourced {
                 body.insert("sourced".into(), sourced::sourced(how, names));
+            }
+            if let Some(terms) = held.terms.as_ref().filter(|terms| !terms.kits.is_empty()) {
+                let kits = terms
+                    .kits
+                    .iter()
+                    .map(|kit| with(sku(kit.sku, names).into(), json!({ "quantity": kit.quantity.0 })));
+                body.insert("kits".into(), kits.collect());
             }
             Value::Object(body)
         }
@@ -179,6 +186,12 @@ fn body(event: &Event, names: &Names) -> Value {
             });
             json!({ "facts": entries.collect::<Vec<_>>() })
         }
+        Event::Allotment(event) => super::allotment::body(event, names),
+        Event::Campaign(event) => super::campaign::body(event, names),
+        Event::Supply(event) => super::supply::body(event, names),
+        Event::Returns(event) => super::returns::body(event, names),
+        Event::Upkeep(event) => super::upkeep::body(event, names),
+        Event::Rules(event) => super::rules::body(event, names),
         Event::Summary(summary) => json!({ "entries": summary.entries, "created": summary.created }),
     }
 }
@@ -230,12 +243,12 @@ pub(super) fn location(key: &str, id: LocationId, names: &Names) -> Map<String, 
     Map::from_iter([(key.to_owned(), names.location(id).into()), (format!("{key}_id"), id.0.into())])
 }
 
-fn channel(id: ChannelId, names: &Names) -> Map<String, Value> {
+pub(super) fn channel(id: ChannelId, names: &Names) -> Map<String, Value> {
     object(json!({ "channel": names.channel(id), "channel_id": id.0 }))
 }
 
 /// Differences of 0 are left out.
-fn cell_change(cell: &CellChange, names: &Names) -> Value {
+pub(super) fn cell_change(cell: &CellChange, names: &Names) -> Value {
     let mut map = sku(cell.sku, names);
     map.extend(location("location", cell.location, names));
     let deltas = [
@@ -274,6 +287,7 @@ fn sku_entry(sku: &Sku) -> Value {
         "dimensions_mm": spec.goods.dimensions_mm,
         "dangerous_goods": spec.goods.dangerous_goods,
         "temperature": spec.goods.temperature,
+        "components": spec.components.iter().map(|(sku, units)| json!({ "sku": sku, "units": units })).collect::<Vec<_>>(),
     })
 }
 

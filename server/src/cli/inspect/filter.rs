@@ -41,7 +41,7 @@ pub(super) struct FilterArgs {
 }
 
 /// Names of events as they are printed.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 22] = [
     "Held",
     "Confirmed",
     "HoldEnded",
@@ -61,6 +61,9 @@ const KINDS: [&str; 19] = [
     "DocumentActivated",
     "DocumentRetired",
     "CellFactsSet",
+    "Frozen",
+    "Thawed",
+    "ShortfallsRepaired",
 ];
 
 fn parse_reservation(text: &str) -> Result<ReservationId, String> {
@@ -110,6 +113,10 @@ fn concerns(event: &Event, id: ReservationId) -> bool {
     let besides = match event {
         Event::Held(held) => held.replaced.as_ref().is_some_and(|replaced| replaced.reservation == id),
         Event::Merged(merged) => merged.moves.iter().any(|part| part.reservation == id),
+        Event::Returns(event) => event.held().is_some_and(|held| {
+            held.reservation == id || held.replaced.as_ref().is_some_and(|replaced| replaced.reservation == id)
+        }),
+        Event::Upkeep(event) => super::upkeep::concerns(event, id),
         _ => false,
     };
     event.reservation() == Some(id) || besides
@@ -143,6 +150,12 @@ fn each_place(event: &Event, visit: &mut impl FnMut(Option<SkuId>, Option<Locati
         Event::StockChanged(change) => {
             change.changes.iter().for_each(|cell| visit(Some(cell.sku), Some(cell.location)));
         }
+        Event::Allotment(event) => super::allotment::visit(event, visit),
+        Event::Campaign(event) => super::campaign::visit(event, visit),
+        Event::Supply(event) => super::supply::visit(event, visit),
+        Event::Returns(event) => super::returns::visit(event, visit),
+        Event::Upkeep(event) => super::upkeep::visit(event, visit),
+        Event::Rules(event) => super::rules::visit(event, visit),
         Event::CellFactsSet { facts } => facts.iter().for_each(|cell| visit(Some(cell.sku), Some(cell.location))),
         Event::SkusUpserted { skus, .. } => skus.iter().for_each(|sku| visit(Some(sku.id), None)),
         Event::SkusRetired { skus } => skus.iter().for_each(|sku| visit(Some(*sku), None)),

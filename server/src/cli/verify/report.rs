@@ -126,6 +126,8 @@ impl Report {
             ("cancelled", units.cancelled_held + units.cancelled_confirmed),
             ("reassigned", units.reassigned),
             ("shipped", units.shipped),
+            ("came_back", units.came_back),
+            ("disposed", units.disposed),
         ]);
         self.overtaking_micros = overtaking.0;
         self.findings_total = Check::ALL.into_iter().map(|check| history.count(check)).sum();

@@ -1,7 +1,7 @@
 //! Requests about reservations, to commands.
 
 use quartermaster_engine::{
-    command::{Command, LineSelection, Reassign, Request, Reserve, Step},
+    command::{Command, LineSelection, Presale, Reassign, Request, Reserve, Step},
     id::ReservationId,
     quantity::Quantity,
     query::ReservationFilter,
@@ -10,7 +10,7 @@ use quartermaster_engine::{
 };
 use quartermaster_proto::v1;
 
-use super::{checks::Checks, page::Pages, sourcing, time};
+use super::{campaign, checks::Checks, page::Pages, sourcing, supply, time};
 use crate::grpc::{limits, status::ApiError};
 
 type Change = Result<(Request, Command), ApiError>;
@@ -27,23 +27,33 @@ pub(crate) fn reserve(message: v1::ReserveRequest) -> Change {
     } else {
         Vec::new()
     };
+    let skus = lines.iter().filter(|line| lines.first().is_none_or(|first| first.sku != line.sku)).count();
     let ttl = checks.ttl("ttl", message.ttl.as_ref());
     let replaces = (!message.replaces_reservation_id.is_empty())
         .then(|| checks.reservation_id("replaces_reservation_id", &message.replaces_reservation_id));
     if replaces.is_some() && buyer_id.is_empty() {
         checks.refuse("buyer_id", "is missing; the buyer of the hold that is replaced is needed");
     }
+    let presale = supply::presale(&mut checks, message.presale, message.sourcing.is_some());
     let sourcing = message.sourcing.map(|ask| Box::new(sourcing::sourcing(&mut checks, ask)));
     let reserve = Reserve {
         order_id,
         buyer_id,
         channel,
         lines,
-        ttl: ttl.unwrap_or(Micros::from_secs(limits::TTL_SECONDS_DEFAULT.get())),
+        // 0: as its channel says, else the default.
+        ttl: ttl.unwrap_or(Micros(0)),
         allow_partial: message.allow_partial,
         replaces,
         unchanged_since_lsn: message.unchanged_since_lsn,
         sourcing,
+        asked: {
+            let mut asked = campaign::asked(&mut checks, message.campaign, message.wait, skus);
+            if presale != Presale::No {
+                asked.get_or_insert_default().presale = presale;
+            }
+            asked
+        },
     };
     checks.finish((request, Command::Reserve(reserve)))
 }
@@ -167,6 +177,8 @@ fn state(checks: &mut Checks, number: i32) -> Option<State> {
         Ok(Wire::Expired) => Some(State::Expired),
         Ok(Wire::Cancelled) => Some(State::Cancelled),
         Ok(Wire::Replaced) => Some(State::Replaced),
+        Ok(Wire::Placed) => Some(State::Placed),
+        Ok(Wire::Waiting) => Some(State::Waiting),
         Err(_) => {
             checks.refuse("state", format_args!("is {number}; no ReservationState has this number"));
             None
@@ -180,6 +192,7 @@ mod tests {
     use quartermaster_engine::{command::ReserveLine, time::Timestamp};
 
     use super::*;
+    use quartermaster_engine::command::HOLD_TTL_DEFAULT;
 
     fn line(sku: &str, quantity: i64, location: &str) -> v1::ReserveLine {
         v1::ReserveLine { sku: sku.into(), quantity, location: location.into(), sourcing: None }
@@ -218,14 +231,16 @@ mod tests {
             replaces: Some(ReservationId(1_024)),
             unchanged_since_lsn: 9,
             sourcing: None,
+            asked: None,
         };
         assert_eq!(command, Command::Reserve(expected));
     }
 
     #[test]
-    fn a_hold_lasts_fifteen_minutes_unless_told_otherwise() {
+    fn a_hold_lasts_as_its_channel_says_unless_told_otherwise() {
         let (_, Command::Reserve(reserve)) = reserve(message()).unwrap() else { panic!("not a reserve") };
-        assert_eq!((reserve.ttl, reserve.replaces), (Micros::from_secs(900), None));
+        assert_eq!((reserve.ttl, reserve.replaces), (Micros(0), None));
+        assert_eq!(limits::TTL_SECONDS_DEFAULT.get() * 1_000_000, HOLD_TTL_DEFAULT.0);
     }
 
     #[test]
@@ -318,7 +333,7 @@ mod tests {
         let next = list(v1::ListReservationsRequest { page_token: page_token.clone(), ..message.clone() }).unwrap();
         assert_eq!(next.after, Some(ReservationId(77)));
         assert_eq!(refused(list(v1::ListReservationsRequest { page_token, ..Default::default() })).len(), 1);
-        let wrong = list(v1::ListReservationsRequest { state: 8, ..message });
-        assert_eq!(refused(wrong), ["state: is 8; no ReservationState has this number"]);
+        let wrong = list(v1::ListReservationsRequest { state: 77, ..message });
+        assert_eq!(refused(wrong), ["state: is 77; no ReservationState has this number"]);
     }
 }

@@ -2,14 +2,20 @@
 
 use quartermaster_engine::{
     Answer, CodedShortage, Rejection, Verdict,
+    allotment::LimitedBy,
     catalog::Catalogue,
-    error::CodedUnserved,
-    event::{Event, Held, HoldEndReason, Line, Promise},
+    error::{AllotmentExcess, CodedUnserved},
+    event::{Event, Held, HoldEndReason, Line, Promise, campaign::CampaignEvent},
     reservation::State,
+    terms::PresoldLine,
 };
 use quartermaster_proto::v1;
 
-use super::{reservations::state, sourced, time};
+use super::{
+    allotment, campaign,
+    reservations::{self, state},
+    sourced, supply, time, upkeep,
+};
 use crate::{grpc::status::ApiError, node::Node};
 
 /// An event that its request cannot lead to.
@@ -88,15 +94,21 @@ updates! {
 pub(crate) fn hold(catalogue: &Catalogue, held: &Held) -> v1::Hold {
     let shortages = held.shortages.iter().map(|short| {
         let location = short.location.map_or("", |at| catalogue.directory().location_code(at));
-        shortage(catalogue.sku_code(short.sku), location, short.requested, short.available)
+        let component = short.component.map_or("", |sku| catalogue.sku_code(sku));
+        let units = (short.requested, short.available);
+        shortage(catalogue.sku_code(short.sku), location, units, short.limited_by, component)
     });
     v1::Hold {
         reservation_id: held.reservation.to_string(),
-        expire_time: Some(time::to_wire(held.expires_at)),
+        expire_time: reservations::expire_time(held.expires_at),
         allocations: allocations(catalogue, &held.lines),
         shortages: shortages.collect(),
+        state: i32::from(state(held.terms.as_ref().map_or(State::Held, |terms| terms.stage.state()))),
+        place_in_line: held.terms.as_ref().map_or(0, |terms| terms.place.into()),
         plan: held.sourced.as_ref().map(|sourced| sourced::decided(catalogue, &sourced.decision)),
         policy: held.sourced.as_ref().map(|sourced| sourced::policy(&sourced.decision)),
+        kits: held.terms.iter().flat_map(|terms| upkeep::kits(catalogue, &terms.kits)).collect(),
+        presold: held.presold().iter().map(|one| supply::presold(catalogue, one)).collect(),
     }
 }
 
@@ -124,6 +136,12 @@ pub(crate) fn update(catalogue: &Catalogue, event: &Event) -> Option<v1::Reserva
             (*reservation, open(*promise), std::slice::from_ref(line), None)
         }
         Event::Rerouted(rerouted) => (rerouted.reservation, open(rerouted.promise), &rerouted.to[..], None),
+        Event::Campaign(change) => match &**change {
+            CampaignEvent::Granted(granted) => (granted.reservation, open(granted.promise), &granted.lines[..], None),
+            CampaignEvent::Upserted { .. } | CampaignEvent::Closed { .. } | CampaignEvent::Dropped { .. } => {
+                return None;
+            }
+        },
         Event::Held(_)
         | Event::Merged(_)
         | Event::StockChanged(_)
@@ -136,6 +154,11 @@ pub(crate) fn update(catalogue: &Catalogue, event: &Event) -> Option<v1::Reserva
         | Event::DocumentActivated { .. }
         | Event::DocumentRetired { .. }
         | Event::CellFactsSet { .. }
+        | Event::Allotment(_)
+        | Event::Supply(_)
+        | Event::Returns(_)
+        | Event::Upkeep(_)
+        | Event::Rules(_)
         | Event::Summary(_) => return None,
     };
     Some(v1::ReservationUpdate {
@@ -143,7 +166,16 @@ pub(crate) fn update(catalogue: &Catalogue, event: &Event) -> Option<v1::Reserva
         state: i32::from(state(after)),
         allocations: allocations(catalogue, lines),
         expire_time: expires_at.map(time::to_wire),
+        presold: presold(event).iter().map(|one| supply::presold(catalogue, one)).collect(),
     })
+}
+
+/// What a change moved of what is promised from what is expected.
+fn presold(event: &Event) -> &[PresoldLine] {
+    match event {
+        Event::Confirmed { claim } | Event::HoldEnded { claim, .. } | Event::Cancelled { claim, .. } => claim.presold(),
+        _ => &[],
+    }
 }
 
 /// The state of a reservation whose open units are in this bucket.
@@ -154,7 +186,7 @@ fn open(promise: Promise) -> State {
     }
 }
 
-fn allocations(catalogue: &Catalogue, lines: &[Line]) -> Vec<v1::Allocation> {
+pub(crate) fn allocations(catalogue: &Catalogue, lines: &[Line]) -> Vec<v1::Allocation> {
     let allocation = |line: &Line| v1::Allocation {
         sku: catalogue.sku_code(line.sku).to_owned(),
         location: catalogue.directory().location_code(line.location).to_owned(),
@@ -169,6 +201,9 @@ pub(crate) fn rejection(rejection: Rejection) -> v1::Rejection {
     let message = rejection.to_string();
     let mut shortages: Vec<CodedShortage> = Vec::new();
     let mut unserved: Vec<CodedUnserved> = Vec::new();
+    let mut frozen = None;
+    let mut excesses: Vec<AllotmentExcess> = Vec::new();
+    let facts = campaign::rejection(&rejection);
     let reason = match rejection {
         Rejection::InsufficientStock { shortages: short } => {
             shortages = short;
@@ -184,24 +219,89 @@ pub(crate) fn rejection(rejection: Rejection) -> v1::Rejection {
         Rejection::ChannelNotActive { .. } => Reason::ChannelNotActive,
         Rejection::NothingToMerge { .. } => Reason::NothingToMerge,
         Rejection::MergeNotBetter { .. } => Reason::MergeNotBetter,
+        Rejection::ExceedsShipped { shortages: short, .. } => {
+            shortages = short;
+            Reason::ExceedsShipped
+        }
+        Rejection::ExceedsAnnounced { shortages: short, .. } => {
+            shortages = short;
+            Reason::ExceedsAnnounced
+        }
+        Rejection::ExceedsReceived { shortages: short, .. } => {
+            shortages = short;
+            Reason::ExceedsReceived
+        }
+
+        Rejection::Frozen { sku, location, reasons } => {
+            let reasons = reasons.iter().map(|reason| reason.name().to_uppercase()).collect();
+            frozen = Some(v1::FrozenStock { sku, location, reasons });
+            Reason::Frozen
+        }
+        Rejection::NotFrozen { .. } => Reason::NotFrozen,
+        Rejection::NothingToRepair { .. } => Reason::NothingToRepair,
+        Rejection::AllotmentExceedsPool { excesses: found } => {
+            excesses = found;
+            Reason::AllotmentExceedsPool
+        }
+        Rejection::AllotmentTooSmall { excesses: found } => {
+            excesses = found;
+            Reason::AllotmentTooSmall
+        }
+        Rejection::AllotmentBelowNodesWithin { excesses: found } => {
+            excesses = found;
+            Reason::AllotmentBelowNodesWithin
+        }
+        Rejection::CampaignNotStarted { .. } => Reason::CampaignNotStarted,
+        Rejection::CampaignEnded { .. } => Reason::CampaignEnded,
+        Rejection::NotInCampaign { .. } => Reason::NotInCampaign,
+        Rejection::BuyerLimitReached { .. } => Reason::BuyerLimitReached,
+        Rejection::OrderLimitReached { .. } => Reason::OrderLimitReached,
+        Rejection::CampaignSoldOut { .. } => Reason::CampaignSoldOut,
+        Rejection::AlreadyWaiting { .. } => Reason::AlreadyWaiting,
+        Rejection::WaitingListFull { .. } => Reason::WaitingListFull,
+        Rejection::CampaignNotStocked { .. } => Reason::CampaignNotStocked,
+        Rejection::CampaignBelowUsed { .. } => Reason::CampaignBelowUsed,
     };
-    let told = |short: CodedShortage| shortage(&short.sku, &short.location, short.requested, short.available);
+    let told = |short: CodedShortage| {
+        let units = (short.requested, short.available);
+        shortage(&short.sku, &short.location, units, short.limited_by, &short.component)
+    };
     let left = |one: CodedUnserved| sourced::unserved(&one.sku, one.units, one.reason);
     v1::Rejection {
         reason: i32::from(reason),
         message,
         shortages: shortages.into_iter().map(told).collect(),
         unserved: unserved.into_iter().map(left).collect(),
+        frozen,
+        allotments: excesses.into_iter().map(excess).collect(),
+        campaign: facts,
     }
 }
 
-fn shortage(sku: &str, location: &str, requested: u64, available: u64) -> v1::LineShortage {
+fn shortage(
+    sku: &str,
+    location: &str,
+    (requested, available): (u64, u64),
+    by: LimitedBy,
+    component: &str,
+) -> v1::LineShortage {
+    let limited_by = match by {
+        LimitedBy::Stock => v1::LimitedBy::Stock,
+        LimitedBy::Allotment => v1::LimitedBy::Allotment,
+        LimitedBy::Ceiling => v1::LimitedBy::Ceiling,
+    };
     v1::LineShortage {
         sku: sku.into(),
         location: location.into(),
         requested: units(requested),
         available: units(available),
+        component: component.into(),
+        limited_by: i32::from(limited_by),
     }
+}
+
+fn excess(one: AllotmentExcess) -> v1::AllotmentExcess {
+    v1::AllotmentExcess { sku: one.sku, node: one.node, asked: units(one.asked), possible: units(one.possible) }
 }
 
 /// A sum of units as it is told. Every sum of quantities over the cells of one machine fits.
@@ -231,7 +331,13 @@ pub(crate) fn upserted(event: &Event) -> Option<(i64, i64)> {
         | Event::DocumentDrafted { .. }
         | Event::DocumentActivated { .. }
         | Event::DocumentRetired { .. }
-        | Event::SkusRetired { .. } => return None,
+        | Event::SkusRetired { .. }
+        | Event::Allotment(_)
+        | Event::Campaign(_)
+        | Event::Supply(_)
+        | Event::Returns(_)
+        | Event::Upkeep(_)
+        | Event::Rules(_) => return None,
     };
     Some((i64::from(created), length(entries) - i64::from(created)))
 }
@@ -239,7 +345,7 @@ pub(crate) fn upserted(event: &Event) -> Option<(i64, i64)> {
 /// What a request id led to.
 pub(crate) fn outcome(catalogue: &Catalogue, event: &Event) -> v1::get_outcome_response::Outcome {
     use v1::get_outcome_response::Outcome;
-    if let Event::Held(held) = event {
+    if let Some(held) = event.held() {
         return Outcome::Hold(hold(catalogue, held));
     }
     match update(catalogue, event) {
@@ -269,6 +375,15 @@ pub(crate) fn entry_count(event: &Event) -> i64 {
         | Event::Shipped { .. }
         | Event::Reassigned { .. }
         | Event::Rerouted(_) => 0,
+        Event::Allotment(event) => allotment::entry_count(event),
+        Event::Campaign(change) => match &**change {
+            CampaignEvent::Upserted { campaigns, .. } => length(campaigns.len()),
+            CampaignEvent::Closed { .. } | CampaignEvent::Granted(_) | CampaignEvent::Dropped { .. } => 1,
+        },
+        Event::Supply(_) => 1,
+        Event::Returns(_) => 1,
+        Event::Upkeep(_) => 1,
+        Event::Rules(_) => 1,
     }
 }
 

@@ -6,7 +6,7 @@ use quartermaster_engine::{
 };
 use quartermaster_proto::v1;
 
-use super::{checks::Checks, fulfilment, page::Pages};
+use super::{campaign, checks::Checks, fulfilment, page::Pages, upkeep};
 use crate::grpc::{
     limits::{self, Limit},
     status::ApiError,
@@ -50,6 +50,7 @@ fn sku(checks: &mut Checks, place: usize, sku: v1::Sku) -> SkuSpec {
         0
     });
     let (currency, unit_value) = money(checks, place, sku.unit_value);
+    let components = upkeep::parts(checks, format_args!("skus[{place}].components"), sku.components);
     SkuSpec {
         code,
         style,
@@ -61,6 +62,7 @@ fn sku(checks: &mut Checks, place: usize, sku: v1::Sku) -> SkuSpec {
         unit_value,
         sellable: sku.sellable.unwrap_or(true),
         goods: GoodsSpec { category, dimensions_mm, dangerous_goods, temperature },
+        components,
     }
 }
 
@@ -203,6 +205,16 @@ pub(crate) fn upsert_channels(message: v1::UpsertChannelsRequest) -> Change {
             code: checks.code(format_args!("channels[{place}].code"), channel.code),
             name: checks.text(format_args!("channels[{place}].name"), channel.name, &limits::NAME_BYTES_MAX),
             active: channel.active.unwrap_or(true),
+            deduction: campaign::deduction(&mut checks, place, channel.deduction),
+            hold_ttl: checks.ttl(format_args!("channels[{place}].hold_ttl"), channel.hold_ttl.as_ref()),
+            parent: checks.optional_code(format_args!("channels[{place}].parent"), channel.parent),
+            priority: checks.range(
+                format_args!("channels[{place}].priority"),
+                i64::from(channel.priority),
+                0,
+                &limits::PRIORITY_MAX,
+            ),
+            safety_units: checks.count(format_args!("channels[{place}].safety_units"), channel.safety_units).0,
         }));
         each_once(&mut checks, "channels", &specs, |spec| &spec.code);
     }

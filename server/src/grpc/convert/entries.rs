@@ -4,7 +4,7 @@ use quartermaster_engine::catalog::{Capabilities, Channel, Location, LocationKin
 use quartermaster_journal::Lsn;
 use quartermaster_proto::v1;
 
-use super::fulfilment;
+use super::{campaign, fulfilment, upkeep};
 
 /// A SKU.
 pub(crate) fn sku(sku: &Sku) -> v1::Sku {
@@ -28,6 +28,7 @@ pub(crate) fn sku(sku: &Sku) -> v1::Sku {
         height_mm: millimetres(height),
         dangerous_goods: spec.goods.dangerous_goods.clone(),
         temperature: spec.goods.temperature.clone(),
+        components: upkeep::components(spec),
     }
 }
 
@@ -75,5 +76,14 @@ fn capabilities(bits: Capabilities) -> Vec<i32> {
 /// A channel.
 pub(crate) fn channel(channel: &Channel) -> v1::Channel {
     let spec = &channel.spec;
-    v1::Channel { code: spec.code.clone(), name: spec.name.clone(), active: Some(spec.active) }
+    v1::Channel {
+        code: spec.code.clone(),
+        name: spec.name.clone(),
+        active: Some(spec.active),
+        deduction: campaign::deduction_to_wire(spec.deduction),
+        hold_ttl: spec.hold_ttl.map(campaign::duration),
+        parent: spec.parent.clone(),
+        priority: i32::try_from(spec.priority).unwrap_or(i32::MAX),
+        safety_units: i64::from(spec.safety_units),
+    }
 }

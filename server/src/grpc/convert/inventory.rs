@@ -332,7 +332,7 @@ mod tests {
         let codes = |letter: &str, count: usize| (0..count).map(|number| format!("{letter}{number}")).collect();
         let ask = |skus: usize, locations: usize| {
             let (skus, locations) = (codes("A", skus), codes("L", locations));
-            availability(&v1::GetAvailabilityRequest { skus, locations, min_lsn: 0 })
+            availability(&v1::GetAvailabilityRequest { skus, locations, ..Default::default() })
         };
         assert!(ask(10_000, 0).is_ok() && ask(10_000, 1).is_ok() && ask(100, 100).is_ok());
         assert_eq!(refused(ask(0, 0)), ["skus: has 0 entries; 1 to 10,000 pairs are allowed"]);
@@ -340,7 +340,7 @@ mod tests {
         let twice = v1::GetAvailabilityRequest {
             skus: vec!["A".into(), String::new(), "A".into()],
             locations: vec!["L".into(), "L".into()],
-            min_lsn: 0,
+            ..Default::default()
         };
         let expected = [
             "skus[1]: is empty; a code of 1 to 64 bytes is needed",

@@ -44,7 +44,8 @@ impl Levels {
     }
 }
 
-fn hurt(node: &Node, change: &CellChange) -> Vec<String> {
+/// Reservations that a cell's shortfall hurts now.
+pub(crate) fn hurt(node: &Node, change: &CellChange) -> Vec<String> {
     if change.shortfall_after == 0 {
         return Vec::new();
     }
@@ -52,7 +53,8 @@ fn hurt(node: &Node, change: &CellChange) -> Vec<String> {
     hurt.iter().map(ToString::to_string).collect()
 }
 
-fn level(catalogue: &Catalogue, change: &CellChange, hurt_reservation_ids: Vec<String>) -> v1::StockLevel {
+/// A cell after a change.
+pub(crate) fn level(catalogue: &Catalogue, change: &CellChange, hurt_reservation_ids: Vec<String>) -> v1::StockLevel {
     v1::StockLevel {
         sku: catalogue.sku_code(change.sku).to_owned(),
         location: catalogue.directory().location_code(change.location).to_owned(),
@@ -92,6 +94,7 @@ pub(crate) fn cell(catalogue: &Catalogue, cell: &Cell) -> v1::Cell {
         available: buckets.available().signed(),
         shortfall: units(buckets.shortfall()),
         revision: cell.revision.get(),
+        kept: buckets.kept.signed(),
     }
 }
 

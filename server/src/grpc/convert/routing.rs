@@ -58,6 +58,7 @@ pub(crate) fn route(message: v1::RouteRequest) -> Result<Ask, ApiError> {
         replaces: None,
         unchanged_since_lsn: 0,
         sourcing: None,
+        asked: None,
     };
     let wants = Wants { explanation: message.explain, alternatives: usize::try_from(alternatives).unwrap_or_default() };
     checks.finish(Ask { order, sourcing, wants })

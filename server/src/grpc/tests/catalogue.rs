@@ -24,6 +24,7 @@ async fn skus_are_added_replaced_retired_and_listed() {
         height_mm: 100_000,
         dangerous_goods: "9".into(),
         temperature: "frozen".into(),
+        components: Vec::new(),
     };
     let other = v1::Sku { code: "B".into(), style: "hat".into(), ..Default::default() };
     let upsert = |request_id: &str, skus: &[&v1::Sku]| v1::UpsertSkusRequest {
@@ -121,7 +122,13 @@ async fn locations_and_channels_come_back_as_they_were_sent() {
     let second = world.catalog().list_locations(message).await.unwrap().into_inner();
     assert_eq!((&second.locations[..], second.next_page_token.as_str()), (&locations[2..], ""));
 
-    let channel = v1::Channel { code: "app".into(), name: "App".into(), active: Some(false) };
+    let channel = v1::Channel {
+        code: "app".into(),
+        name: "App".into(),
+        active: Some(false),
+        deduction: v1::Deduction::Hold.into(),
+        ..Default::default()
+    };
     let message = v1::UpsertChannelsRequest { request_id: "c".into(), channels: vec![channel.clone()] };
     world.catalog().upsert_channels(message).await.unwrap();
     let listed = world.catalog().list_channels(v1::ListChannelsRequest::default()).await.unwrap().into_inner();

@@ -35,7 +35,7 @@ impl World {
         world.catalogue(CatalogueCommand::UpsertSkus(vec![sku("A"), sku("B")]));
         let location = |code: &str| LocationSpec { code: code.into(), ..LocationSpec::default() };
         world.catalogue(CatalogueCommand::UpsertLocations(vec![location("L"), location("M")]));
-        let channel = ChannelSpec { code: "app".into(), name: String::new(), active: true };
+        let channel = ChannelSpec { code: "app".into(), active: true, ..ChannelSpec::default() };
         world.catalogue(CatalogueCommand::UpsertChannels(vec![channel]));
         world.change(&Command::Stock(StockCommand::Set(SetStock {
             cell: cell("A", "L"),
@@ -83,6 +83,7 @@ impl World {
             replaces: None,
             unchanged_since_lsn: 0,
             sourcing: None,
+            asked: None,
         };
         let (event, told) = self.change(&Command::Reserve(reserve));
         let Outcome::Hold(hold) = told else { panic!("no hold") };

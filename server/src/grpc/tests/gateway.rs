@@ -28,7 +28,14 @@ async fn ok_with_a_rejection_is_final_and_leaves_no_trace() {
         let response = world.reserve(order("r", &[("A", 6)])).await;
         let rejection = refused(&response);
         assert_eq!(rejection.reason(), v1::RejectionReason::InsufficientStock);
-        let short = v1::LineShortage { sku: "A".into(), location: String::new(), requested: 6, available: 5 };
+        let short = v1::LineShortage {
+            sku: "A".into(),
+            location: String::new(),
+            requested: 6,
+            available: 5,
+            component: String::new(),
+            limited_by: 1,
+        };
         assert_eq!((rejection.shortages, response.replayed), (vec![short], false));
         assert_eq!(rejection.message, "insufficient stock for 1 of the lines, first A: 6 asked for, 5 available");
     }

@@ -1,5 +1,7 @@
 //! The services through a real server on a loopback port, over an engine whose journal is memory.
 
+mod allotment;
+mod campaigns;
 mod catalogue;
 mod documents;
 mod events;
@@ -8,8 +10,12 @@ mod imports;
 mod orders;
 mod reasons;
 mod reservations;
+mod returns;
 mod routing;
+mod rules;
 mod stock;
 mod streams;
+mod supply;
 mod support;
 mod unreadable;
+mod upkeep;

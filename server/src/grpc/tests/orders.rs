@@ -11,7 +11,13 @@ fn line(sku: &str, location: &str, quantity: i64) -> v1::LineQuantity {
 }
 
 fn update(id: &str, state: State, allocations: Vec<v1::Allocation>) -> v1::ReservationUpdate {
-    v1::ReservationUpdate { reservation_id: id.into(), state: i32::from(state), allocations, expire_time: None }
+    v1::ReservationUpdate {
+        reservation_id: id.into(),
+        state: i32::from(state),
+        allocations,
+        expire_time: None,
+        presold: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -122,6 +128,8 @@ async fn partial_holds_say_what_is_missing() {
         location: location.into(),
         requested,
         available,
+        component: String::new(),
+        limited_by: i32::from(v1::LimitedBy::Stock),
     };
     let mut shortages = hold.shortages;
     shortages.sort_by(|one, other| one.sku.cmp(&other.sku));

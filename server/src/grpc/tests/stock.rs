@@ -113,6 +113,7 @@ async fn availability_is_of_one_position() {
         skus: vec!["B".into(), "A".into()],
         locations: vec!["L2".into(), "P".into(), "L1".into()],
         min_lsn: 0,
+        ..Default::default()
     };
     let answer = world.inventory().get_availability(message.clone()).await.unwrap().into_inner();
     let told: Vec<_> =
@@ -174,6 +175,7 @@ async fn the_grid_of_a_style_counts_whole_runs() {
     let ask = |locations: &[&str]| v1::GetStyleGridRequest {
         style: "coat".into(),
         locations: locations.iter().map(ToString::to_string).collect(),
+        ..Default::default()
     };
     let grid = world.inventory().get_style_grid(ask(&[])).await.unwrap().into_inner();
     assert_eq!(
@@ -188,7 +190,7 @@ async fn the_grid_of_a_style_counts_whole_runs() {
     assert_eq!(grid.rows[1].cells[2].sku, "", "there is no red in 38");
     let grid = world.inventory().get_style_grid(ask(&["L2"])).await.unwrap().into_inner();
     assert_eq!(told(&grid), [(vec![(0, 0), (0, 0), (2, 1)], 0, 1), (vec![(2, 1), (0, 0), (0, 0)], 0, 1)]);
-    let none = v1::GetStyleGridRequest { style: "hat".into(), locations: Vec::new() };
+    let none = v1::GetStyleGridRequest { style: "hat".into(), ..Default::default() };
     let grid = world.inventory().get_style_grid(none).await.unwrap().into_inner();
     assert_eq!((grid.colours.len(), grid.rows.len()), (0, 0));
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use quartermaster_proto::v1::{
     self, admin_service_client::AdminServiceClient, allocation_service_client::AllocationServiceClient,
+    allotment_service_client::AllotmentServiceClient, campaign_service_client::CampaignServiceClient,
     catalog_service_client::CatalogServiceClient, inventory_service_client::InventoryServiceClient,
-    routing_service_client::RoutingServiceClient,
+    routing_service_client::RoutingServiceClient, upkeep_service_client::UpkeepServiceClient,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -141,8 +142,20 @@ impl World {
         CatalogServiceClient::new(self.channel.clone())
     }
 
+    pub(super) fn campaigns(&self) -> CampaignServiceClient<Channel> {
+        CampaignServiceClient::new(self.channel.clone())
+    }
+
     pub(super) fn routing(&self) -> RoutingServiceClient<Channel> {
         RoutingServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn upkeep(&self) -> UpkeepServiceClient<Channel> {
+        UpkeepServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn allotment(&self) -> AllotmentServiceClient<Channel> {
+        AllotmentServiceClient::new(self.channel.clone())
     }
 
     pub(super) fn admin(&self) -> AdminServiceClient<Channel> {

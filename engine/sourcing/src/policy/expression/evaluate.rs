@@ -6,6 +6,7 @@ use super::field::{ListField, NumberField, TextField};
 use super::term::{Compare, Number, Operator, Part, Quantifier, Text, Texts, Truth};
 use crate::order::Goods;
 use crate::policy::facts::{Codes, OrderFacts, PlaceFacts, capability_names, mode_name};
+use crate::rules::StockFacts;
 
 /// How deep `exists` and its like may stand in one another.
 pub(super) const LOCALS_MAX: usize = 2;
@@ -18,6 +19,7 @@ pub(crate) struct Facts<'f, 'p> {
     pub(crate) goods: Option<&'f Goods<'f>>,
     /// Metres.
     pub(crate) distance: Option<u32>,
+    stock: Option<&'f StockFacts>,
     locals: [&'f str; LOCALS_MAX],
 }
 
@@ -34,7 +36,11 @@ impl<'f, 'p> Facts<'f, 'p> {
         goods: Option<&'f Goods<'f>>,
         distance: Option<u32>,
     ) -> Self {
-        Self { order, place, goods, distance, locals: [""; LOCALS_MAX] }
+        Self { order, place, goods, distance, stock: None, locals: [""; LOCALS_MAX] }
+    }
+
+    pub(crate) fn with_stock(self, stock: &'f StockFacts) -> Self {
+        Self { stock: Some(stock), ..self }
     }
 }
 
@@ -121,7 +127,7 @@ impl Compare {
 }
 
 impl Number {
-    fn value(&self, facts: &Facts<'_, '_>) -> Answer<i64> {
+    pub(crate) fn value(&self, facts: &Facts<'_, '_>) -> Answer<i64> {
         match self {
             Self::Literal(value) => Ok(*value),
             Self::Field(field) => number(*field, facts),
@@ -191,6 +197,10 @@ fn size(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+fn wide(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}
+
 fn attribute<'x>(facts: &Facts<'x, '_>, key: &str) -> Answer<Option<&'x str>> {
     let attributes = &facts.goods.ok_or(Unknown)?.attributes;
     Ok(attributes.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str()))
@@ -232,5 +242,10 @@ fn number(field: NumberField, facts: &Facts<'_, '_>) -> Answer<i64> {
         NumberField::SkuWeight => i64::try_from(goods?.weight.0).unwrap_or(i64::MAX),
         NumberField::SkuValue => goods?.value,
         NumberField::Distance => facts.distance.map_or(-1, i64::from),
+        NumberField::StockOnHand => wide(facts.stock.ok_or(Unknown)?.on_hand),
+        NumberField::StockSellable => wide(facts.stock.ok_or(Unknown)?.sellable),
+        NumberField::StockSafety => wide(facts.stock.ok_or(Unknown)?.safety),
+        NumberField::StockIncoming => wide(facts.stock.ok_or(Unknown)?.incoming),
+        NumberField::StockCells => wide(facts.stock.ok_or(Unknown)?.cells),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::ops::BitOr;
 
-/// What must be known to evaluate something: bits for the order, the place, the goods and the distance.
+/// What must be known to evaluate something: bits for the order, the place, the goods, the distance and stock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Domain(u8);
 
@@ -12,6 +12,7 @@ impl Domain {
     pub(crate) const PLACE: Self = Self(2);
     pub(crate) const GOODS: Self = Self(4);
     pub(crate) const DISTANCE: Self = Self(8);
+    pub(crate) const STOCK: Self = Self(16);
 
     /// Whether nothing but `other` is needed.
     pub(crate) fn within(self, other: Self) -> bool {
@@ -32,12 +33,13 @@ impl BitOr for Domain {
     }
 }
 
-/// One of the three variables that have fields.
+/// One of the variables that have fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
     Order,
     Location,
     Sku,
+    Stock,
 }
 
 /// A field that is a text.
@@ -72,6 +74,11 @@ pub(crate) enum NumberField {
     SkuWeight,
     SkuValue,
     Distance,
+    StockOnHand,
+    StockSellable,
+    StockSafety,
+    StockIncoming,
+    StockCells,
 }
 
 /// A field that is a list of texts.
@@ -129,9 +136,17 @@ const SKU: &[(&str, Field)] = &[
     ("attributes", Field::Attributes),
 ];
 
+const STOCK: &[(&str, Field)] = &[
+    ("on_hand", Field::Number(NumberField::StockOnHand)),
+    ("sellable", Field::Number(NumberField::StockSellable)),
+    ("safety", Field::Number(NumberField::StockSafety)),
+    ("incoming", Field::Number(NumberField::StockIncoming)),
+    ("cells", Field::Number(NumberField::StockCells)),
+];
+
 impl Variable {
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Order, Self::Location, Self::Sku].into_iter().find(|variable| variable.name() == name)
+        [Self::Order, Self::Location, Self::Sku, Self::Stock].into_iter().find(|variable| variable.name() == name)
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -139,6 +154,7 @@ impl Variable {
             Self::Order => "order",
             Self::Location => "location",
             Self::Sku => "sku",
+            Self::Stock => "stock",
         }
     }
 
@@ -147,6 +163,7 @@ impl Variable {
             Self::Order => ORDER,
             Self::Location => LOCATION,
             Self::Sku => SKU,
+            Self::Stock => STOCK,
         }
     }
 
@@ -188,6 +205,9 @@ impl NumberField {
             Self::LocationPriority => Domain::PLACE,
             Self::SkuWeight | Self::SkuValue => Domain::GOODS,
             Self::Distance => Domain::DISTANCE,
+            Self::StockOnHand | Self::StockSellable | Self::StockSafety | Self::StockIncoming | Self::StockCells => {
+                Domain::STOCK
+            }
         }
     }
 }

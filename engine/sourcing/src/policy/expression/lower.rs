@@ -43,6 +43,10 @@ pub(super) fn condition(expr: &IdedExpr) -> Lowered<Truth> {
     truth(expr, &mut Vec::new())
 }
 
+pub(super) fn amount(expr: &IdedExpr) -> Lowered<Number> {
+    number(expr, &mut Vec::new())
+}
+
 fn term<'n>(expr: &'n IdedExpr, names: &mut Names<'n>) -> Lowered<Term> {
     match &expr.expr {
         Expr::Ident(name) => ident(name, names),

@@ -21,10 +21,23 @@ pub(super) use evaluate::Facts;
 pub(super) use field::{Domain, ListField, NumberField, TextField, path_of};
 pub(super) use term::{Compare, Number, Text, Texts, Truth};
 
-/// Reads and types a condition.
+/// Reads and types a condition. It knows nothing of stock: that changes with every order.
 pub(super) fn read(text: &str) -> Result<Truth, ExpressionError> {
+    let truth = lower::condition(&parse(text)?)?;
+    if truth.domain().touches(Domain::STOCK) {
+        return Err(ExpressionError::UnknownVariable { name: "stock".to_owned() });
+    }
+    Ok(truth)
+}
+
+/// Reads and types a whole number.
+pub(super) fn read_amount(text: &str) -> Result<Number, ExpressionError> {
+    lower::amount(&parse(text)?)
+}
+
+fn parse(text: &str) -> Result<cel::IdedExpr, ExpressionError> {
     guard::check(text)?;
-    let parsed = Parser::new().parse(text).map_err(|errors| {
+    Parser::new().parse(text).map_err(|errors| {
         let first = errors.errors.first();
         let (line, column) = first.map_or((1, 1), |error| error.pos);
         ExpressionError::Syntax {
@@ -32,6 +45,5 @@ pub(super) fn read(text: &str) -> Result<Truth, ExpressionError> {
             column: usize::try_from(column).unwrap_or(1).max(1),
             message: first.map_or_else(|| "not an expression".to_owned(), |error| error.msg.clone()),
         }
-    })?;
-    lower::condition(&parsed)
+    })
 }

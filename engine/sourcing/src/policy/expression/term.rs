@@ -144,7 +144,7 @@ impl Truth {
 }
 
 impl Number {
-    fn domain(&self) -> Domain {
+    pub(crate) fn domain(&self) -> Domain {
         match self {
             Self::Literal(_) => Domain::NONE,
             Self::Field(field) => field.domain(),
