@@ -2,6 +2,7 @@
 //! it shows.
 #![forbid(unsafe_code)]
 
+pub mod files;
 pub mod matrix;
 pub mod measure;
 pub mod pin;

@@ -1,14 +1,11 @@
 //! From the files of a data set to a [`History`].
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use clap::ValueEnum;
-use flate2::read::GzDecoder;
+use quartermaster_benches::files::{open, rows};
 use quartermaster_routing::{LocationId, Money, SkuId, Units};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::Fault;
 use crate::history::{DocumentId, Event, History, Names, Returned, Sale, Stamp, Wanted};
@@ -42,18 +39,6 @@ pub(crate) fn read(data: &Path, set: Set) -> Result<History, Fault> {
     }
     reading.0.merge();
     Ok(reading.0)
-}
-
-fn open(data: &Path, name: &str) -> Result<Box<dyn Read>, Fault> {
-    let path = data.join(name);
-    let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(if name.ends_with(".gz") { Box::new(GzDecoder::new(file)) } else { Box::new(file) })
-}
-
-/// Every row of a file, by the columns that `T` names; the others are passed over.
-fn rows<T: DeserializeOwned>(file: impl Read, name: &str) -> Result<Vec<T>, Fault> {
-    let rows: Result<Vec<T>, csv::Error> = csv::Reader::from_reader(file).into_deserialize().collect();
-    rows.map_err(|error| format!("{name}: {error}").into())
 }
 
 #[derive(Deserialize)]
@@ -216,6 +201,8 @@ fn stamp(text: &str) -> Result<Stamp, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
+
     use super::*;
 
     const LOCATIONS: &str = "location_id,kind,country,city,lat,lng,ship_fixed_cost,pick_unit_cost\n\

@@ -5,8 +5,12 @@
 //! Every request is timed on its own, in rounds that take turns, on one thread pinned to one core; what reading the clock costs is
 //! subtracted and stated. Printed are p50, p99 and p99.9 as medians over the rounds, and the least p50. Held against: one-line reserve
 //! p50 at most 1 us and p99 at most 5 us, five lines p50 at most 3 us, a sold-out answer no slower than a success. At the end, what
-//! one and two threads do per second on spread orders, and what one hot SKU does beside them.
+//! one and two threads do per second on spread orders, and what one hot SKU does beside them. Last, the same order in a channel with an
+//! allotment and in a campaign with a limit per buyer: held against at most 1.5 times the plain order, and a hot SKU of a campaign against
+//! at least 0.8 times what its orders do spread.
 #![forbid(unsafe_code)]
+
+mod selling;
 
 use std::{
     hint::black_box,
@@ -50,6 +54,9 @@ struct Arguments {
     /// Only kinds whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// The part about allotments and campaigns, whatever `only` says.
+    #[arg(long)]
+    selling: bool,
     /// Leave out the part with two threads.
     #[arg(long)]
     one_thread: bool,
@@ -121,6 +128,10 @@ fn main() {
     if !arguments.one_thread && arguments.only.is_empty() && cores.len() >= 2 {
         throughput(&engine, shape, &arguments, &cores, now);
     }
+    if arguments.only.is_empty() || arguments.selling {
+        drop(engine);
+        selling::measure(&arguments, &cores, clock);
+    }
 }
 
 fn add(figures: &mut Vec<(&'static str, Rounds)>, name: &'static str, round: Round) {
@@ -155,7 +166,8 @@ fn throughput(engine: &Engine, shape: Shape, arguments: &Arguments, cores: &[usi
     for seed in 0..arguments.rounds {
         for (rates, (_, skus)) in rates.iter_mut().zip(kinds) {
             for (threads, rates) in (1_usize..).zip(rates.iter_mut()) {
-                let took = together(engine, arguments.requests, skus, &cores[cores.len() - threads..], seed, now);
+                let make = |random: &mut Random| traffic::reserve(random, skus, 1, None);
+                let took = together(engine, arguments.requests, &make, &cores[cores.len() - threads..], seed, now);
                 let count = u64::try_from(arguments.requests * threads).unwrap_or(u64::MAX);
                 rates.push(per_second(count, took));
             }
@@ -171,7 +183,14 @@ fn throughput(engine: &Engine, shape: Shape, arguments: &Arguments, cores: &[usi
 }
 
 /// Lets one thread per core send its requests; gives the time from the first start to the last end.
-fn together(engine: &Engine, count: usize, skus: Skus, cores: &[usize], seed: u32, now: Timestamp) -> Duration {
+fn together(
+    engine: &Engine,
+    count: usize,
+    make: &(impl Fn(&mut Random) -> Sent + Sync),
+    cores: &[usize],
+    seed: u32,
+    now: Timestamp,
+) -> Duration {
     let barrier = std::sync::Barrier::new(cores.len());
     let spans: Vec<(Instant, Instant)> = std::thread::scope(|scope| {
         let worker = |core: usize| {
@@ -179,7 +198,7 @@ fn together(engine: &Engine, count: usize, skus: Skus, cores: &[usize], seed: u3
             scope.spawn(move || {
                 let _ = pin::to_core(core);
                 let mut random = Random::new(u64::from(seed) << 32 | u64::try_from(core).unwrap_or(0));
-                let requests: Vec<Sent> = (0..count).map(|_| traffic::reserve(&mut random, skus, 1, None)).collect();
+                let requests: Vec<Sent> = (0..count).map(|_| make(&mut random)).collect();
                 barrier.wait();
                 let start = Instant::now();
                 for sent in &requests {
