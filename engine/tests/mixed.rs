@@ -15,7 +15,7 @@ use mixed::{
     model::{Judged, Model},
     workload::{Asked, Case, Kind, Op, case, setup},
 };
-use proptest::{prelude::*, sample::Index};
+use proptest::{prelude::*, sample::Index, test_runner::RngSeed};
 use quartermaster_engine::{
     Engine, EngineConfig, Error, Verdict, codec,
     command::Command,
@@ -196,11 +196,21 @@ impl Run {
     }
 }
 
+/// The same cases every time, so that a change is judged by itself; `MIXED_SEED=random` looks for new ones, a number repeats a run.
+fn seed() -> RngSeed {
+    match std::env::var("MIXED_SEED").as_deref() {
+        Err(_) => RngSeed::Fixed(1_111),
+        Ok("random") => RngSeed::Random,
+        Ok(number) => RngSeed::Fixed(number.parse().expect("a number, or random")),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: cases("MIXED_CASES", 150),
         failure_persistence: regressions(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mixed.regressions")),
         max_shrink_iters: cases("MIXED_SHRINKS", 1024),
+        rng_seed: seed(),
         ..ProptestConfig::default()
     })]
 

@@ -65,8 +65,11 @@ impl Model {
         rule.from.is_none_or(|from| from.0 <= self.now.0) && rule.until.is_none_or(|until| self.now.0 < until.0)
     }
 
-    /// What the rules that hold now keep at a cell: the strictest.
+    /// What the rules that hold now keep at a cell: the strictest. Of a retired SKU they say nothing.
     fn to_keep(&self, place: Place) -> u64 {
+        if self.skus[place.0.index()].retired {
+            return 0;
+        }
         let (sku, at) = (self.sku_code(place.0), self.location_code(place.1));
         let on_hand = self.cell(place).on_hand;
         let started = |Percent(milli): Percent| (on_hand * u64::from(milli)).div_ceil(100_000);
