@@ -77,7 +77,6 @@ pub enum Rejection {
         /// A promised date would move back.
         later: bool,
     },
-
     /// More units than were shipped and not announced yet.
     #[error(
         "reservation {reservation}: more units announced than were shipped and not announced yet, first {}",
@@ -519,7 +518,6 @@ pub enum Error {
     /// The journal took no record.
     #[error("journal: {0}")]
     Journal(#[from] AppendError),
-
     /// No return has this id.
     #[error("unknown return {id}: never made, or no longer kept")]
     UnknownReturn {
@@ -567,12 +565,6 @@ pub enum Error {
     UnknownGoods {
         /// "style" or "category".
         kind: &'static str,
-        /// The code.
-        code: String,
-    },
-    /// No campaign that sells has this code.
-    #[error("unknown campaign {code:?}: no campaign has this code")]
-    UnknownSellingCampaign {
         /// The code.
         code: String,
     },

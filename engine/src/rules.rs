@@ -198,6 +198,9 @@ impl RulesState {
 /// around it must leave by its channel's own setting or by rule, the strictest. What it can reach of a SKU is what there is, less these.
 #[must_use]
 pub(crate) fn left_for_others(directory: &Directory, shard: &Shard, sku: SkuId, path: &[NodeId]) -> u64 {
+    if !directory.leaves_units() && shard.rules.skus.is_empty() {
+        return 0;
+    }
     let own = path.iter().filter_map(|node| node.channel()).filter_map(|id| directory.channels().get(id.index()));
     let set = own.map(|channel| u64::from(channel.spec.safety_units)).max().unwrap_or(0);
     if shard.rules.skus.is_empty() {

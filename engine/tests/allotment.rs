@@ -467,7 +467,7 @@ fn a_style_is_spread_over_its_skus_and_a_percentage_becomes_units() {
     assert!(matches!(world.try_submit(&super_set(nobody)), Err(Error::UnknownChannel { .. })));
     let campaign = NodeCode { channel: String::new(), campaign: "11.11".into() };
     let campaign = SetRow { node: campaign, ..quota("A", "app", 1) };
-    assert!(matches!(world.try_submit(&super_set(campaign)), Err(Error::UnknownSellingCampaign { .. })));
+    assert!(matches!(world.try_submit(&super_set(campaign)), Err(Error::UnknownCampaign { .. })));
     world.restarts();
 }
 

@@ -19,8 +19,6 @@ pub(super) fn to_wire(event: &AllotmentEvent) -> wire::AllotmentEvent {
                 AllotmentChange::Lowered => wire::AllotmentChange::Lowered,
                 AllotmentChange::Moved => wire::AllotmentChange::Moved,
                 AllotmentChange::Returned => wire::AllotmentChange::Returned,
-                AllotmentChange::Tranche => wire::AllotmentChange::Tranche,
-                AllotmentChange::Rule => wire::AllotmentChange::Rule,
             }
             .into(),
             rows: set.rows.iter().map(row_to_wire).collect(),
@@ -38,8 +36,6 @@ pub(super) fn from_wire(event: wire::AllotmentEvent) -> Result<AllotmentEvent, D
                 wire::AllotmentChange::Lowered => AllotmentChange::Lowered,
                 wire::AllotmentChange::Moved => AllotmentChange::Moved,
                 wire::AllotmentChange::Returned => AllotmentChange::Returned,
-                wire::AllotmentChange::Tranche => AllotmentChange::Tranche,
-                wire::AllotmentChange::Rule => AllotmentChange::Rule,
                 wire::AllotmentChange::Unspecified => return Err(unknown("AllotmentsSet.kind", set.kind)),
             },
             rows: set.rows.iter().map(row_from_wire).collect(),

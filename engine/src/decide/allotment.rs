@@ -257,7 +257,7 @@ pub(crate) fn node(directory: &Directory, code: &NodeCode) -> Result<NodeId, Err
         let channel = channel.ok_or_else(|| Error::UnknownChannel { code: code.channel.clone() })?;
         return Ok(channel.id.into());
     }
-    let unknown = || Error::UnknownSellingCampaign { code: code.campaign.clone() };
+    let unknown = || Error::UnknownCampaign { code: code.campaign.clone() };
     directory.campaign_node(&code.campaign).ok_or_else(unknown)
 }
 

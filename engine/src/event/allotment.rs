@@ -37,10 +37,6 @@ pub enum AllotmentChange {
     Moved,
     /// They were ended.
     Returned,
-    /// A campaign released a tranche, or took back what was left.
-    Tranche,
-    /// A rule set them.
-    Rule,
 }
 
 /// What a node has of a SKU after a change. Without quota and ceiling it has no allotment any more.

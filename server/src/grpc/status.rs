@@ -266,7 +266,6 @@ fn engine_class(error: &engine::Error) -> (Code, ErrorReason) {
         Error::ChannelTree { .. } => (Code::InvalidArgument, ErrorReason::ChannelTree),
         Error::ChannelInUse { .. } => (Code::FailedPrecondition, ErrorReason::InUse),
         Error::UnknownGoods { .. } => (Code::NotFound, ErrorReason::UnknownGoods),
-        Error::UnknownSellingCampaign { .. } => (Code::NotFound, ErrorReason::UnknownSellingCampaign),
         Error::NoAllotment { .. } => (Code::NotFound, ErrorReason::NoAllotment),
         Error::CeilingBelowQuota { .. } => (Code::InvalidArgument, ErrorReason::CeilingBelowQuota),
         Error::NodesNested { .. } => (Code::InvalidArgument, ErrorReason::NodesNested),
@@ -344,7 +343,6 @@ fn engine_retry_after(error: &engine::Error) -> Option<Duration> {
         | Error::ChannelTree { .. }
         | Error::ChannelInUse { .. }
         | Error::UnknownGoods { .. }
-        | Error::UnknownSellingCampaign { .. }
         | Error::NoAllotment { .. }
         | Error::CeilingBelowQuota { .. }
         | Error::NodesNested { .. }
@@ -464,7 +462,6 @@ fn engine_facts(error: &engine::Error) -> Facts {
         }
         Error::ChannelTree { channel, .. } | Error::ChannelInUse { channel, .. } => vec![("channel", channel.clone())],
         Error::UnknownGoods { kind, code } => vec![(*kind, code.clone())],
-        Error::UnknownSellingCampaign { code } => vec![("campaign", code.clone())],
         Error::NoAllotment { node, goods } => vec![("node", node.clone()), ("goods", goods.clone())],
         Error::CeilingBelowQuota { node, ceiling, quota, .. } => {
             vec![("node", node.clone()), ("ceiling", ceiling.to_string()), ("quota", quota.to_string())]

@@ -16,8 +16,6 @@ pub(super) fn body(event: &AllotmentEvent, names: &Names) -> Value {
                 AllotmentChange::Lowered => "lowered",
                 AllotmentChange::Moved => "moved",
                 AllotmentChange::Returned => "returned",
-                AllotmentChange::Tranche => "tranche",
-                AllotmentChange::Rule => "rule",
             };
             json!({ "change": change, "allotments": set.rows.iter().map(|one| row(one, names)).collect::<Vec<_>>() })
         }

@@ -126,7 +126,7 @@ async fn what_cannot_be_is_told_with_its_reason() {
     let campaign = Some(v1::SellingNode { node: Some(v1::selling_node::Node::Campaign("11.11".into())) });
     let status =
         refusal(&world, set("e", vec![v1::AllotmentSetting { node: campaign, ..setting("A", "app", 1) }])).await;
-    assert_eq!(class(&status), (Code::NotFound, "UNKNOWN_SELLING_CAMPAIGN".into()));
+    assert_eq!(class(&status), (Code::NotFound, "UNKNOWN_CAMPAIGN".into()));
     let status =
         refusal(&world, set("f", vec![v1::AllotmentSetting { ceiling: Some(1), ..setting("A", "app", 2) }])).await;
     assert_eq!(class(&status), (Code::InvalidArgument, "INVALID_FIELD".into()));

@@ -376,13 +376,6 @@ fn table() -> Vec<(ApiError, Code, &'static str, &'static str, Option<u64>)> {
             None,
         ),
         (
-            Error::UnknownSellingCampaign { code: "11.11".into() }.into(),
-            Code::NotFound,
-            "UNKNOWN_SELLING_CAMPAIGN",
-            "campaign=11.11",
-            None,
-        ),
-        (
             Error::NoAllotment { node: "app".into(), goods: "A".into() }.into(),
             Code::NotFound,
             "NO_ALLOTMENT",
