@@ -1,0 +1,9 @@
+//! Campaigns against a real server process. Each starts its own servers on loopback, bounds itself in time and count, knows only what a
+//! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
+#![forbid(unsafe_code)]
+
+pub mod process;
+pub mod verdict;
+
+/// Why a campaign could not be carried out. What it found wrong is in its [`verdict::Verdict`] instead.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
