@@ -1,51 +1,42 @@
 //! The parts joined: engine, journal, clock, acknowledgements and the threads that keep them going.
 //!
 //! A node owns its data directory from `open` to `close`. Handlers give it commands and get answers that are durable.
-mod auditor;
 mod campaigns;
 mod data_dir;
 mod decisions;
-mod disk;
-mod lag;
 mod lock_waits;
 mod past;
 mod reading;
 mod returns;
 mod routes;
-mod rules;
-mod snapshots;
 mod status;
-mod timer;
 mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use quartermaster_engine::audit::AuditReport;
 use quartermaster_engine::command::{Command, Merge, Request, Reserve, SourcingRequest, upkeep::Repair};
 use quartermaster_engine::route::{Quote, Wants};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Engine, Error, Rejection};
-use quartermaster_journal::{CommitterHandle, FileStorage, Journal, Log, Lsn, SnapshotStore};
+use quartermaster_journal::{CommitterHandle, FileStorage, Journal as _, Lsn};
+use quartermaster_node::{Core, DiskFull};
 use quartermaster_proto::v1;
 
-pub use data_dir::{OpenError, Recovered};
-pub use snapshots::{SnapshotError, SnapshotTaken};
+pub use data_dir::OpenError;
+pub use quartermaster_node::{Recovered, SnapshotError, SnapshotTaken};
 
 use crate::acks::{Acks, JournalClosed};
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::grpc::status::ApiError;
 use crate::health::Health;
-use auditor::Audits;
 pub use campaigns::CampaignPaces;
 use decisions::DecisionCounts;
-use disk::DiskWatch;
-use lag::DurableLag;
 use lock_waits::LockWaits;
 use routes::RouteCounts;
-use snapshots::Snapshots;
-use timer::Expiries;
 use worker::Worker;
 
 /// A running engine with its disk and its clock.
@@ -53,21 +44,12 @@ pub struct Node {
     config: Config,
     health: Health,
     started_at: Timestamp,
-    engine: Engine,
-    log: Log<FileStorage>,
+    core: Core<FileStorage, SystemClock>,
     acks: Arc<Acks>,
-    clock: Clock,
-    recovered: Recovered,
-    disk: DiskWatch,
-    lag: DurableLag,
     decisions: DecisionCounts,
     routes: RouteCounts,
     campaigns: CampaignPaces,
     lock_waits: Arc<LockWaits>,
-    snapshots: Snapshots,
-    expiries: Expiries,
-    settling: rules::Settling,
-    audits: Audits,
     /// Threads, ended in this order at `close`.
     workers: Mutex<Vec<Worker>>,
     committer: Mutex<Option<CommitterHandle>>,
@@ -84,15 +66,13 @@ impl Node {
         health: Health,
         failed: impl Fn() + Send + Sync + 'static,
     ) -> Result<Arc<Node>, OpenError> {
-        let started = Instant::now();
         let acks = Acks::new();
-        let opened = data_dir::open(config)?;
-        let clock = Clock::starting_at(opened.last_time);
-        let started_at = clock.now();
+        let core = data_dir::open(config)?;
+        let started_at = core.now();
 
         let lock_waits = LockWaits::new();
-        opened.engine.observe_locks(lock_waits.clone());
-        let log = opened.log;
+        core.engine().observe_locks(lock_waits.clone());
+        let log = core.log();
         acks.advance(log.durable_lsn());
         log.on_durable({
             let acks = Arc::clone(&acks);
@@ -107,29 +87,16 @@ impl Node {
             }
         });
         let committer = log.spawn_committer().map_err(|source| OpenError::Thread { source })?;
-        let recovered = Recovered { duration: started.elapsed(), ..opened.recovered };
-        for excluded in opened.engine.catalogue().directory().stages().excluded() {
-            tracing::warn!(what = %excluded.what, why = %excluded.fault, "kept, but not in use: this version cannot use it");
-        }
         let node = Arc::new(Node {
             config: config.clone(),
             health,
             started_at,
-            engine: opened.engine,
-            snapshots: Snapshots::new(SnapshotStore::new(opened.storage), recovered.snapshot_lsn),
-            log,
+            core,
             acks,
-            clock,
-            recovered,
-            disk: DiskWatch::default(),
-            lag: DurableLag::default(),
             decisions: DecisionCounts::default(),
             routes: RouteCounts::default(),
             campaigns: CampaignPaces::default(),
             lock_waits,
-            expiries: Expiries::default(),
-            settling: rules::Settling::default(),
-            audits: Audits::default(),
             workers: Mutex::new(Vec::new()),
             committer: Mutex::new(Some(committer)),
         });
@@ -139,24 +106,36 @@ impl Node {
 
     fn start_workers(self: &Arc<Self>) -> std::io::Result<()> {
         let mut workers = self.workers.lock();
-        workers
-            .push(Worker::start("expiry", self.config.expiry_tick, self, |node| node.expire() | node.settle_rules())?);
+        workers.push(Worker::start("expiry", self.config.expiry_tick, self, |node| node.core.tick())?);
         if !self.config.audit_interval.is_zero() {
             // A shard at a time, all of them once an interval.
-            workers.push(Worker::start("audit", self.config.audit_interval / 256, self, |node| node.audit_next())?);
+            let audit = |node: &Node| {
+                node.core.audit_step();
+                false
+            };
+            workers.push(Worker::start("audit", self.config.audit_interval / 256, self, audit)?);
         }
-        workers.push(Worker::start("snapshot", Duration::from_millis(250), self, |node| node.snapshot_if_due())?);
+        let snapshot = |node: &Node| {
+            node.core.snapshot_step();
+            false
+        };
+        workers.push(Worker::start("snapshot", Duration::from_millis(250), self, snapshot)?);
         Ok(())
     }
 
     /// What start-up had to do.
     pub fn recovered(&self) -> &Recovered {
-        &self.recovered
+        self.core.recovered()
     }
 
     /// The engine, to read from.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        self.core.engine()
+    }
+
+    /// Counts and logs what an audit found.
+    pub fn note_violations(&self, report: &AuditReport) {
+        self.core.note_violations(report);
     }
 
     /// What campaigns decided in the last minute.
@@ -166,7 +145,7 @@ impl Node {
 
     /// The time, read once for each request.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.core.now()
     }
 
     /// Decides a command at once. The answer must not be told before `settle` of its LSN.
@@ -174,11 +153,8 @@ impl Node {
     /// # Errors
     /// When the request cannot stand, the disk is full, or the journal is closed or full. Nothing changed.
     pub fn submit_now(&self, request: &Request, command: &Command) -> Result<Answer, ApiError> {
-        if self.disk.is_full() && !matches!(command, Command::Reservation(..)) {
-            return Err(ApiError::DiskFull);
-        }
         let (began, now) = (Instant::now(), self.now());
-        let answer = self.engine.submit(request, command, now);
+        let answer = self.core.submit(request, command, now).map_err(|DiskFull| ApiError::DiskFull)?;
         let time = began.elapsed();
         self.campaigns.count(command, &answer, now);
         self.decisions.count(command, &answer, time);
@@ -207,7 +183,7 @@ impl Node {
         wants: Wants,
     ) -> Result<(Lsn, Result<Quote, Rejection>), ApiError> {
         let began = Instant::now();
-        let (lsn, answer) = match self.engine.route(order, sourcing, wants, self.now()) {
+        let (lsn, answer) = match self.core.engine().route(order, sourcing, wants, self.now()) {
             Ok((lsn, quote)) => (lsn, Ok(quote)),
             Err(error) => (Lsn::ZERO, Err(error)),
         };
@@ -220,7 +196,7 @@ impl Node {
     /// # Errors
     /// As the merge itself.
     pub async fn preview_merge(&self, merge: &Merge) -> Result<Answer, ApiError> {
-        let found = self.engine.preview_merge(merge, self.now()).map_err(ApiError::from);
+        let found = self.core.engine().preview_merge(merge, self.now()).map_err(ApiError::from);
         self.settle(found.as_ref().map_or_else(|error| self.rests_on(error), |(lsn, _)| *lsn)).await?;
         found.map(|(lsn, verdict)| Answer { lsn, replayed: false, verdict })
     }
@@ -230,7 +206,7 @@ impl Node {
     /// # Errors
     /// As the repair itself.
     pub fn preview_repair(&self, repair: &Repair) -> Result<Answer, ApiError> {
-        let (lsn, verdict) = self.engine.preview_repair(repair, self.now())?;
+        let (lsn, verdict) = self.core.engine().preview_repair(repair, self.now())?;
         Ok(Answer { lsn, replayed: false, verdict })
     }
 
@@ -239,7 +215,7 @@ impl Node {
     pub fn rests_on(&self, error: &ApiError) -> Lsn {
         match error {
             ApiError::Engine(Error::Journal(_)) => Lsn::ZERO,
-            ApiError::Engine(_) | ApiError::Row { .. } => self.log.appended_lsn(),
+            ApiError::Engine(_) | ApiError::Row { .. } => self.core.log().appended_lsn(),
             ApiError::Invalid(_)
             | ApiError::Overloaded { .. }
             | ApiError::ShuttingDown
@@ -263,7 +239,7 @@ impl Node {
 
     /// Where an answer that rests on `lsn` stands.
     pub fn position(&self, lsn: Lsn) -> v1::Position {
-        v1::Position { shard: 0, epoch: self.log.epoch().get(), lsn: lsn.get() }
+        v1::Position { shard: 0, epoch: self.core.log().epoch().get(), lsn: lsn.get() }
     }
 
     /// Ends the threads, takes a last snapshot, and leaves everything on disk. Calls that come later are refused by the journal.
@@ -272,7 +248,7 @@ impl Node {
     /// When the last snapshot or sync fails. Nothing that was acknowledged is lost by that.
     pub fn close(&self) -> Result<(), SnapshotError> {
         self.workers.lock().drain(..).for_each(Worker::stop);
-        let snapshot = self.snapshot_unless_fresh();
+        let snapshot = self.core.snapshot_unless_fresh();
         if let Some(committer) = self.committer.lock().take() {
             committer.stop()?;
         }

@@ -1,15 +1,14 @@
-//! From a data directory to a running state: the newest whole snapshot, then the log past it, in one pass.
+//! The data directory that the configuration names, opened on this machine's disk and clock.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use quartermaster_engine::Engine;
-use quartermaster_engine::recovery::{Recovery, RecoveryError};
-use quartermaster_engine::time::Timestamp;
-use quartermaster_journal::{FileStorage, Log, Lsn, SnapshotStore};
+use quartermaster_journal::FileStorage;
+use quartermaster_node::{Core, CoreConfig};
 
+use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
 
 /// Why a data directory cannot be opened.
@@ -26,22 +25,9 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
-    /// Its journal or snapshots cannot be used.
-    #[error("data directory {}", path.display())]
-    Journal {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        source: quartermaster_journal::Error,
-    },
-    /// A snapshot's content is not of this version.
-    #[error("data directory {}", path.display())]
-    Content {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        source: RecoveryError,
-    },
+    /// What is in it cannot be used.
+    #[error(transparent)]
+    Content(#[from] quartermaster_node::OpenError),
     /// The system has no thread to give.
     #[error("cannot start a thread")]
     Thread {
@@ -50,62 +36,15 @@ pub enum OpenError {
     },
 }
 
-/// What the start had to do.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Recovered {
-    /// From opening the directory to serving.
-    pub duration: Duration,
-    /// LSN of the snapshot, `Lsn::ZERO` for none.
-    pub snapshot_lsn: Lsn,
-    /// Records applied after it.
-    pub records: u64,
-    /// Bytes of a torn tail that were cut.
-    pub torn_bytes: u64,
-}
-
-/// An opened directory.
-pub(super) struct Opened {
-    pub(super) storage: FileStorage,
-    pub(super) engine: Engine,
-    pub(super) log: Log<FileStorage>,
-    pub(super) recovered: Recovered,
-    pub(super) last_time: Timestamp,
-}
-
-pub(super) fn open(config: &Config) -> Result<Opened, OpenError> {
+pub(super) fn open(config: &Config) -> Result<Core<FileStorage, SystemClock>, OpenError> {
     let path = config.data_dir()?.to_owned();
     fs::create_dir_all(&path).map_err(|source| OpenError::Create { path: path.clone(), source })?;
-    let journal = |source| OpenError::Journal { path: path.clone(), source };
-    let storage = FileStorage::new(path.clone());
-
-    let mut recovery = Recovery::new(config.engine());
-    let mut from = Lsn::new(1);
-    let mut recovered = Recovered::default();
-    let newest = SnapshotStore::new(storage.clone()).newest_whole().map_err(journal)?;
-    for skipped in &newest.skipped {
-        tracing::error!(file = %skipped.file.display(), error = %skipped.error, "a snapshot is damaged; an older one is used");
-    }
-    if let Some(snapshot) = newest.snapshot {
-        from = snapshot.end().needed_from;
-        recovered.snapshot_lsn = snapshot.start().lsn;
-        let mut payload = Vec::new();
-        for section in snapshot.sections() {
-            snapshot.read(section, &mut payload).map_err(journal)?;
-            recovery
-                .load(section.kind, section.unit, section.lsn, &payload)
-                .map_err(|source| OpenError::Content { path: path.clone(), source })?;
-        }
-    }
-    let opened = Log::open(storage.clone(), config.log(), from, &mut |lsn, _, record| {
-        recovery.replay(lsn, record).map_err(Into::into)
-    });
-    let (log, report) = opened.map_err(journal)?;
-    if let Some(torn) = &report.torn_tail {
-        tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "an unfinished write was cut off the log");
-        recovered.torn_bytes = torn.bytes;
-    }
-    recovered.records = recovery.records();
-    let last_time = recovery.last_time();
-    let engine = recovery.finish(std::sync::Arc::new(log.clone()));
-    Ok(Opened { storage, engine, log, recovered, last_time })
+    let settings = CoreConfig {
+        engine: config.engine(),
+        log: config.log(),
+        snapshot_interval: config.snapshot_interval,
+        snapshot_after_bytes: config.snapshot_after_bytes,
+        journal_keep: config.journal_keep,
+    };
+    Ok(Core::open(FileStorage::new(path), settings, SystemClock::start(), |log| Arc::new(log.clone()))?)
 }

@@ -14,7 +14,7 @@ impl Node {
     /// `ExplanationGone` when its segment was given up.
     pub fn record_at(&self, lsn: Lsn) -> Result<(Epoch, Record), ApiError> {
         self.read_record(lsn).map_err(|error| {
-            let oldest = self.log.first_lsn();
+            let oldest = self.core.log().first_lsn();
             if oldest > lsn {
                 return ApiError::ExplanationGone { decided: lsn, oldest };
             }
@@ -24,7 +24,7 @@ impl Node {
     }
 
     fn read_record(&self, lsn: Lsn) -> Result<(Epoch, Record), Error> {
-        let mut reader = self.log.reader(lsn)?;
+        let mut reader = self.core.log().reader(lsn)?;
         let Some(entry) = reader.next_record()?.filter(|entry| entry.lsn == lsn) else {
             let source = "there is no such record".into();
             return Err(Error::Visit { lsn, source });

@@ -1,17 +1,16 @@
 //! The node's figures for the metrics page.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use quartermaster_journal::Journal as _;
 
 use super::Node;
-use crate::metrics::{Allotted, Audit, CampaignFigures, Expiry, Reading, Recovery, Snapshots, Sources, Upkeep};
+use crate::metrics::{Allotted, Audit, CampaignFigures, Expiry, Reading, Recovery, Rules, Snapshots, Sources, Upkeep};
 
 impl Sources for Node {
     fn read(&self) -> Reading {
-        let counts = self.engine.counts();
-        let mut reading = Reading::of(&counts, self.log.stats());
+        let counts = self.core.engine().counts();
+        let mut reading = Reading::of(&counts, self.core.log().stats());
         reading.decisions = self.decisions.read();
         reading.decision_duration = self.decisions.times();
         reading.routes = self.routes.read();
@@ -19,46 +18,45 @@ impl Sources for Node {
         reading.route_parcels = self.routes.parcels.read();
         reading.route_gap = self.routes.gaps.read();
         reading.shard_lock_wait = self.lock_waits.waits.read();
-        reading.journal.appended_lsn = self.log.appended_lsn().get();
-        reading.journal.durable_lsn = self.log.durable_lsn().get();
-        reading.journal.durable_lag = self.lag.now();
-        let newest = self.snapshots.newest();
+        reading.journal.appended_lsn = self.core.log().appended_lsn().get();
+        reading.journal.durable_lsn = self.core.log().durable_lsn().get();
+        reading.journal.durable_lag = self.core.durable_lag();
+        let newest = self.core.newest_snapshot();
+        let snapshots = self.core.snapshot_counts();
         reading.snapshots = Snapshots {
-            taken: self.snapshots.taken.load(Ordering::Relaxed),
-            failed: self.snapshots.failed.load(Ordering::Relaxed),
-            age: (newest.lsn.get() > 0).then(|| newest.at.elapsed()),
+            taken: snapshots.taken,
+            failed: snapshots.failed,
+            age: (newest.lsn.get() > 0).then(|| newest.age),
             duration: newest.duration,
             bytes: newest.bytes,
             lsn: newest.lsn.get(),
         };
-        reading.recovery = Recovery {
-            duration: self.recovered.duration,
-            events: self.recovered.records,
-            torn_bytes: self.recovered.torn_bytes,
-        };
+        let recovered = self.core.recovered();
+        reading.recovery =
+            Recovery { duration: recovered.duration, events: recovered.records, torn_bytes: recovered.torn_bytes };
         {
-            let catalogue = self.engine.catalogue();
+            let catalogue = self.core.engine().catalogue();
             reading.stock.skus = wide(catalogue.skus().len());
             reading.stock.locations = wide(catalogue.directory().locations().len());
         }
-        reading.supply = self.engine.supply_counts();
+        reading.supply = self.core.engine().supply_counts();
         reading.stock.sold_out_answers = self.decisions.sold_out();
         reading.dedup.replayed = self.decisions.replayed();
         reading.expiry = Expiry {
-            expired: self.expiries.expired.load(Ordering::Relaxed),
-            lag: Duration::from_micros(self.expiries.lag_micros.load(Ordering::Relaxed)),
+            expired: self.core.expiries().expired(),
+            lag: Duration::from_micros(self.core.expiries().lag().0),
         };
         reading.audit = Audit {
             // A run is a recount of every shard.
-            runs: self.audits.shards.load(Ordering::Relaxed) / 256,
-            violations: self.audits.violations.load(Ordering::Relaxed),
+            runs: self.core.audits().shards() / 256,
+            violations: self.core.audits().violations(),
         };
-        reading.rules = self.rules_reading();
+        reading.rules = self.rules_figures();
         reading.returns = self.return_figures();
-        reading.allotments = Allotted::largest(&self.engine);
+        reading.allotments = Allotted::largest(self.core.engine());
         reading.campaigns = self.campaign_figures();
-        reading.epoch = self.log.epoch().get();
-        let freezes = self.engine.freeze_counts().into_iter();
+        reading.epoch = self.core.log().epoch().get();
+        let freezes = self.core.engine().freeze_counts().into_iter();
         reading.upkeep = Upkeep {
             freezes: freezes.map(|((kind, reason), count)| (kind, reason.name(), count)).collect(),
             repaired: self.decisions.repaired(),
@@ -71,12 +69,26 @@ impl Sources for Node {
 const CAMPAIGNS_MAX: usize = 20;
 
 impl Node {
+    fn rules_figures(&self) -> Rules {
+        let lag = self.core.engine().rules_lag(self.now());
+        let settling = self.core.settling();
+        Rules {
+            rules: lag.rules,
+            holding: lag.holding,
+            waiting: lag.waiting,
+            lag: Duration::from_micros(lag.lag.0),
+            evaluated: settling.evaluated(),
+            applied: settling.applied(),
+            last_lag: Duration::from_micros(settling.lag().0),
+        }
+    }
+
     /// Open campaigns, the first by code.
     fn campaign_figures(&self) -> Vec<CampaignFigures> {
-        let directory = std::sync::Arc::clone(self.engine.catalogue().directory());
+        let directory = std::sync::Arc::clone(self.core.engine().catalogue().directory());
         let mut codes: Vec<&str> = directory.campaigns().open().map(|campaign| &*campaign.code).collect();
         codes.sort_unstable();
-        let found = codes.into_iter().take(CAMPAIGNS_MAX).filter_map(|code| self.engine.campaign_status(code));
+        let found = codes.into_iter().take(CAMPAIGNS_MAX).filter_map(|code| self.core.engine().campaign_status(code));
         found
             .map(|(_, status)| {
                 let mut figures = CampaignFigures {

@@ -10,12 +10,12 @@ impl Node {
     }
 
     pub(super) fn return_figures(&self) -> Returns {
-        let counts = self.engine.return_counts();
+        let counts = self.core.engine().return_counts();
         let (per_mille, shipped_min) = self.return_alert();
         Returns {
             states: counts.states,
             disposed: counts.disposed,
-            above_alert: self.engine.return_rates_above(per_mille, shipped_min),
+            above_alert: self.core.engine().return_rates_above(per_mille, shipped_min),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! How the node is, and what its configuration allows, as the admin service tells it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use quartermaster_engine::time::Timestamp;
@@ -16,15 +15,16 @@ use crate::grpc::status::ApiError;
 impl Node {
     /// How the node is.
     pub fn status(&self) -> v1::GetStatusResponse {
-        let counts = self.engine.counts();
-        let log = self.log.stats();
-        let newest = self.snapshots.newest();
+        let counts = self.core.engine().counts();
+        let log = self.core.log().stats();
+        let recovered = self.core.recovered();
+        let newest = self.core.newest_snapshot();
         let (skus, locations) = {
-            let catalogue = self.engine.catalogue();
+            let catalogue = self.core.engine().catalogue();
             (wide(catalogue.skus().len()), wide(catalogue.directory().locations().len()))
         };
         v1::GetStatusResponse {
-            position: Some(self.position(self.log.durable_lsn())),
+            position: Some(self.position(self.core.log().durable_lsn())),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time: Some(timestamp(self.started_at)),
             state: self.health.phase().name().to_owned(),
@@ -34,7 +34,7 @@ impl Node {
                 Durability::None => "none",
             }
             .to_owned(),
-            appended_lsn: self.log.appended_lsn().get(),
+            appended_lsn: self.core.log().appended_lsn().get(),
             cells: counts.cells,
             skus,
             locations,
@@ -43,12 +43,12 @@ impl Node {
             reservations_ended: counts.ended,
             shortfalls: counts.shortfalls,
             dedup_entries: counts.dedup_entries,
-            audit_violations: self.audits.violations.load(Ordering::Relaxed),
+            audit_violations: self.core.audits().violations(),
             recovery: Some(v1::RecoveryStatus {
-                duration: Some(duration(self.recovered.duration)),
-                snapshot_lsn: self.recovered.snapshot_lsn.get(),
-                records: self.recovered.records,
-                torn_bytes: self.recovered.torn_bytes,
+                duration: Some(duration(recovered.duration)),
+                snapshot_lsn: recovered.snapshot_lsn.get(),
+                records: recovered.records,
+                torn_bytes: recovered.torn_bytes,
             }),
             journal: Some(v1::JournalStatus {
                 segments: log.segments,
@@ -57,7 +57,7 @@ impl Node {
                 batches: log.batches,
                 fsyncs: log.syncs,
                 snapshot_lsn: newest.lsn.get(),
-                snapshot_age: (newest.lsn.get() > 0).then(|| duration(newest.at.elapsed())),
+                snapshot_age: (newest.lsn.get() > 0).then(|| duration(newest.age)),
             }),
         }
     }
@@ -68,7 +68,7 @@ impl Node {
     /// When it could not be written; the one before stays.
     pub async fn take_snapshot(self: &Arc<Self>) -> Result<v1::TakeSnapshotResponse, ApiError> {
         let node = Arc::clone(self);
-        let taken = tokio::task::spawn_blocking(move || node.take_snapshot_now()).await;
+        let taken = tokio::task::spawn_blocking(move || node.core.take_snapshot()).await;
         let taken = taken.map_err(|_| ApiError::Internal { what: "the snapshot's thread ended early" })?;
         let taken = taken.map_err(|SnapshotError::Journal(error)| match error {
             quartermaster_journal::Error::NoSpace { .. } => ApiError::DiskFull,

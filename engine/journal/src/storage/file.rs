@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::{LockError, Storage, StorageFile};
 
@@ -78,6 +79,12 @@ impl Storage for FileStorage {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path_of(name))
+    }
+
+    fn modified_micros(&self, name: &str) -> io::Result<u64> {
+        let modified = fs::metadata(self.path_of(name))?.modified()?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
     fn sync_directory(&self) -> io::Result<()> {

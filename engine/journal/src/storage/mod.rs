@@ -58,6 +58,12 @@ pub trait Storage: Clone + Send + Sync + 'static {
     /// Whatever the system reports.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// When the content of a file was last written, by the wall clock, in microseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Whatever the system reports; `NotFound` when there is none.
+    fn modified_micros(&self, name: &str) -> io::Result<u64>;
+
     /// Makes every earlier create, rename and remove durable.
     ///
     /// # Errors

@@ -72,6 +72,10 @@ struct Disk {
     powered_off: bool,
     calls_left: Option<u64>,
     retried_syncs: u64,
+    /// What the wall clock says, in microseconds.
+    wall: u64,
+    /// Bytes that all files together may have.
+    capacity_bytes: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -80,6 +84,7 @@ struct Content {
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
     sync_failed: bool,
+    modified: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -116,14 +121,19 @@ impl SimStorage {
             CrashStyle::LoseAll => false,
             CrashStyle::KeepAll => true,
         };
-        let files: Vec<Content> = disk.files.iter().map(|content| content.after_crash(&mut survives)).collect();
         let mut entries = disk.durable_entries.clone();
         for change in &disk.pending {
             if survives() {
                 change.apply(&mut entries);
             }
         }
-        let disk = Disk { files, durable_entries: entries.clone(), entries, ..Disk::default() };
+        let mut files = vec![Content::default(); disk.files.len()];
+        // What has no name any more is gone.
+        for id in entries.values() {
+            files[*id] = disk.files[*id].after_crash(&mut survives);
+        }
+        let (wall, capacity_bytes) = (disk.wall, disk.capacity_bytes);
+        let disk = Disk { files, durable_entries: entries.clone(), entries, wall, capacity_bytes, ..Disk::default() };
         SimStorage { disk: Arc::new(Mutex::new(disk)), locked: Arc::default() }
     }
 
@@ -136,6 +146,8 @@ impl SimStorage {
             entries: disk.entries.clone(),
             durable_entries: disk.durable_entries.clone(),
             pending: disk.pending.clone(),
+            wall: disk.wall,
+            capacity_bytes: disk.capacity_bytes,
             ..Disk::default()
         };
         SimStorage { disk: Arc::new(Mutex::new(disk)), locked: Arc::default() }
@@ -149,6 +161,21 @@ impl SimStorage {
     /// Lets `calls` more counted calls through; every later one fails, as if the machine were gone.
     pub fn power_off_after(&self, calls: u64) {
         self.disk.lock().calls_left = Some(calls);
+    }
+
+    /// Sets the wall clock that files take their times from, in microseconds since the Unix epoch.
+    pub fn set_wall(&self, micros: u64) {
+        self.disk.lock().wall = micros;
+    }
+
+    /// Bounds the bytes of all files together: a write that needs more fails with `StorageFull`. `None` for a disk without end.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.disk.lock().capacity_bytes = bytes.map(memory_length);
+    }
+
+    /// Bytes of all files together.
+    pub fn used_bytes(&self) -> u64 {
+        disk_length(self.disk.lock().used_bytes())
     }
 
     /// Calls of this kind so far, failed ones included.
@@ -195,7 +222,7 @@ impl Content {
                 found[start..end].copy_from_slice(&self.seen[start..end]);
             }
         }
-        Content { seen: found.clone(), durable: found, ..Content::default() }
+        Content { seen: found.clone(), durable: found, modified: self.modified, ..Content::default() }
     }
 
     fn write(&mut self, bytes: &[u8], offset: usize) {
@@ -268,6 +295,16 @@ impl Disk {
         self.pending.push(change);
     }
 
+    fn used_bytes(&self) -> usize {
+        self.entries.values().map(|id| self.files[*id].seen.len()).sum()
+    }
+
+    /// Whether a file may grow to `length` bytes.
+    fn has_room(&self, id: usize, length: usize) -> bool {
+        let growth = length.saturating_sub(self.files[id].seen.len());
+        growth == 0 || self.capacity_bytes.is_none_or(|capacity| self.used_bytes() + growth <= capacity)
+    }
+
     fn find(&self, name: &str) -> io::Result<usize> {
         self.entries.get(name).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
@@ -321,6 +358,11 @@ impl Storage for SimStorage {
         Ok(())
     }
 
+    fn modified_micros(&self, name: &str) -> io::Result<u64> {
+        let disk = self.disk.lock();
+        disk.find(name).map(|id| disk.files[id].modified)
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.begin(SimOperation::SyncDirectory)?;
@@ -371,10 +413,14 @@ impl StorageFile for SimFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut disk = self.disk.lock();
-        let begun = disk.begin(SimOperation::Write);
+        let mut begun = disk.begin(SimOperation::Write);
+        if begun.is_ok() && !disk.has_room(self.id, memory_length(offset) + bytes.len()) {
+            begun = Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
         // A failed write is a short one: its first half arrived.
         let arrived = if begun.is_ok() { bytes.len() } else { bytes.len() / 2 };
         if !disk.powered_off {
+            disk.files[self.id].modified = disk.wall;
             disk.files[self.id].write(&bytes[..arrived], memory_length(offset));
         }
         begun

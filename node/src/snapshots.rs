@@ -1,14 +1,13 @@
 //! Snapshots while traffic runs: on time, on size and on demand, one at a time.
 
-use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use quartermaster_engine::fingerprint::Fingerprinter;
-use quartermaster_journal::{Error, FileStorage, Journal, Lsn, SegmentInfo, SnapshotStart, SnapshotStore};
+use quartermaster_journal::{Error, Journal as _, Lsn, SegmentInfo, SnapshotStart, SnapshotStore, Storage};
 
-use super::Node;
+use crate::{Clock, Core};
 
 /// After a failure the next try waits this long.
 const RETRY: Duration = Duration::from_secs(30);
@@ -35,35 +34,58 @@ pub struct SnapshotTaken {
 }
 
 /// What is known of snapshots.
-pub(super) struct Snapshots {
-    store: SnapshotStore<FileStorage>,
+pub(crate) struct Snapshots<S: Storage> {
+    store: SnapshotStore<S>,
     /// Held while one is taken.
     taking: Mutex<()>,
-    newest: Mutex<Newest>,
-    pub(super) taken: AtomicU64,
-    pub(super) failed: AtomicU64,
+    newest: Mutex<Known>,
+    taken: AtomicU64,
+    failed: AtomicU64,
     /// The past was given up since the disk became full.
     made_room: AtomicBool,
 }
 
-/// The newest snapshot.
-#[derive(Clone, Debug)]
-pub(super) struct Newest {
-    pub(super) lsn: Lsn,
-    pub(super) bytes: u64,
-    pub(super) duration: Option<Duration>,
-    /// When it was taken, or this process started.
-    pub(super) at: Instant,
-    /// Bytes the journal had written by then.
-    journal_bytes: u64,
-    retry_at: Option<Instant>,
+/// Snapshots by what came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotCounts {
+    /// Taken.
+    pub taken: u64,
+    /// Not written to their end.
+    pub failed: u64,
 }
 
-impl Snapshots {
-    pub(super) fn new(store: SnapshotStore<FileStorage>, lsn: Lsn) -> Snapshots {
-        let newest = Newest { lsn, bytes: 0, duration: None, at: Instant::now(), journal_bytes: 0, retry_at: None };
+/// The newest snapshot.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    /// LSN it began at; `Lsn::ZERO` when there is none.
+    pub lsn: Lsn,
+    /// Its size; 0 when an earlier process took it.
+    pub bytes: u64,
+    /// How long it took, when this process did.
+    pub duration: Option<Duration>,
+    /// Time since it was taken, or since the directory was opened.
+    pub age: Duration,
+}
+
+/// What the next decision needs. Times are of the monotonic clock.
+#[derive(Clone, Debug)]
+struct Known {
+    lsn: Lsn,
+    bytes: u64,
+    duration: Option<Duration>,
+    /// When it was taken, or the directory was opened.
+    at: Duration,
+    /// Bytes the journal had written by then.
+    journal_bytes: u64,
+    retry_at: Option<Duration>,
+}
+
+impl<S: Storage> Snapshots<S> {
+    /// `elapsed` is the monotonic clock.
+    pub(crate) fn new(storage: S, lsn: Lsn, elapsed: Duration) -> Snapshots<S> {
+        let newest = Known { lsn, bytes: 0, duration: None, at: elapsed, journal_bytes: 0, retry_at: None };
         Snapshots {
-            store,
+            store: SnapshotStore::new(storage),
             taking: Mutex::new(()),
             newest: Mutex::new(newest),
             taken: AtomicU64::new(0),
@@ -71,62 +93,89 @@ impl Snapshots {
             made_room: AtomicBool::new(false),
         }
     }
-
-    pub(super) fn newest(&self) -> Newest {
-        self.newest.lock().clone()
-    }
 }
 
-impl Node {
-    /// Takes a snapshot now and gives the disk space back that it makes free. Blocks; run it off the async threads.
+impl<S: Storage, C: Clock> Core<S, C> {
+    /// The newest snapshot.
+    pub fn newest_snapshot(&self) -> Newest {
+        let known = self.snapshots.newest.lock();
+        let age = self.time.clock().elapsed().saturating_sub(known.at);
+        Newest { lsn: known.lsn, bytes: known.bytes, duration: known.duration, age }
+    }
+
+    /// Snapshots taken and failed since the directory was opened.
+    pub fn snapshot_counts(&self) -> SnapshotCounts {
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        SnapshotCounts { taken: count(&self.snapshots.taken), failed: count(&self.snapshots.failed) }
+    }
+
+    /// Takes a snapshot now and gives the disk space back that it makes free. Blocks; run it off the threads that serve.
     ///
     /// # Errors
     /// When it could not be written. The one before stays.
-    pub fn take_snapshot_now(&self) -> Result<SnapshotTaken, SnapshotError> {
+    pub fn take_snapshot(&self) -> Result<SnapshotTaken, SnapshotError> {
+        self.take_snapshot_amid(&mut || {})
+    }
+
+    /// As [`take_snapshot`](Core::take_snapshot), with `between` called after every section, while nothing is locked: what other threads
+    /// do meanwhile in a server, a simulator does there.
+    ///
+    /// # Errors
+    /// As [`take_snapshot`](Core::take_snapshot).
+    pub fn take_snapshot_amid(&self, between: &mut dyn FnMut()) -> Result<SnapshotTaken, SnapshotError> {
         let _one_at_a_time = self.snapshots.taking.lock();
-        let result = self.write_snapshot();
+        let result = self.write_snapshot(between);
+        let now = self.time.clock().elapsed();
         let mut newest = self.snapshots.newest.lock();
         match &result {
             Ok(taken) => {
                 self.snapshots.taken.fetch_add(1, Ordering::Relaxed);
-                *newest = Newest {
+                *newest = Known {
                     lsn: taken.lsn,
                     bytes: taken.bytes,
                     duration: Some(taken.duration),
-                    at: Instant::now(),
+                    at: now,
                     journal_bytes: self.log.stats().bytes,
                     retry_at: None,
                 };
             }
             Err(error) => {
                 self.snapshots.failed.fetch_add(1, Ordering::Relaxed);
-                newest.retry_at = Some(Instant::now() + RETRY);
+                newest.retry_at = Some(now + RETRY);
                 tracing::error!(%error, "a snapshot failed; the journal is kept whole");
             }
         }
         result
     }
 
-    /// Takes one when the time or the journal's growth asks for it. Called by a thread.
-    pub(super) fn snapshot_if_due(&self) -> bool {
+    /// Takes one when the time or the journal's growth asks for it, and makes room when the disk is full. Failures are counted and
+    /// logged where they happen.
+    pub fn snapshot_step(&self) {
         self.make_room_if_full();
-        let newest = self.snapshots.newest();
+        if self.snapshot_is_due() {
+            _ = self.take_snapshot();
+        }
+    }
+
+    /// Whether time or the journal's growth ask for a snapshot, and no failure was too short ago.
+    pub fn snapshot_is_due(&self) -> bool {
+        let (newest, now) = (self.snapshots.newest.lock().clone(), self.time.clock().elapsed());
         let grown = self.log.stats().bytes.saturating_sub(newest.journal_bytes);
         let interval = self.config.snapshot_interval;
-        let by_time = !interval.is_zero() && newest.at.elapsed() >= interval && self.log.appended_lsn() > newest.lsn;
+        let age = now.saturating_sub(newest.at);
+        let by_time = !interval.is_zero() && age >= interval && self.log.appended_lsn() > newest.lsn;
         let by_size = self.config.snapshot_after_bytes > 0 && grown >= self.config.snapshot_after_bytes;
-        let waiting = newest.retry_at.is_some_and(|at| Instant::now() < at);
-        if (by_time || by_size) && !waiting {
-            // Counted and logged where it happens.
-            _ = self.take_snapshot_now();
-        }
-        false
+        let waiting = newest.retry_at.is_some_and(|at| now < at);
+        (by_time || by_size) && !waiting
     }
 
     /// The last snapshot of an orderly end; none when nothing was written since the newest.
-    pub(super) fn snapshot_unless_fresh(&self) -> Result<(), SnapshotError> {
-        if self.log.appended_lsn() > self.snapshots.newest().lsn {
-            self.take_snapshot_now()?;
+    ///
+    /// # Errors
+    /// As [`take_snapshot`](Core::take_snapshot).
+    pub fn snapshot_unless_fresh(&self) -> Result<(), SnapshotError> {
+        if self.log.appended_lsn() > self.newest_snapshot().lsn {
+            self.take_snapshot()?;
         }
         Ok(())
     }
@@ -140,18 +189,18 @@ impl Node {
         if keep.is_zero() {
             return needed_from;
         }
-        let directory = self.config.data_dir.as_deref().unwrap_or(std::path::Path::new(""));
+        let now = self.time.clock().wall();
         let is_old = |segment: &SegmentInfo| {
-            let written = fs::metadata(directory.join(segment.file_name())).and_then(|file| file.modified());
-            let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
-            age.is_some_and(|age| age > keep)
+            let written = self.storage.modified_micros(&segment.file_name()).ok();
+            let age = written.and_then(|written| now.checked_sub(written));
+            age.is_some_and(|age| Duration::from_micros(age) > keep)
         };
         let first_young = self.log.segments().into_iter().find(|segment| !is_old(segment));
         first_young.map_or(needed_from, |segment| segment.first_lsn.min(needed_from))
     }
 
     /// Once the disk is full, what is only kept for questions about the past makes room for what is to come.
-    fn make_room_if_full(&self) {
+    pub fn make_room_if_full(&self) {
         if !self.disk.is_full() || self.config.journal_keep.is_zero() {
             self.snapshots.made_room.store(false, Ordering::Relaxed);
             return;
@@ -171,8 +220,8 @@ impl Node {
         }
     }
 
-    fn write_snapshot(&self) -> Result<SnapshotTaken, SnapshotError> {
-        let began = Instant::now();
+    fn write_snapshot(&self, between: &mut dyn FnMut()) -> Result<SnapshotTaken, SnapshotError> {
+        let began = self.time.clock().elapsed();
         let position = self.log.position();
         let start = SnapshotStart {
             shard: 0,
@@ -185,7 +234,9 @@ impl Node {
         let mut hash = Fingerprinter::default();
         let span = self.engine.snapshot(self.now(), |section| {
             hash.bytes(&section.payload);
-            writer.section(section.kind, section.unit, section.lsn, &section.payload)
+            writer.section(section.kind, section.unit, section.lsn, &section.payload)?;
+            between();
+            Ok::<(), Error>(())
         })?;
         // A snapshot may only claim what is durable.
         self.log.sync()?;
@@ -194,7 +245,8 @@ impl Node {
         let retained = self.snapshots.store.retain_newest()?;
         self.log.trim(self.keep_from(retained.needed_from))?;
         let file = self.snapshots.store.names()?.into_iter().next().unwrap_or_default();
-        let taken = SnapshotTaken { file, bytes, lsn: position.lsn, duration: began.elapsed() };
+        let duration = self.time.clock().elapsed().saturating_sub(began);
+        let taken = SnapshotTaken { file, bytes, lsn: position.lsn, duration };
         tracing::info!(file = %taken.file, bytes, duration = ?taken.duration, "snapshot taken");
         Ok(taken)
     }

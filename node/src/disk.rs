@@ -5,23 +5,23 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use quartermaster_journal::{FileStorage, Log};
+use quartermaster_journal::{Log, Storage};
 
 /// Remembers what the journal last said.
 #[derive(Debug, Default)]
-pub(super) struct DiskWatch {
+pub(crate) struct DiskWatch {
     full: AtomicBool,
     failures_seen: AtomicU64,
 }
 
 impl DiskWatch {
     /// Whether new promises must be refused.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
     /// Asks the journal. Called by the timer.
-    pub(super) fn look(&self, log: &Log<FileStorage>) {
+    pub(crate) fn look<S: Storage>(&self, log: &Log<S>) {
         let stats = log.stats();
         let failed_again = self.failures_seen.swap(stats.spare_failures, Ordering::Relaxed) != stats.spare_failures;
         let full = stats.spare_segments == 0 && (failed_again || self.is_full());

@@ -1,0 +1,129 @@
+//! The parts joined: one engine, its journal, its snapshots and its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartermaster_engine::command::{Command, Request};
+use quartermaster_engine::time::Timestamp;
+use quartermaster_engine::{Answer, Engine, EngineConfig, Error};
+use quartermaster_journal::{Journal, Log, LogConfig, Storage};
+
+use crate::auditor::Audits;
+use crate::clock::{Clock, Time};
+use crate::disk::DiskWatch;
+use crate::lag::DurableLag;
+use crate::open::{self, OpenError, Recovered};
+use crate::settling::Settling;
+use crate::snapshots::Snapshots;
+use crate::timer::Expiries;
+
+/// What is fixed while a data directory is open.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// Settings of the engine.
+    pub engine: EngineConfig,
+    /// Settings of the journal.
+    pub log: LogConfig,
+    /// Longest time between two snapshots while events come; zero for none by time.
+    pub snapshot_interval: Duration,
+    /// Growth of the journal in bytes after which a snapshot is taken; 0 for none by growth.
+    pub snapshot_after_bytes: u64,
+    /// For how long segments are kept that no snapshot needs; zero to give them up at once.
+    pub journal_keep: Duration,
+}
+
+/// There is no room for new promises. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskFull;
+
+/// An engine with its disk and its clock, from `open` to `close`. What it does in the background are steps that the caller calls.
+pub struct Core<S: Storage, C: Clock> {
+    pub(crate) config: CoreConfig,
+    pub(crate) storage: S,
+    pub(crate) engine: Engine,
+    pub(crate) log: Log<S>,
+    pub(crate) time: Time<C>,
+    recovered: Recovered,
+    pub(crate) disk: DiskWatch,
+    pub(crate) lag: DurableLag,
+    pub(crate) snapshots: Snapshots<S>,
+    pub(crate) expiries: Expiries,
+    pub(crate) settling: Settling,
+    pub(crate) audits: Audits,
+}
+
+impl<S: Storage, C: Clock> Core<S, C> {
+    /// Opens the data directory and brings the state back. `journal` says what the engine is to write to: the log itself, or something
+    /// round it. Nothing becomes durable until the log is stepped or its committer started.
+    ///
+    /// # Errors
+    /// When the directory is held by another process, damaged, of a newer version, or cannot be read or written.
+    pub fn open(
+        storage: S,
+        config: CoreConfig,
+        clock: C,
+        journal: impl FnOnce(&Log<S>) -> Arc<dyn Journal>,
+    ) -> Result<Core<S, C>, OpenError> {
+        let began = clock.elapsed();
+        let opened = open::open(storage.clone(), &config, journal)?;
+        for excluded in opened.engine.catalogue().directory().stages().excluded() {
+            tracing::warn!(what = %excluded.what, why = %excluded.fault, "kept, but not in use: this version cannot use it");
+        }
+        let recovered = Recovered { duration: clock.elapsed().saturating_sub(began), ..opened.recovered };
+        Ok(Core {
+            config,
+            engine: opened.engine,
+            log: opened.log,
+            snapshots: Snapshots::new(storage.clone(), recovered.snapshot_lsn, clock.elapsed()),
+            storage,
+            time: Time::starting_at(clock, opened.last_time),
+            recovered,
+            disk: DiskWatch::default(),
+            lag: DurableLag::default(),
+            expiries: Expiries::default(),
+            settling: Settling::default(),
+            audits: Audits::default(),
+        })
+    }
+
+    /// What opening had to do.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// The engine, to read from.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The journal.
+    pub fn log(&self) -> &Log<S> {
+        &self.log
+    }
+
+    /// The time, read once for each request.
+    pub fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    /// Decides a command. The answer must not be told before everything up to its LSN is durable.
+    ///
+    /// # Errors
+    /// [`DiskFull`] for what must not be promised now; within, what the engine says.
+    pub fn submit(
+        &self,
+        request: &Request,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Result<Answer, Error>, DiskFull> {
+        if self.disk.is_full() && !matches!(command, Command::Reservation(..)) {
+            return Err(DiskFull);
+        }
+        Ok(self.engine.submit(request, command, now))
+    }
+
+    /// How far durability is behind: the age of the oldest event seen at a tick that is not on disk yet.
+    pub fn durable_lag(&self) -> Duration {
+        self.lag.at(self.time.clock().elapsed())
+    }
+}
