@@ -9,7 +9,7 @@ use quartermaster_engine::{
 };
 
 use super::{CAMPAIGNS, Dice, Kind, SECOND, SKUS, orders};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 /// A moment up to some seconds from now; seldom one before.
 fn moment(dice: &mut Dice, now: Timestamp, most: usize) -> Timestamp {

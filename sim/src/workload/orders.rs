@@ -10,7 +10,7 @@ use quartermaster_engine::{
 use quartermaster_sourcing::fulfilment::Mode;
 
 use super::{BUYERS, CHANNELS, Dice, Kind};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 const HELD: [State; 3] = [State::Held, State::Placed, State::Waiting];
 const OPEN: [State; 2] = [State::Held, State::Confirmed];

@@ -6,7 +6,7 @@ use quartermaster_engine::{
 };
 
 use super::{Dice, Kind};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 fn target(dice: &mut Dice) -> Target {
     match dice.below(4) {

@@ -9,7 +9,7 @@ use quartermaster_engine::{
 };
 
 use super::{Dice, Kind};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 const BUCKETS: [Bucket; 6] =
     [Bucket::OnHand, Bucket::Safety, Bucket::QualityControl, Bucket::Damaged, Bucket::InRepair, Bucket::Incoming];

@@ -91,7 +91,10 @@ impl Model {
     }
 
     /// Every cell keeps what the rules say once the timer has seen to them.
-    pub(crate) fn settled_rules(&self) -> Judged {
+    ///
+    /// # Errors
+    /// Names one that is not.
+    pub fn settled_rules(&self) -> Judged {
         for (place, cell) in self.cells.iter().filter(|(place, _)| !self.skus[place.0.index()].retired) {
             let kept = if self.ruled.version == 0 { 0 } else { self.to_keep(*place) };
             must!(cell.kept == kept, "{} are kept at {place:?}, not {kept}", cell.kept);

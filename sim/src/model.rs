@@ -30,7 +30,7 @@ use quartermaster_engine::{
 };
 
 /// `Err` says what must not be.
-pub(crate) type Judged<T = ()> = Result<T, String>;
+pub type Judged<T = ()> = Result<T, String>;
 
 /// What must hold, or what is wrong.
 macro_rules! must {
@@ -48,9 +48,11 @@ pub(crate) type Place = (SkuId, LocationId);
 /// Units by cell.
 pub(crate) type Units = BTreeMap<Place, u64>;
 
+/// What should be, by the naive bookkeeping.
 #[derive(Default)]
-pub(crate) struct Model {
-    pub(crate) now: Timestamp,
+pub struct Model {
+    /// The time of what comes next.
+    pub now: Timestamp,
     pub(crate) lsn: u64,
     pub(crate) skus: Vec<catalogue::Sku>,
     pub(crate) locations: Vec<LocationSpec>,
@@ -72,8 +74,27 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// What becomes of this model when only the first `records` of the log are left: the bookkeeping of those, and the answers in them.
+    ///
+    /// # Errors
+    /// When they do not follow from each other.
+    pub fn rebuilt(&mut self, records: &[Record]) -> Judged<Self> {
+        let mut model = Self::default();
+        for record in records {
+            model.now = record.time;
+            model.record(record)?;
+        }
+        model.remembered = std::mem::take(&mut self.remembered);
+        let last = model.lsn;
+        model.remembered.retain(|_, (_, lsn)| *lsn <= last);
+        Ok(model)
+    }
+
     /// Judges a record by what was before it, and follows it.
-    pub(crate) fn record(&mut self, record: &Record) -> Judged {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn record(&mut self, record: &Record) -> Judged {
         must!(record.time == self.now, "an event of another time: {:?}", record.time);
         self.lsn += 1;
         match &record.event {

@@ -25,7 +25,10 @@ type Wanted = BTreeMap<(SkuId, String), u64>;
 
 impl Model {
     /// Judges what was said to a command, and follows what happened.
-    pub(crate) fn answered(
+    ///
+    /// # Errors
+    /// What is wrong with the answer.
+    pub fn answered(
         &mut self,
         id: &str,
         command: &Command,
@@ -424,7 +427,10 @@ impl Model {
     }
 
     /// No hold whose time is up is left once the timer has seen to all.
-    pub(crate) fn expired_all(&self) -> Judged {
+    ///
+    /// # Errors
+    /// Names one that is left.
+    pub fn expired_all(&self) -> Judged {
         let due =
             |one: &super::Reservation| matches!(one.state, State::Held | State::Placed) && one.expires <= self.now;
         let left = self.reservations.iter().find(|(_, one)| due(one));

@@ -388,7 +388,10 @@ impl Model {
     }
 
     /// Nothing is due any more once the timer has seen to all campaigns.
-    pub(crate) fn settled_campaigns(&self) -> Judged {
+    ///
+    /// # Errors
+    /// Names one that is not.
+    pub fn settled_campaigns(&self) -> Judged {
         for campaign in &self.sales.campaigns {
             must!(campaign.closed.is_some() || campaign.ends_at > self.now, "{} is over and not closed", campaign.code);
             for sku in campaign.items.iter().map(|item| item.sku) {

@@ -11,11 +11,10 @@ mod stock;
 mod supply;
 mod upkeep;
 
-pub(crate) use catalogue::setup;
+pub use catalogue::setup;
 
 use std::fmt;
 
-use proptest::{collection::vec, prelude::*};
 use quartermaster_engine::{command::Command, id::ReservationId, quantity::Quantity, reservation::State, time::Micros};
 
 use super::model::{Model, Own, Return};
@@ -32,8 +31,9 @@ pub(crate) const CAMPAIGNS: [&str; 5] = ["flash", "eve", "noon", "late", "last"]
 pub(crate) const BUYERS: [&str; 3] = ["ann", "bob", "cyd"];
 
 /// What a step can be, by name.
+#[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
     Reserve,
     Replace,
     Routed,
@@ -85,7 +85,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: &[Self] = &[
+    /// All of them.
+    pub const ALL: &[Self] = &[
         Self::Reserve,
         Self::Replace,
         Self::Routed,
@@ -152,19 +153,14 @@ impl Kind {
 }
 
 /// One random step: which kind, and the seed of what it is made from. They do not shrink: a failing case loses steps.
-pub(crate) type Raw = (u16, u64);
+pub type Raw = (u16, u64);
 
 /// A case: how often each kind comes (a kind may not come at all), and its steps.
 #[derive(Clone)]
-pub(crate) struct Case {
+pub struct Case {
     weights: Vec<u32>,
-    pub(crate) steps: Vec<Raw>,
-}
-
-pub(crate) fn case(steps: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
-    let weights = vec(prop_oneof![1 => Just(0_u32), 3 => 1..4_u32, 1 => 8..20_u32], Kind::ALL.len());
-    (weights.no_shrink(), vec((any::<u16>(), any::<u64>()).no_shrink(), steps))
-        .prop_map(|(weights, steps)| Case { weights, steps })
+    /// The steps.
+    pub steps: Vec<Raw>,
 }
 
 impl fmt::Debug for Case {
@@ -176,34 +172,49 @@ impl fmt::Debug for Case {
 
 /// What to do next.
 #[derive(Clone, Debug)]
-pub(crate) enum Op {
+pub enum Op {
+    /// A request with its id.
     Submit(String, Command),
     /// A pass of a timer.
     Timer {
+        /// Events it may lead to.
         limit: usize,
     },
 }
 
 /// What earlier steps asked, for later ones to ask again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
+pub struct Asked {
     requests: Vec<(String, Command)>,
     serial: usize,
 }
 
 /// The numbers of a step, one after another: SplitMix64 (Steele, Lea and Flood 2014).
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    /// Dice that fall the same way for the same seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ mixed >> 31) >> 32).unwrap_or(0) % bound
+        mixed ^ mixed >> 31
     }
 
-    pub(crate) fn one_in(&mut self, chance: usize) -> bool {
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.number() >> 32).unwrap_or(0) % bound
+    }
+
+    /// True once in so many times.
+    pub fn one_in(&mut self, chance: usize) -> bool {
         self.below(chance) == chance - 1
     }
 
@@ -302,6 +313,24 @@ fn within_means(kind: Kind, model: &Model, dice: &mut Dice) -> Kind {
 }
 
 impl Case {
+    /// A case from its parts; one weight for each kind.
+    #[must_use]
+    pub const fn new(weights: Vec<u32>, steps: Vec<Raw>) -> Self {
+        Self { weights, steps }
+    }
+
+    /// Weights drawn for a run of its own: some kinds do not come at all, some come often (swarm testing, Groce and others 2012).
+    #[must_use]
+    pub fn swarm(dice: &mut Dice) -> Self {
+        let weight = |dice: &mut Dice| match dice.below(5) {
+            0 => 0,
+            1..4 => 1 + dice.number() % 3,
+            _ => 8 + dice.number() % 12,
+        };
+        let weights = Kind::ALL.iter().map(|_| u32::try_from(weight(dice)).unwrap_or(0));
+        Self { weights: weights.collect(), steps: Vec::new() }
+    }
+
     fn kind(&self, selector: u16) -> Kind {
         let weights = || Kind::ALL.iter().zip(&self.weights).map(|(kind, weight)| (*kind, weight * kind.share()));
         let mut rest = u32::from(selector) % weights().map(|(_, weight)| weight).sum::<u32>().max(1);
@@ -315,7 +344,8 @@ impl Case {
     }
 
     /// Makes a step. Gives how far time moves before it, too, in microseconds.
-    pub(crate) fn step(&self, (selector, seed): &Raw, model: &Model, asked: &mut Asked) -> (u64, Kind, Op) {
+    #[must_use]
+    pub fn step(&self, (selector, seed): &Raw, model: &Model, asked: &mut Asked) -> (u64, Kind, Op) {
         let mut dice = Dice(*seed);
         let half = SECOND / 2;
         let one_in_three = dice.one_in(3);

@@ -15,7 +15,7 @@ use quartermaster_engine::{
 };
 
 use super::{Dice, Kind, orders};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 fn kind_of(dice: &mut Dice) -> ReturnKind {
     if dice.one_in(3) { ReturnKind::Undeliverable } else { ReturnKind::Customer }

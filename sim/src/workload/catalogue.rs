@@ -58,7 +58,8 @@ pub(super) fn change(kind: Kind, dice: &mut Dice) -> CatalogueCommand {
 }
 
 /// A catalogue and stock to begin with.
-pub(crate) fn setup() -> Vec<Command> {
+#[must_use]
+pub fn setup() -> Vec<Command> {
     let mut rows = Vec::new();
     for (place, sku) in SKUS.iter().enumerate().filter(|(_, sku)| **sku != KIT) {
         for (other, location) in LOCATIONS.iter().enumerate().filter(|(other, _)| (place + other) % 3 != 0) {

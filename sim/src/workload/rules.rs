@@ -4,7 +4,7 @@ use quartermaster_engine::command::rules::RulesCommand;
 use quartermaster_sourcing::rules::{Allot, Keep, Leave, Moment, Percent, Rule, RuleScope, RuleSet};
 
 use super::{CHANNELS, Dice, LOCATIONS, SECOND, SKUS};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 fn percent(dice: &mut Dice) -> Percent {
     Percent(u32::try_from(dice.below(101)).unwrap_or(0) * 1_000)

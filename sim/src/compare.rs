@@ -32,7 +32,10 @@ fn figures(buckets: &Buckets) -> Cell {
 }
 
 /// All that can be asked is what the model says.
-pub(crate) fn compare(engine: &Engine, model: &Model) -> Judged {
+///
+/// # Errors
+/// The first difference.
+pub fn compare(engine: &Engine, model: &Model) -> Judged {
     cells(engine, model)?;
     availability(engine, model)?;
     reservations(engine, model)?;

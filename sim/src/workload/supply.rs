@@ -14,7 +14,7 @@ use quartermaster_engine::{
 };
 
 use super::{Dice, Kind, LOCATIONS, SECOND, SKUS, orders};
-use crate::mixed::model::Model;
+use crate::model::Model;
 
 const CODES: [&str; 5] = ["PO1", "PO2", "TR1", "TR2", "RT1"];
 

@@ -1,21 +1,11 @@
 //! Everything at once: random commands of every kind, each answer judged and all figures compared after each, by a naive model.
 
+#[path = "../../engine/tests/support/mod.rs"]
 mod support;
-
-mod mixed {
-    pub(crate) mod compare;
-    pub(crate) mod model;
-    pub(crate) mod workload;
-}
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
-use mixed::{
-    compare::compare,
-    model::{Judged, Model},
-    workload::{Asked, Case, Kind, Op, case, setup},
-};
-use proptest::{prelude::*, sample::Index, test_runner::RngSeed};
+use proptest::{collection::vec, prelude::*, sample::Index, test_runner::RngSeed};
 use quartermaster_engine::{
     Engine, EngineConfig, Error, Verdict, codec,
     command::Command,
@@ -24,6 +14,11 @@ use quartermaster_engine::{
     time::Timestamp,
 };
 use quartermaster_journal::{Lsn, MemoryJournal};
+use quartermaster_sim::{
+    compare::compare,
+    model::{Judged, Model},
+    workload::{Asked, Case, Kind, Op, setup},
+};
 use support::{Rig, T0, cases, recover, regressions, replay, snapshot};
 
 thread_local! {
@@ -203,6 +198,12 @@ fn seed() -> RngSeed {
         Ok("random") => RngSeed::Random,
         Ok(number) => RngSeed::Fixed(number.parse().expect("a number, or random")),
     }
+}
+
+fn case(steps: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
+    let weights = vec(prop_oneof![1 => Just(0_u32), 3 => 1..4_u32, 1 => 8..20_u32], Kind::ALL.len());
+    (weights.no_shrink(), vec((any::<u16>(), any::<u64>()).no_shrink(), steps))
+        .prop_map(|(weights, steps)| Case::new(weights, steps))
 }
 
 proptest! {
