@@ -37,6 +37,16 @@ impl AllotmentFold {
     }
 }
 
+/// An allotment is now so. Where there was none, counting begins anew with what is open, also where there is none afterwards: a rule may
+/// give back what was given back by hand.
+fn put(own: &mut Allotment, quota: Option<u32>, ceiling: Option<u32>, spill_over: bool) {
+    if !own.is_set() {
+        own.shipped = 0;
+        own.granted = u64::from(own.reserved) + u64::from(own.committed);
+    }
+    (own.quota, own.ceiling, own.spill_over) = (quota, ceiling, spill_over);
+}
+
 impl History {
     pub(super) fn fold_allotment(&mut self, at: Moment, event: &AllotmentEvent) {
         match event {
@@ -59,11 +69,7 @@ impl History {
                         self.findings.add(Check::Conservation, Fault::CeilingBelowQuota { sku, node });
                     }
                     let own = self.allotment_fold.entries.entry((row.sku, row.node)).or_default();
-                    if !own.is_set() {
-                        own.shipped = 0;
-                        own.granted = u64::from(own.reserved) + u64::from(own.committed);
-                    }
-                    (own.quota, own.ceiling, own.spill_over) = (row.quota, row.ceiling, row.spill_over);
+                    put(own, row.quota, row.ceiling, row.spill_over);
                     self.allotment_fold.sweep(row.sku);
                 }
             }
@@ -76,15 +82,11 @@ impl History {
         match terms {
             Some(terms) => {
                 let own = entries.entry((sku, node)).or_default();
-                if !own.is_set() {
-                    own.shipped = 0;
-                    own.granted = u64::from(own.reserved) + u64::from(own.committed);
-                }
-                (own.quota, own.ceiling, own.spill_over) = (Some(terms.quota), terms.ceiling, terms.spill_over);
+                put(own, Some(terms.quota), terms.ceiling, terms.spill_over);
             }
             None => {
                 if let Some(own) = entries.get_mut(&(sku, node)) {
-                    (own.quota, own.ceiling, own.spill_over) = (None, None, false);
+                    put(own, None, None, false);
                 }
             }
         }

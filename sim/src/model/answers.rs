@@ -353,11 +353,16 @@ impl Model {
                     let one = &self.reservations[id];
                     one.state == State::Held && one.expires <= self.now
                 };
-                for (place, _) in short {
-                    let open = |id: &&ReservationId| self.reservations[id].open().contains_key(place);
-                    let all_due = self.reservations.keys().filter(open).all(due);
+                for (place, cell) in short {
+                    let open = self.reservations.iter().filter_map(|(id, one)| Some((id, *one.open().get(place)?)));
+                    let (soon, others): (Vec<_>, Vec<_>) = open.partition(|(id, _)| due(id));
+                    // What is due covers what is missing as soon as the timer has seen to it.
+                    let covered = soon.iter().map(|(_, units)| units).sum::<u64>() >= cell.shortfall();
                     let may_cancel = repair.mode != RepairMode::RerouteOnly;
-                    must!(!may_cancel || all_due, "{place:?} is short, and units can be cancelled");
+                    must!(
+                        !may_cancel || covered || others.is_empty(),
+                        "{place:?} is short, and units can be cancelled"
+                    );
                 }
                 Ok(())
             }
