@@ -11,6 +11,12 @@ const FOUND: &[(u64, u64)] = &[
     // A repair left to the timer what holds that are due cover; the model took that for a refusal.
     (62, 101),
     (71, 535),
+    // Who waited in a campaign that was over waited on while the SKU was not for sale.
+    (348, 307),
+    (118, 987),
+    // A change of a document told as late what the same change had promised of other stock.
+    (387, 347),
+    (146, 517),
 ];
 
 fn number(variable: &str, default: u64) -> u64 {

@@ -503,6 +503,11 @@ pub(crate) fn settle(
         Ok(Decision::Event(Event::Campaign(Box::new(event))))
     };
     let directory = locked.directory();
+    let campaign = own.kept.as_ref().and_then(|kept| kept.campaign).and_then(|id| directory.campaigns().by_id(id));
+    if campaign.is_some_and(|campaign| campaign.closed.is_some() || campaign.ends_at <= now) {
+        // Before anything else that stands against it: nobody waits for what is over, be the SKU for sale or not.
+        return dropped(DropReason::Ended);
+    }
     match take(locked, request, demands, id, now) {
         Ok(Decision::Rejected(Rejection::CampaignEnded { .. }, _)) => dropped(DropReason::Ended),
         Ok(Decision::Rejected(Rejection::BuyerLimitReached { .. } | Rejection::OrderLimitReached { .. }, _)) => {

@@ -569,6 +569,11 @@ impl<'a> Desk<'a> {
         if let Some(work) = self.supplies.get_mut(&from) {
             work.promised -= units;
         }
+        // What is promised of something else now is not late there.
+        for late in self.late.iter_mut().filter(|late| (late.reservation, late.supply) == (id, from)) {
+            late.quantity = Quantity::clamp(late.quantity.units().saturating_sub(units));
+        }
+        self.late.retain(|late| !late.quantity.is_zero());
     }
 
     fn note_late(&mut self, id: ReservationId, supply: SupplyId, units: u64, promised: Timestamp, expected: Timestamp) {
