@@ -6,9 +6,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use quartermaster_sync::atomic::Ordering;
 
 use crate::backlog::Backlog;
 use crate::config::Durability;
@@ -161,7 +162,7 @@ pub(crate) enum Sync {
 }
 
 impl<S: Storage> Shared<S> {
-    fn run(&self) {
+    pub(crate) fn run(&self) {
         let mut report = StepReport::default();
         while report.more || self.park(report.sync_due) {
             match self.step(Sync::AsConfigured) {
