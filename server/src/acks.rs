@@ -87,12 +87,10 @@ impl Acks {
 
     fn outcome(&self, lsn: Lsn) -> Option<Result<(), JournalClosed>> {
         if self.durable() >= lsn {
-            Some(Ok(()))
-        } else if self.failed.load(Ordering::Acquire) {
-            Some(Err(JournalClosed))
-        } else {
-            None
+            return Some(Ok(()));
         }
+        // The watermark may have risen for the last time between the two looks, and a failure never comes before that.
+        self.failed.load(Ordering::Acquire).then(|| if self.durable() >= lsn { Ok(()) } else { Err(JournalClosed) })
     }
 }
 
