@@ -303,8 +303,9 @@ impl<S: Storage> Shared<S> {
 
     /// Stops the log for good; the first failure counts.
     pub(crate) fn poison(&self, error: Error) -> Arc<Error> {
-        let failure = Arc::clone(self.failure.get_or_init(|| Arc::new(error)));
         let mut intake = self.intake.lock();
+        // Both under the lock: who has been told of the failure finds that nothing is taken any more, and the other way round.
+        let failure = Arc::clone(self.failure.get_or_init(|| Arc::new(error)));
         intake.state = State::Poisoned;
         intake.parked = false;
         drop(intake);
