@@ -282,11 +282,19 @@ impl<S: Storage> Shared<S> {
         if !report.more {
             commit.writing.reset(self.config.batch_bytes_max);
         }
+        let synced = commit.writer.synced_lsn() >= report.durable_lsn;
+        assert!(
+            synced || self.config.durability != Durability::Fsync,
+            "Invariant: nothing is durable before it is synced"
+        );
         let durable = report.durable_lsn.get();
-        assert!(durable <= self.appended.load(Ordering::Acquire), "nothing is durable before it was appended");
+        assert!(
+            durable <= self.appended.load(Ordering::Acquire),
+            "Invariant: nothing is durable before it was appended"
+        );
         // Pairs with the Acquire in `durable_lsn`: who sees the position sees the batch as synced.
         let before = self.durable.swap(durable, Ordering::AcqRel);
-        assert!(before < durable, "the durable position only rises");
+        assert!(before < durable, "Invariant: the durable position only rises");
     }
 
     fn count_write(&self, report: StepReport, room_bytes: u64) {
