@@ -7,18 +7,15 @@ pub mod rules;
 mod supply;
 mod upkeep;
 
-use std::{
-    cell::RefCell,
-    cmp::Reverse,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{cell::RefCell, cmp::Reverse, sync::Arc};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use quartermaster_journal::{Journal, Lsn};
+use quartermaster_sync::{
+    Mutex, MutexGuard, RwLock, RwLockReadGuard,
+    atomic::{AtomicU64, Ordering},
+    thread_local,
+};
 use smallvec::SmallVec;
 
 use crate::{
@@ -492,7 +489,8 @@ impl Engine {
             actor: &draft.request.actor,
         };
         BUFFER
-            .with_borrow_mut(|bytes| {
+            .with(|buffer| {
+                let bytes = &mut *buffer.borrow_mut();
                 bytes.clear();
                 codec::encode_parts(&head, &event, bytes);
                 let bookings = event.bookings();

@@ -6,7 +6,7 @@
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 use hashbrown::{HashTable, hash_table::Entry};
-use parking_lot::Mutex;
+use quartermaster_sync::Mutex;
 use smallvec::SmallVec;
 
 use crate::{catalog::hasher, id::ReservationId, shard::Shard};

@@ -64,3 +64,31 @@ impl fmt::Debug for Quantity {
         self.0.fmt(formatter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_differences_end_at_the_ends_of_the_range() {
+        let most = Quantity(u32::MAX);
+        assert_eq!(Quantity(2).checked_add(Quantity(3)), Some(Quantity(5)));
+        assert_eq!((most.checked_add(Quantity(1)), most.checked_add(Quantity::ZERO)), (None, Some(most)));
+        assert_eq!(Quantity(5).checked_sub(Quantity(3)), Some(Quantity(2)));
+        assert_eq!(
+            (Quantity(3).checked_sub(Quantity(3)), Quantity(3).checked_sub(Quantity(4))),
+            (Some(Quantity(0)), None)
+        );
+        assert_eq!(Quantity(5).checked_add_signed(-5), Some(Quantity(0)));
+        assert_eq!((Quantity(5).checked_add_signed(-6), most.checked_add_signed(1)), (None, None));
+        assert_eq!((Quantity(5).checked_add_signed(2), most.checked_add_signed(i64::MAX)), (Some(Quantity(7)), None));
+        assert_eq!((Quantity::clamp(7), Quantity::clamp(1 << 32)), (Quantity(7), most));
+    }
+
+    #[test]
+    fn a_quantity_reads_as_its_number() {
+        assert!(Quantity::ZERO.is_zero() && !Quantity(1).is_zero());
+        assert_eq!((Quantity(9).units(), Quantity(9).signed()), (9, 9));
+        assert_eq!(format!("{} {:?}", Quantity(12), Quantity(34)), "12 34");
+    }
+}

@@ -11,14 +11,12 @@ mod rules;
 mod supply;
 mod upkeep;
 
-use std::{
-    cmp::Reverse,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{cmp::Reverse, sync::Arc};
 
 use prost::Message as _;
 use quartermaster_journal::{Journal, Lsn, MemoryJournal};
 use quartermaster_proto::journal::v1 as wire;
+use quartermaster_sync::atomic::Ordering;
 use thiserror::Error;
 
 use self::known::Known;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
 use quartermaster_journal::Lsn;
 use quartermaster_sourcing::{
     Router,
@@ -11,6 +10,7 @@ use quartermaster_sourcing::{
     plan::Plan,
     router::Met,
 };
+use quartermaster_sync::MutexGuard;
 use roaring::RoaringBitmap;
 
 use crate::{

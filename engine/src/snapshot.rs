@@ -3,11 +3,12 @@
 //! Fuzzy: one lock is held at a time, for as long as it takes to copy what is behind it; encoding happens outside. Each section says
 //! up to which LSN it is complete, and a recovery applies to it what lies past that.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use prost::Message as _;
 use quartermaster_journal::Lsn;
 use quartermaster_proto::journal::v1 as wire;
+use quartermaster_sync::atomic::Ordering;
 
 use crate::{
     catalog::{Directory, Sku},

@@ -1,7 +1,8 @@
 //! How many calls may be in work at once. Beyond that a call is refused at once: a queue would only add delay to all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use quartermaster_sync::atomic::{AtomicU32, Ordering};
 
 /// Counts the calls in work.
 #[derive(Debug)]
@@ -54,7 +55,8 @@ impl Drop for Permit {
     }
 }
 
-#[cfg(test)]
+// Its interleavings are explored in `server/models`.
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -30,7 +30,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn body_bytes(&self) -> u32 {
-        u32::try_from(self.end - self.start - BATCH_HEADER_BYTES).expect("a batch is at most a segment long")
+        u32::try_from(self.end - self.start - BATCH_HEADER_BYTES).expect("Invariant: a batch is at most a segment long")
     }
 
     /// Bytes of its records with their prefixes, as they were counted into the backlog.
@@ -60,11 +60,10 @@ impl Backlog {
         }
         frame::push_record(&mut self.image, record);
         let end = self.image.len();
-        if let Some(open) = self.batches.last_mut() {
-            open.last_lsn = lsn;
-            open.record_count += 1;
-            open.end = end;
-        }
+        let open = self.batches.last_mut().expect("Invariant: a record stands in a batch");
+        open.last_lsn = lsn;
+        open.record_count += 1;
+        open.end = end;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -86,6 +85,7 @@ impl Backlog {
 
     /// Empties the buffer for its next turn; one that a burst has blown up is given back.
     pub(crate) fn reset(&mut self, keep_bytes: usize) {
+        assert!(self.is_empty(), "Invariant: what was appended is written before it is let go");
         self.image.clear();
         self.batches.clear();
         self.written = 0;
@@ -122,6 +122,47 @@ mod tests {
         }
         assert_eq!(next, 11);
         assert!(backlog.is_empty());
+    }
+
+    /// A header of 72 bytes, then each record with its 4 bytes of length.
+    #[test]
+    fn a_batch_is_filled_to_the_last_byte_and_counts_what_was_appended() {
+        let mut backlog = Backlog::default();
+        assert!(backlog.is_empty());
+        let records = [72, 100, 0];
+        for (lsn, bytes) in (1..).zip(records) {
+            backlog.push(Lsn::new(lsn), &vec![1; bytes], 72 + 76 + 104);
+        }
+        assert!(!backlog.is_empty());
+        backlog.close_batch();
+        let (first, image) = backlog.next().expect("a batch");
+        assert_eq!((first.first_lsn, first.last_lsn, first.record_count), (Lsn::new(1), Lsn::new(2), 2));
+        assert_eq!((first.body_bytes(), first.counted_bytes(), image.len()), (180, 180, 512));
+        let (second, _) = backlog.next().expect("what did not fit");
+        assert_eq!((second.first_lsn, second.record_count, second.counted_bytes()), (Lsn::new(3), 1, 4));
+        assert!(backlog.next().is_none());
+    }
+
+    #[test]
+    fn only_a_buffer_far_too_large_is_given_back() {
+        let mut backlog = Backlog::with_capacity(1_000);
+        assert!(backlog.image.capacity() >= 1_000 && backlog.batches.capacity() >= 64);
+        let fill = |backlog: &mut Backlog, bytes: usize| {
+            backlog.push(Lsn::new(1), &vec![1; bytes], 1 << 20);
+            backlog.close_batch();
+            while backlog.next().is_some() {}
+        };
+        fill(&mut backlog, 1_500);
+        let capacity = backlog.image.capacity();
+        backlog.reset(1_000);
+        assert_eq!(backlog.image.capacity(), capacity, "it will be of use again");
+        assert!(backlog.is_empty() && backlog.image.is_empty() && backlog.next().is_none());
+        fill(&mut backlog, 100_000);
+        backlog.reset(1_000);
+        assert!(backlog.image.capacity() < 4_000, "a burst is over");
+        let mut exact = Backlog::with_capacity(4_000);
+        exact.reset(1_000);
+        assert_eq!(exact.image.capacity(), 4_000, "four times is not too much");
     }
 
     #[test]

@@ -6,9 +6,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use quartermaster_sync::atomic::Ordering;
 
 use crate::backlog::Backlog;
 use crate::config::Durability;
@@ -161,7 +162,7 @@ pub(crate) enum Sync {
 }
 
 impl<S: Storage> Shared<S> {
-    fn run(&self) {
+    pub(crate) fn run(&self) {
         let mut report = StepReport::default();
         while report.more || self.park(report.sync_due) {
             match self.step(Sync::AsConfigured) {
@@ -281,11 +282,19 @@ impl<S: Storage> Shared<S> {
         if !report.more {
             commit.writing.reset(self.config.batch_bytes_max);
         }
+        let synced = commit.writer.synced_lsn() >= report.durable_lsn;
+        assert!(
+            synced || self.config.durability != Durability::Fsync,
+            "Invariant: nothing is durable before it is synced"
+        );
         let durable = report.durable_lsn.get();
-        assert!(durable <= self.appended.load(Ordering::Acquire), "nothing is durable before it was appended");
+        assert!(
+            durable <= self.appended.load(Ordering::Acquire),
+            "Invariant: nothing is durable before it was appended"
+        );
         // Pairs with the Acquire in `durable_lsn`: who sees the position sees the batch as synced.
         let before = self.durable.swap(durable, Ordering::AcqRel);
-        assert!(before < durable, "the durable position only rises");
+        assert!(before < durable, "Invariant: the durable position only rises");
     }
 
     fn count_write(&self, report: StepReport, room_bytes: u64) {
@@ -302,8 +311,9 @@ impl<S: Storage> Shared<S> {
 
     /// Stops the log for good; the first failure counts.
     pub(crate) fn poison(&self, error: Error) -> Arc<Error> {
-        let failure = Arc::clone(self.failure.get_or_init(|| Arc::new(error)));
         let mut intake = self.intake.lock();
+        // Both under the lock: who has been told of the failure finds that nothing is taken any more, and the other way round.
+        let failure = Arc::clone(self.failure.get_or_init(|| Arc::new(error)));
         intake.state = State::Poisoned;
         intake.parked = false;
         drop(intake);

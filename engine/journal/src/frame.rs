@@ -78,7 +78,7 @@ impl BatchHeader {
 /// Writes the header in front of a body that is already in place, checksum included; gives the chain value that the
 /// next batch must carry. `image` is the padded batch with its first [`BATCH_HEADER_BYTES`] bytes to be overwritten.
 pub(crate) fn encode(header: &BatchHeader, image: &mut [u8]) -> u64 {
-    debug_assert_eq!(image.len(), header.padded_bytes());
+    assert_eq!(image.len(), header.padded_bytes(), "Invariant: an image is as long as its header says");
     put_u32(image, 0, MAGIC);
     put_u16(image, 8, header.version);
     put_u16(image, 10, 0);
@@ -181,7 +181,7 @@ pub(crate) fn framed_bytes(record: &[u8]) -> usize {
 
 /// Appends a record with its length to a body. The caller has bounded it by `LogConfig::record_bytes_max`.
 pub(crate) fn push_record(body: &mut Vec<u8>, record: &[u8]) {
-    let length = u32::try_from(disk_length(record.len())).expect("a record is at most a segment long");
+    let length = u32::try_from(disk_length(record.len())).expect("Invariant: a record is at most a segment long");
     body.extend_from_slice(&length.to_le_bytes());
     body.extend_from_slice(record);
 }
@@ -256,6 +256,65 @@ mod tests {
         let checksum = crc32c(&broken[CHECKED_FROM..]);
         put_u32(&mut broken, 4, checksum);
         assert_eq!(decode(&broken), Err(Damage::Records));
+    }
+
+    /// With a checksum that is right: only what the fields say of each other can give them away.
+    #[test]
+    fn counts_and_positions_that_contradict_each_other_are_refused() {
+        let sealed = |offset: usize, value: u64, long: bool| {
+            let mut image = image(&[b"one", b"two"]);
+            if long {
+                put_u64(&mut image, offset, value);
+            } else {
+                put_u32(&mut image, offset, u32::try_from(value).unwrap());
+            }
+            let checksum = crc32c(&image[CHECKED_FROM..]);
+            put_u32(&mut image, 4, checksum);
+            decode(&image)
+        };
+        assert!(sealed(68, 2, false).is_ok(), "as it was");
+        assert_eq!(sealed(68, 1, false), Err(Damage::Records), "fewer than there are");
+        assert_eq!(sealed(68, 3, false), Err(Damage::Records), "more than there are");
+        assert_eq!(sealed(40, 100, true), Err(Damage::Records), "the last position is another");
+        assert_eq!(sealed(32, 101, true), Err(Damage::Records), "the first position is another");
+        let mut none = image(&[]);
+        assert_eq!(decode(&none), Err(Damage::Records), "a batch without a record");
+        none[0] ^= 1;
+        assert!(!has_magic(&none));
+        let whole = image(&[b"one"]);
+        assert!(has_magic(&whole) && has_magic(&whole[..BATCH_HEADER_BYTES]));
+        assert!(!has_magic(&whole[..BATCH_HEADER_BYTES - 1]));
+    }
+
+    #[test]
+    fn no_record_begins_at_position_zero() {
+        let mut image = image(&[b"one"]);
+        put_u64(&mut image, 32, 0);
+        put_u64(&mut image, 40, 0);
+        let checksum = crc32c(&image[CHECKED_FROM..]);
+        put_u32(&mut image, 4, checksum);
+        assert_eq!(decode(&image), Err(Damage::Records));
+    }
+
+    #[test]
+    fn what_is_too_short_for_a_header_is_blank_or_cut_off() {
+        assert_eq!(decode(&[0; BATCH_HEADER_BYTES - 1]), Err(Damage::Blank));
+        assert_eq!(decode(&[0; BATCH_HEADER_BYTES]), Err(Damage::Blank));
+        assert_eq!(decode(&[1; BATCH_HEADER_BYTES]), Err(Damage::Magic));
+        let whole = image(&[b"one"]);
+        assert_eq!(decode(&whole[..BATCH_HEADER_BYTES - 1]), Err(Damage::Truncated));
+        assert_eq!(decode(&whole[..SECTOR - 1]), Err(Damage::Length));
+        assert_eq!(framed_bytes(b"one"), 7);
+    }
+
+    #[test]
+    fn a_whole_batch_of_another_version_is_named() {
+        let mut newer = image(&[b"one"]);
+        put_u16(&mut newer, 8, FORMAT_VERSION + 1);
+        assert_eq!(decode(&newer), Err(Damage::Checksum), "while it is not whole");
+        let checksum = crc32c(&newer[CHECKED_FROM..]);
+        put_u32(&mut newer, 4, checksum);
+        assert_eq!(decode(&newer), Err(Damage::Version));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use quartermaster_sync::Mutex;
 
 use crate::error::Error;
 use crate::lsn::Lsn;

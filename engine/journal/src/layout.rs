@@ -7,12 +7,12 @@ pub(crate) const SECTOR_BYTES: usize = 512;
 
 /// A length in memory as a length on disk.
 pub(crate) fn disk_length(bytes: usize) -> u64 {
-    u64::try_from(bytes).expect("usize has 64 bits")
+    u64::try_from(bytes).expect("Invariant: usize has 64 bits")
 }
 
 /// A length on disk as a length in memory.
 pub(crate) fn memory_length(bytes: u64) -> usize {
-    usize::try_from(bytes).expect("usize has 64 bits")
+    usize::try_from(bytes).expect("Invariant: usize has 64 bits")
 }
 
 /// The next multiple of a sector at or above `bytes`.
@@ -45,7 +45,8 @@ macro_rules! field {
     ($get:ident, $put:ident, $type:ty, $width:literal) => {
         /// The field at `offset`. Panics when it does not lie within `bytes`.
         pub(crate) fn $get(bytes: &[u8], offset: usize) -> $type {
-            let field: [u8; $width] = bytes[offset..offset + $width].try_into().expect("the slice has this width");
+            let field: [u8; $width] =
+                bytes[offset..offset + $width].try_into().expect("Invariant: the slice has this width");
             <$type>::from_le_bytes(field)
         }
 

@@ -17,6 +17,8 @@ mod layout;
 mod log;
 mod lsn;
 mod memory;
+#[cfg(all(loom, test))]
+mod models;
 mod preparer;
 mod reader;
 mod recovery;

@@ -1,10 +1,10 @@
 //! The front of the log: opening it, appending to it, waiting for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::{Condvar, Mutex};
+use quartermaster_sync::atomic::{AtomicU64, Ordering};
+use quartermaster_sync::{Condvar, Mutex};
 
 use crate::backlog::Backlog;
 use crate::committer::Commit;

@@ -1,8 +1,7 @@
 //! A journal without a disk: every record is durable at once. For tests and for measuring what stands on a journal.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use quartermaster_sync::Mutex;
+use quartermaster_sync::atomic::{AtomicU64, Ordering};
 
 use crate::journal::{AppendError, Journal};
 use crate::lsn::{Epoch, Lsn};

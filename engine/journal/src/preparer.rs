@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use quartermaster_sync::{Condvar, Mutex};
 
 use crate::error::Error;
 use crate::log::{Log, Shared};
@@ -36,7 +36,7 @@ impl Request {
     }
 
     /// Waits for a call, or for `patience` when a try has failed. Gives false when it is time to end.
-    fn wait(&self, patience: Option<Duration>) -> bool {
+    pub(crate) fn wait(&self, patience: Option<Duration>) -> bool {
         let mut state = self.state.lock();
         while !state.raised && !state.stopped {
             match patience {

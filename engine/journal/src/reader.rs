@@ -335,7 +335,7 @@ impl<S: Storage> LogReader<S> {
             return Err(self.damaged(damage));
         }
         let bytes = disk_length(length_without_trailing_zeros(rest));
-        let current = self.current.expect("a tail belongs to a segment");
+        let current = self.current.expect("Invariant: a tail belongs to a segment");
         let file = self.directory.path_of(&self.segments[current].file_name());
         self.torn_tail = Some(TornTail { file, offset: disk_length(self.offset), bytes });
         Ok(())

@@ -64,7 +64,7 @@ pub(crate) fn replay<S: Storage>(
         records,
         batches: reader.batches(),
         bytes: reader.bytes(),
-        segments: u64::try_from(reader.segments().len()).expect("fewer segments than bytes"),
+        segments: u64::try_from(reader.segments().len()).expect("Invariant: there are fewer segments than bytes"),
         torn_tail: reader.torn_tail().cloned(),
     })
 }

@@ -148,6 +148,25 @@ mod tests {
         assert!(matches!(error, Error::NewerFormat { found: 2, supported: 1, .. }), "{error}");
     }
 
+    /// Numbers begin at 1: a field of zero was never written.
+    #[test]
+    fn a_field_of_zero_is_refused_even_with_a_right_checksum() {
+        let decoded = |zeroed: Option<usize>, named: u64| {
+            let mut sector = encode(&INFO);
+            if let Some(offset) = zeroed {
+                sector[offset..offset + 2].fill(0);
+            }
+            let checksum = crc32c(&sector[..CHECKSUM_AT]);
+            put_u32(&mut sector, CHECKSUM_AT, checksum);
+            decode(&sector, Path::new("wal"), named, Lsn::ZERO)
+        };
+        assert_eq!(decoded(None, 3).unwrap(), INFO);
+        for (offset, named, field) in [(8, 3, "version"), (16, 3, "epoch"), (24, 0, "index"), (32, 3, "position")] {
+            let refused = decoded(Some(offset), named);
+            assert!(matches!(refused, Err(Error::Damaged { damage: Damage::Records, .. })), "{field}: {refused:?}");
+        }
+    }
+
     #[test]
     fn only_names_of_segments_are_read_as_such() {
         assert_eq!(parse_file_name(&INFO.file_name()), Some(3));

@@ -4,7 +4,7 @@
 //! needs more. So segments are filled ahead of use, and trimmed ones are zeroed and used again: old records can then
 //! never be found behind new ones. A spare in the making is `spare-<n>.tmp`, a finished one `spare-<n>.seg`.
 
-use parking_lot::Mutex;
+use quartermaster_sync::Mutex;
 
 use crate::directory::{Directory, NamedFile};
 use crate::error::Error;

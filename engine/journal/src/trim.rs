@@ -34,7 +34,8 @@ impl<S: Storage> Log<S> {
         let mut report = TrimReport::default();
         for segment in &segments[..surplus] {
             // Out of the list first: stats never name a file that is gone.
-            shared.segments.lock().remove(0);
+            let oldest = shared.segments.lock().remove(0);
+            assert_eq!(oldest.first_index, segment.first_index, "Invariant: segments are given up oldest first");
             let retired = shared.spares.retire(&segment.file_name());
             let retired = retired.and_then(|retired| shared.directory.sync().map(|()| retired));
             match retired.map_err(|error| shared.fail(error))? {
@@ -46,7 +47,11 @@ impl<S: Storage> Log<S> {
         if surplus > 0 {
             shared.spare_wanted.raise();
         }
-        debug_assert_eq!(disk_length(surplus), report.removed + report.recycled);
+        assert_eq!(
+            disk_length(surplus),
+            report.removed + report.recycled,
+            "Invariant: every segment given up is removed or recycled"
+        );
         Ok(report)
     }
 }

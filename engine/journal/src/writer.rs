@@ -54,7 +54,11 @@ impl<S: Storage> Writer<S> {
 
     /// Writes one batch, in a new segment when it does not fit in this one; gives that segment then.
     pub(crate) fn write(&mut self, batch: &Waiting, image: &mut [u8]) -> Result<Option<SegmentInfo>, Error> {
-        assert_eq!(batch.first_lsn, self.position.lsn.next(), "records are written in the order they were appended");
+        assert_eq!(
+            batch.first_lsn,
+            self.position.lsn.next(),
+            "Invariant: records are written in the order they were appended"
+        );
         let length = disk_length(image.len());
         let rotated = if self.offset + length > self.segment_bytes { Some(self.rotate()?) } else { None };
         let header = BatchHeader {
@@ -69,6 +73,8 @@ impl<S: Storage> Writer<S> {
             body_bytes: batch.body_bytes(),
             record_count: batch.record_count,
         };
+        assert!(batch.last_lsn >= batch.first_lsn, "Invariant: a batch holds a record");
+        assert!(self.offset + length <= self.segment_bytes, "Invariant: a batch fits in an empty segment");
         let chain = frame::encode(&header, image);
         self.file.write_at(image, self.offset)?;
         self.offset += length;

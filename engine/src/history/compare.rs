@@ -1,9 +1,8 @@
 //! The fold beside what others made of the same history: a snapshot's section, or the engine after its recovery.
 
-use std::sync::atomic::Ordering;
-
 use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
+use quartermaster_sync::atomic::Ordering;
 
 use super::{
     Check, Fault, History,

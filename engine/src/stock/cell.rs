@@ -153,4 +153,61 @@ mod tests {
         let full = cell(u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX);
         assert_eq!((full.available(), full.shortfall()), (Quantity(0), 2 * u64::from(u32::MAX)));
     }
+
+    /// Every bucket has a figure of its own here, so that none can stand in for another.
+    fn distinct() -> Buckets {
+        Buckets {
+            on_hand: Quantity(1_000),
+            reserved: Quantity(1),
+            committed: Quantity(2),
+            safety: Quantity(4),
+            quality_control: Quantity(8),
+            damaged: Quantity(16),
+            in_repair: Quantity(32),
+            incoming: Quantity(64),
+            frozen: false,
+            kept: Quantity(3),
+        }
+    }
+
+    #[test]
+    fn what_is_available_leaves_out_every_bucket_once() {
+        let cell = distinct();
+        assert_eq!((cell.promised(), cell.kept_back(), cell.unsellable()), (3, Quantity(4), 56));
+        assert_eq!((cell.sellable(), cell.available()), (944, Quantity(1_000 - 3 - 4 - 56)));
+        assert_eq!(Buckets { frozen: true, ..cell }.available(), Quantity::ZERO);
+        assert_eq!(Buckets { on_hand: Quantity(57), ..cell }.shortfall(), 2);
+    }
+
+    #[test]
+    fn a_bucket_is_read_and_changed_where_it_is() {
+        let figures = [
+            (Bucket::OnHand, 1_000),
+            (Bucket::Safety, 4),
+            (Bucket::QualityControl, 8),
+            (Bucket::Damaged, 16),
+            (Bucket::InRepair, 32),
+            (Bucket::Incoming, 64),
+        ];
+        for (bucket, units) in figures {
+            let mut cell = distinct();
+            assert_eq!(cell.get(bucket), Quantity(units));
+            *cell.get_mut(bucket) = Quantity(77);
+            assert_eq!(cell.get(bucket), Quantity(77));
+            *cell.get_mut(bucket) = Quantity(units);
+            assert_eq!(cell, distinct(), "no other has changed");
+        }
+        let mut cell = distinct();
+        *cell.promise_mut(Promise::Reserved) = Quantity(5);
+        *cell.promise_mut(Promise::Committed) = Quantity(6);
+        assert_eq!(cell, Buckets { reserved: Quantity(5), committed: Quantity(6), ..distinct() });
+    }
+
+    #[test]
+    fn the_rarer_buckets_are_all_kept() {
+        let Extra { safety, quality_control, damaged, in_repair, incoming, frozen, kept } =
+            Buckets { frozen: true, ..distinct() }.extra();
+        let figures = [safety, quality_control, damaged, in_repair, incoming, kept].map(Quantity::units);
+        assert_eq!((figures, frozen), ([4, 8, 16, 32, 64, 3], true));
+    }
 }

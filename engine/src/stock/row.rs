@@ -199,6 +199,7 @@ impl Row {
 
     /// Puts a cell where `find` says that it is or belongs.
     fn put_at(&mut self, place: Result<usize, usize>, location: LocationId, buckets: &Buckets) {
+        assert!(location.0 & HAS_EXTRA == 0, "Invariant: a location's number leaves the top bit free");
         let available = buckets.available();
         let extra = buckets.extra();
         let tag = location.0 | if extra == Extra::default() { 0 } else { HAS_EXTRA };
@@ -211,7 +212,10 @@ impl Row {
         match place {
             Ok(place) => {
                 let old = self.cells[place];
-                self.available -= self.available_of(&old).units();
+                assert_eq!(old.location(), location, "Invariant: a cell is changed where it stands");
+                let before = self.available_of(&old).units();
+                self.available =
+                    self.available.checked_sub(before).expect("Invariant: a row's sum counts each of its cells");
                 if old.has_extra() || tag & HAS_EXTRA != 0 {
                     self.put_extra(location, extra);
                 }
@@ -228,7 +232,8 @@ impl Row {
                 self.cells.insert(place, packed);
             }
         }
-        self.available += available.units();
+        self.available =
+            self.available.checked_add(available.units()).expect("Invariant: a row's sum stays within 64 bits");
         self.note_stocked(location, !available.is_zero());
     }
 
@@ -377,6 +382,126 @@ mod tests {
             prop_assert_eq!(copy.available(), row.available());
             prop_assert_eq!(copy.stocked().collect::<Vec<_>>(), stocked);
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_row_is_kept() {
+        let mut row = Row::new(true);
+        assert!(row.is_empty() && row.sellable() && row.flagged_sellable());
+        assert!(!row.frozen() && !row.kit() && !row.retired());
+        row.set_frozen(true);
+        assert!(row.frozen() && !row.sellable() && row.flagged_sellable(), "frozen is not for sale");
+        row.set_frozen(false);
+        row.set_sellable(false);
+        assert!(!row.sellable() && !row.flagged_sellable());
+        row.set_kit(true);
+        row.set_retired();
+        row.set_revision(Lsn::new(7));
+        assert!(row.kit() && row.retired());
+        assert_eq!(row.revision(), Lsn::new(7));
+        row.put(LocationId(3), &buckets(5, 1, 0, 0));
+        assert_eq!((row.len(), row.is_empty()), (1, false));
+        let restored = Row::restore(row.packed().to_vec(), Lsn::new(9), false, true);
+        assert_eq!((restored.revision(), restored.flagged_sellable(), restored.retired()), (Lsn::new(9), false, true));
+        assert_eq!((restored.available(), restored.get(LocationId(3))), (4, buckets(5, 1, 0, 0)));
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing() {
+        let mut row = Row::new(true);
+        row.put(LocationId(3), &buckets(5, 1, 2, 0));
+        let grown = row.change(LocationId(3), |cell| {
+            cell.on_hand = Quantity(9);
+            Ok::<(), ()>(())
+        });
+        assert_eq!(grown, Ok(buckets(9, 1, 2, 0)));
+        assert_eq!((row.available(), row.available_at(LocationId(3))), (6, Quantity(6)));
+        let refused = row.change(LocationId(3), |cell| {
+            cell.on_hand = Quantity::ZERO;
+            Err("refused")
+        });
+        assert_eq!(refused, Err("refused"));
+        assert_eq!((row.available(), row.get(LocationId(3))), (6, buckets(9, 1, 2, 0)));
+        assert_eq!((row.available_at(LocationId(4)), row.get(LocationId(4))), (Quantity::ZERO, Buckets::default()));
+        let made = row.change(LocationId(1), |cell| {
+            cell.on_hand = Quantity(2);
+            Ok::<(), ()>(())
+        });
+        assert_eq!((made, row.len(), row.available()), (Ok(buckets(2, 0, 0, 0)), 2, 8));
+    }
+
+    #[test]
+    fn the_rarer_buckets_come_and_go_with_their_figures() {
+        let mut row = Row::new(true);
+        let full = Buckets {
+            on_hand: Quantity(100),
+            reserved: Quantity(1),
+            committed: Quantity(2),
+            safety: Quantity(3),
+            quality_control: Quantity(4),
+            damaged: Quantity(5),
+            in_repair: Quantity(6),
+            incoming: Quantity(7),
+            frozen: false,
+            kept: Quantity(8),
+        };
+        for location in [5, 2, 9] {
+            row.put(LocationId(location), &full);
+        }
+        assert_eq!(row.get(LocationId(2)), full);
+        assert_eq!(row.available(), 3 * (100 - 3 - 8 - 15));
+        row.put(LocationId(5), &Buckets { safety: Quantity(9), ..full });
+        assert_eq!(row.get(LocationId(5)).safety, Quantity(9), "it is replaced where it stands");
+        row.put(LocationId(2), &Buckets { frozen: true, ..full });
+        assert_eq!((row.available_at(LocationId(2)), row.get(LocationId(2)).frozen), (Quantity::ZERO, true));
+        let places: Vec<_> = row.extras().map(|(location, _)| location.0).collect();
+        assert_eq!(places, [2, 5, 9]);
+        row.put(LocationId(5), &buckets(10, 0, 0, 0));
+        let places: Vec<_> = row.extras().map(|(location, _)| location.0).collect();
+        assert_eq!(places, [2, 9], "a plain cell keeps no entry");
+        assert_eq!((row.get(LocationId(5)), row.available_at(LocationId(5))), (buckets(10, 0, 0, 0), Quantity(10)));
+        row.put(LocationId(5), &buckets(10, 0, 0, 0));
+        assert_eq!(row.extras().count(), 2, "and makes none");
+    }
+
+    #[test]
+    fn the_bitmap_begins_with_the_sixty_fourth_cell_and_follows_every_change() {
+        let mut row = Row::new(true);
+        for location in 0..64 {
+            assert!(row.bitmap().is_none(), "{location} cells need none");
+            row.put(LocationId(location), &buckets(location % 2, 0, 0, 0));
+        }
+        assert_eq!(row.bitmap().map(RoaringBitmap::len), Some(32));
+        let restored = |cells: &[PackedCell]| Row::restore(cells.to_vec(), Lsn::ZERO, true, false);
+        assert_eq!(restored(row.packed()).bitmap(), row.bitmap());
+        assert!(restored(&row.packed()[..63]).bitmap().is_none());
+        row.put(LocationId(0), &buckets(1, 0, 0, 0));
+        row.put(LocationId(1), &buckets(1, 1, 0, 0));
+        assert!(row.bitmap().is_some_and(|bitmap| bitmap.contains(0) && !bitmap.contains(1)));
+        assert_eq!(row.stocked_bitmap(), row.stocked().map(|(location, _)| location.0).collect());
+    }
+
+    #[test]
+    fn rows_grow_by_a_tenth_and_know_what_they_take() {
+        let mut row = Row::new(true);
+        assert_eq!(row.heap_bytes(), 0);
+        for location in 0..20 {
+            row.put(LocationId(location), &buckets(1, 0, 0, 0));
+        }
+        let (cells, bytes) = (row.cells.capacity(), row.heap_bytes());
+        assert!((20..=22).contains(&cells), "{cells} cells have room");
+        assert_eq!(bytes, cells * 16);
+        row.put(LocationId(0), &buckets(1, 0, 1, 0));
+        let side = row.side.as_ref().map_or(0, |side| side.extras.capacity());
+        assert_eq!(row.heap_bytes(), bytes + size_of::<Side>() + side * size_of::<(LocationId, Extra)>());
+        for location in 20..64 {
+            row.put(LocationId(location), &buckets(1, 0, 0, 0));
+        }
+        let bitmap = row.bitmap().map_or(0, RoaringBitmap::serialized_size);
+        let (cells, side) = (row.cells.capacity(), row.side.as_ref().map_or(0, |side| side.extras.capacity()));
+        let expected = cells * 16 + size_of::<Side>() + side * size_of::<(LocationId, Extra)>() + bitmap;
+        assert!(bitmap > 0);
+        assert_eq!(row.heap_bytes(), expected);
     }
 
     #[test]

@@ -1,0 +1,22 @@
+//! The locks, condition variables, atomics and thread-locals behind which state passes from thread to thread.
+//!
+//! In a normal build they are parking_lot's and the standard library's, by name: nothing stands in between. Built with
+//! `--cfg loom` or `--cfg shuttle` they are those of the model checker, with parking_lot's signatures, so that the real
+//! code runs under every interleaving (loom) or a great many (shuttle). The models stand beside what they model; counters
+//! that order nothing and simulated disks do not go through here, since each more would only multiply the interleavings.
+#![forbid(unsafe_code)]
+
+#[cfg(not(any(loom, shuttle)))]
+pub use self::plain::*;
+
+#[cfg(any(loom, shuttle))]
+mod modelled;
+#[cfg(any(loom, shuttle))]
+pub use self::modelled::*;
+
+#[cfg(not(any(loom, shuttle)))]
+mod plain {
+    pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+    pub use std::sync::atomic;
+    pub use std::thread_local;
+}

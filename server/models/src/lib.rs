@@ -1,0 +1,15 @@
+//! The hand-offs of the server under loom: its own files, compiled here without the runtime around them. Empty in any other build.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p quartermaster-server-models --release --target-dir target/loom`
+//!
+//! Exhausted at three preemptions; `LOOM_MAX_PREEMPTIONS` changes that. A hang is a lost wake-up: loom ends with "deadlock".
+#![forbid(unsafe_code)]
+
+#[cfg(loom)]
+#[path = "../../src/acks.rs"]
+pub mod acks;
+#[cfg(loom)]
+#[path = "../../src/limits.rs"]
+pub mod limits;
+#[cfg(all(loom, test))]
+mod models;

@@ -1,0 +1,188 @@
+//! What must hold of answers that wait, and of places among the calls in work.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64 as Uncounted, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use quartermaster_journal::Lsn;
+
+use crate::acks::{Acks, JournalClosed};
+use crate::limits::InFlight;
+
+/// Explores a model and says how many executions that took.
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.max_branches = 100_000;
+    let runs = Arc::new(Uncounted::new(0));
+    let counted = Arc::clone(&runs);
+    builder.check(move || {
+        counted.fetch_add(1, SeqCst);
+        model();
+    });
+    println!("{} executions", runs.load(SeqCst));
+}
+
+/// Wakes a thread that sleeps until its future may go on.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock().expect("no panic") = true;
+        self.heard.notify_one();
+    }
+}
+
+/// Runs a wait to its end, asleep in between: without its wake-up it never comes back.
+fn block_on(acks: &Acks, lsn: u64) -> Result<(), JournalClosed> {
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut wait = pin!(acks.wait(Lsn::new(lsn)));
+    loop {
+        if let Poll::Ready(outcome) = wait.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return outcome;
+        }
+        let mut rung = bell.rung.lock().expect("no panic");
+        while !*rung {
+            rung = bell.heard.wait(rung).expect("no panic");
+        }
+        *rung = false;
+    }
+}
+
+#[test]
+fn who_parks_while_the_watermark_rises_is_woken() {
+    explore(|| {
+        let acks = Acks::new();
+        let committer = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || {
+                acks.advance(Lsn::new(1));
+                acks.advance(Lsn::new(2));
+            })
+        };
+        assert_eq!(block_on(&acks, 2), Ok(()));
+        assert_eq!(acks.durable(), Lsn::new(2), "answered before it was durable");
+        committer.join().expect("no panic");
+        assert_eq!(acks.waiting(), 0);
+    });
+}
+
+#[test]
+fn two_waiters_and_two_who_advance() {
+    explore(|| {
+        let acks = Acks::new();
+        let others: Vec<_> = [1, 2]
+            .map(|lsn| {
+                let acks = Arc::clone(&acks);
+                thread::spawn(move || acks.advance(Lsn::new(lsn)))
+            })
+            .into();
+        let waiter = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || assert_eq!(block_on(&acks, 1), Ok(())))
+        };
+        assert_eq!(block_on(&acks, 2), Ok(()));
+        waiter.join().expect("it is woken");
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        assert_eq!((acks.durable(), acks.waiting()), (Lsn::new(2), 0));
+    });
+}
+
+/// What is written before a position is told may be read by whoever sees the position.
+#[test]
+fn who_sees_the_position_sees_what_is_durable() {
+    explore(|| {
+        let acks = Acks::new();
+        let written = Arc::new(loom::cell::UnsafeCell::new(0));
+        let committer = {
+            let (acks, written) = (Arc::clone(&acks), Arc::clone(&written));
+            thread::spawn(move || {
+                written.with_mut(|_| ());
+                acks.advance(Lsn::new(1));
+            })
+        };
+        if acks.durable() == Lsn::new(1) {
+            written.with(|_| ());
+        }
+        committer.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_failure_reaches_everyone_above_the_watermark_and_nobody_below() {
+    explore(|| {
+        let acks = Acks::new();
+        let committer = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || {
+                acks.advance(Lsn::new(1));
+                acks.fail();
+            })
+        };
+        let waiter = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || assert_eq!(block_on(&acks, 1), Ok(()), "it was durable before the failure"))
+        };
+        assert_eq!(block_on(&acks, 2), Err(JournalClosed));
+        waiter.join().expect("it is woken");
+        committer.join().expect("no panic");
+        assert_eq!(acks.waiting(), 0);
+    });
+}
+
+#[test]
+fn who_gives_up_leaves_no_place_behind_and_takes_no_one_elses_wake_up() {
+    explore(|| {
+        let acks = Acks::new();
+        let committer = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || acks.advance(Lsn::new(1)))
+        };
+        let impatient = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || {
+                let waker = Waker::from(Arc::new(Bell::default()));
+                let mut wait = pin!(acks.wait(Lsn::new(1)));
+                _ = wait.as_mut().poll(&mut Context::from_waker(&waker));
+            })
+        };
+        assert_eq!(block_on(&acks, 1), Ok(()));
+        impatient.join().expect("no panic");
+        committer.join().expect("no panic");
+        assert_eq!(acks.waiting(), 0);
+    });
+}
+
+#[test]
+fn never_more_calls_in_work_than_the_bound_and_every_place_comes_back() {
+    explore(|| {
+        let in_flight = InFlight::new(1);
+        let working = Arc::new(Uncounted::new(0));
+        let call = |in_flight: &Arc<InFlight>, working: &Uncounted| {
+            if let Some(permit) = in_flight.enter() {
+                assert_eq!(working.fetch_add(1, SeqCst), 0, "two in work at a bound of one");
+                thread::yield_now();
+                working.fetch_sub(1, SeqCst);
+                drop(permit);
+            }
+        };
+        let others: Vec<_> = [0, 1]
+            .map(|_| {
+                let (in_flight, working) = (Arc::clone(&in_flight), Arc::clone(&working));
+                thread::spawn(move || call(&in_flight, &working))
+            })
+            .into();
+        call(&in_flight, &working);
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        assert_eq!(in_flight.now(), 0);
+        assert!(in_flight.enter().is_some(), "a place is free again");
+    });
+}
