@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -29,6 +30,10 @@ const GRPC_STATUS: &str = "grpc-status";
 /// Streaming JSON bodies held at once, each of `json_stream_bytes_max` at most.
 pub(crate) const STREAM_BODIES_MAX: u16 = 4;
 
+/// Wait for a thread after which a call is asked once more whether its caller is still there. The frame that says he is not may have come
+/// with the call itself, and HTTP looks for it only when a call has nothing to do for a moment.
+const MAY_BE_GONE_AFTER: Duration = Duration::from_millis(1);
+
 /// Takes calls to the services. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Calls {
@@ -47,6 +52,7 @@ pub(crate) struct Call {
     observation: Observation,
     method: Option<MethodId>,
     arrived: Instant,
+    waited: Duration,
     _permit: Permit,
 }
 
@@ -96,7 +102,7 @@ impl Calls {
             self.admission.enter(priority, caller, arrived, now)
         };
         match permit {
-            Ok(permit) => Ok(Call { observation, method, arrived, _permit: permit }),
+            Ok(permit) => Ok(Call { observation, method, arrived, waited, _permit: permit }),
             Err(refused) => {
                 self.metrics.shed_call(refused.into(), priority);
                 observation.end(Code::Unavailable);
@@ -132,6 +138,9 @@ impl Calls {
             Ok(deadline) => request.extensions().get().copied().or(deadline),
             Err(status) => return call.refuse(status),
         };
+        if call.waited >= MAY_BE_GONE_AFTER {
+            yield_now().await;
+        }
         // Routes are always ready: the bound on calls in work is ours.
         let mut routes = self.routes.clone();
         let response = match deadline {

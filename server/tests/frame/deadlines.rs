@@ -74,3 +74,26 @@ async fn what_waited_past_its_deadline_is_not_done() {
     assert!(refused * 2 > calls, "only {refused} of {calls} were late: this queue proves nothing");
     println!("{refused} of {calls} calls were late, none of them was done");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_its_caller_gave_up_before_it_was_looked_at_is_not_done() {
+    let running = Running::start(config()).await;
+    let mut stream = TcpStream::connect(running.grpc).await.unwrap();
+    let mut bytes = wire::hello(&[]);
+    let given_up = 10;
+    bytes.extend(wire::call(1, RESERVE, &[], &message("block")));
+    for at in 1..=given_up {
+        bytes.extend(wire::call(2 * at + 1, RESERVE, &[], &message("given-up")));
+        bytes.extend(wire::frame(kind::RESET, 0, 2 * at + 1, &8_u32.to_be_bytes()));
+    }
+    let wanted = 2 * given_up + 3;
+    bytes.extend(wire::call(wanted, RESERVE, &[], &message("wanted")));
+    stream.write_all(&bytes).await.unwrap();
+    assert_eq!(answered(&mut stream, 2).await, HashSet::from([1, wanted]));
+    // A call after them is answered after all of them were looked at.
+    stream.write_all(&wire::call(wanted + 2, RESERVE, &[], &message("after"))).await.unwrap();
+    answered(&mut stream, 1).await;
+    let mut done = running.fake.done.lock().unwrap().clone();
+    done.sort();
+    assert_eq!(done, ["after", "block", "wanted"]);
+}
