@@ -58,7 +58,7 @@ pub enum Refused {
 }
 
 impl Admission {
-    /// At most `max` calls; fewer while all that came within `interval` waited longer than `target` for a thread. A target of zero
+    /// At most `max` calls; fewer while most that come within an `interval` wait longer than `target` for a thread. A target of zero
     /// leaves the limit where it is.
     pub fn new(max: u32, target: Duration, interval: Duration) -> Arc<Admission> {
         let ceiling = max - max / 8;

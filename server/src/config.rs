@@ -119,8 +119,8 @@ keys! {
     /// finish what was begun, a quarter from any one address for all others. Default 4,096: at a 10 ms fsync
     /// that is 400,000 answers a second, so a longer queue would only be delay.
     in_flight_max: u32 = 4_096;
-    /// Longest wait of calls for a thread that may last, 0 for any, else 1 ms to 10 s. When every call of a `queue_wait_interval` waited
-    /// longer, fewer are let in until it is so again. Default 5 ms: a refusal waits in the same queue, and should be quick.
+    /// Longest wait of calls for a thread that may last, 0 for any, else 1 ms to 10 s. When three of four calls of a `queue_wait_interval`
+    /// waited longer, fewer are let in until it is so again. Default 5 ms: a refusal waits in the same queue, and should be quick.
     queue_wait_target: Duration = Duration::from_millis(5), as "humantime_serde";
     /// How long calls may wait longer than `queue_wait_target` before some are refused, 10 ms to 10 s. Default 100 ms: longer than a burst
     /// or a hiccup of the machine, shorter than anybody's patience.

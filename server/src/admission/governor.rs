@@ -1,5 +1,8 @@
 //! The limit that follows the queue. The signal is CoDel's (Nichols and Jacobson 2012): not how long calls wait, which any burst makes
-//! long for a moment, but whether the *shortest* wait of a whole interval is longer than the target. Then there is a queue that stands.
+//! long for a moment, but whether a wait longer than the target lasts a whole interval. Then there is a queue that stands. CoDel looks at
+//! the shortest wait of the interval. An event loop is not first in, first out (the newest task often runs first), so that the shortest wait
+//! is short however long the queue; what is looked at here is whether three quarters of the calls waited longer.
+//!
 //! The answer is AIMD (Chiu and Jain 1989): after such an interval the limit becomes 7/10 of what was in work, after any other it grows by
 //! a few. Where it rests, the queue is about the target.
 //!
@@ -32,8 +35,9 @@ pub(super) struct Governor {
     limit: AtomicU32,
     /// Nanoseconds from `started` to the end of the interval that runs.
     ends: AtomicU64,
-    /// Shortest wait of the interval that runs, nanoseconds; `u64::MAX` before its first call.
-    shortest: AtomicU64,
+    /// Calls of the interval that runs, and those of them that waited longer than the target.
+    calls: AtomicU32,
+    late: AtomicU32,
     /// Whether a call was refused in it.
     refused: AtomicBool,
 }
@@ -47,7 +51,8 @@ impl Governor {
             started: now,
             limit: AtomicU32::new(ceiling),
             ends: AtomicU64::new(nanos(interval)),
-            shortest: AtomicU64::new(u64::MAX),
+            calls: AtomicU32::new(0),
+            late: AtomicU32::new(0),
             refused: AtomicBool::new(false),
         }
     }
@@ -81,15 +86,19 @@ impl Governor {
                 self.close((at - ends) / nanos(self.interval).max(1), in_work);
             }
         }
-        self.shortest.fetch_min(nanos(now.saturating_duration_since(arrived)), Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if now.saturating_duration_since(arrived) > self.target {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Ends an interval after which `silent` others passed without a call.
     fn close(&self, silent: u64, in_work: u32) {
-        let shortest = self.shortest.swap(u64::MAX, Ordering::Relaxed);
+        let calls = u64::from(self.calls.swap(0, Ordering::Relaxed));
+        let late = u64::from(self.late.swap(0, Ordering::Relaxed));
         let met = self.refused.swap(false, Ordering::Relaxed);
         let limit = self.limit();
-        let stands = shortest != u64::MAX && shortest > nanos(self.target) && silent < FORGOTTEN_INTERVALS;
+        let stands = calls > 0 && late * 4 >= calls * 3 && silent < FORGOTTEN_INTERVALS;
         let next = if stands {
             let from = limit.min(in_work);
             from - from * 3 / 10
@@ -142,7 +151,7 @@ mod tests {
     #[test]
     fn a_burst_is_no_queue_but_a_standing_wait_is() {
         let mut played = Played::new(3_584);
-        let burst = |call: u32| if call.is_multiple_of(100) { Duration::ZERO } else { Duration::from_millis(80) };
+        let burst = |call: u32| if call.is_multiple_of(3) { Duration::ZERO } else { Duration::from_millis(80) };
         assert_eq!(played.play(20, 1_000, burst), 3_584);
         let limit = played.play(2, 1_000, |_| Duration::from_millis(6));
         assert!(limit <= 700, "{limit}");
