@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The limit is never less: enough calls in work that one group commit serves many.
-const LIMIT_MIN: u32 = 32;
+const LIMIT_MIN: u32 = 64;
 
 /// Growth after an interval in which the limit was met and no queue stood.
 const GROWTH: u32 = 8;
