@@ -2,8 +2,15 @@
 //! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
 #![forbid(unsafe_code)]
 
+pub mod hostile;
+pub mod overload;
 pub mod process;
+pub mod shop;
+pub mod soak;
+pub mod stream;
+pub mod usage;
 pub mod verdict;
+pub mod wire;
 
 /// Why a campaign could not be carried out. What it found wrong is in its [`verdict::Verdict`] instead.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use quartermaster_proof::Error;
+use quartermaster_proof::hostile::{self, HostileArgs};
+use quartermaster_proof::overload::{self, OverloadArgs};
+use quartermaster_proof::soak::{self, SoakArgs};
 use quartermaster_proof::verdict::Verdict;
 
 /// Every promise held.
@@ -24,11 +27,22 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Campaign {}
+enum Campaign {
+    /// Five times the load that the server can bear: what still gets done, who is refused, how quickly it is over.
+    Overload(OverloadArgs),
+    /// Clients that hold places, flood, lie and babble, beside one that does not.
+    Hostile(HostileArgs),
+    /// A steady load for long: memory, files, disk and latency as curves.
+    Soak(SoakArgs),
+}
 
 impl Campaign {
     async fn run(&self) -> Result<Verdict, Error> {
-        match *self {}
+        match self {
+            Campaign::Overload(args) => overload::run(args).await,
+            Campaign::Hostile(args) => hostile::run(args).await,
+            Campaign::Soak(args) => soak::run(args).await,
+        }
     }
 }
 

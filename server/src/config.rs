@@ -115,11 +115,22 @@ keys! {
     return_rate_min_units: u64 = 20;
     /// Time between recounts of every promise, 0 for never, else 1 s to 7 days. Default 1 min: an alert the same minute.
     audit_interval: Duration = Duration::from_secs(60), as "humantime_serde";
-    /// Calls in work at once on all connections, 1 to 1,000,000; more are refused with a retry delay. Default 4,096: at a 10 ms fsync
+    /// Calls in work at once on all connections, 1 to 1,000,000; more are refused with a retry delay. An eighth is kept for calls that
+    /// finish what was begun, a quarter from any one address for all others. Default 4,096: at a 10 ms fsync
     /// that is 400,000 answers a second, so a longer queue would only be delay.
     in_flight_max: u32 = 4_096;
-    /// Connections open at once, 1 to 1,000,000; more are closed at once. Default 10,000: at 25 KB each, and half of the usual limit on files.
+    /// Longest wait of calls for a thread that may last, 0 for any, else 1 ms to 10 s. When three of four calls of a `queue_wait_interval`
+    /// waited longer, fewer are let in until it is so again. Default 5 ms: a refusal waits in the same queue, and should be quick.
+    queue_wait_target: Duration = Duration::from_millis(5), as "humantime_serde";
+    /// How long calls may wait longer than `queue_wait_target` before some are refused, 10 ms to 10 s. Default 100 ms: longer than a burst
+    /// or a hiccup of the machine, shorter than anybody's patience.
+    queue_wait_interval: Duration = Duration::from_millis(100), as "humantime_serde";
+    /// Connections open at once, 1 to 1,000,000; more are closed at once. Default 10,000: at 25 KB each, and half of the usual limit on
+    /// files. Fewer where the limit on files is lower: 256 stay free for the journal, which ends the server when it cannot open one.
     connections_max: u32 = 10_000;
+    /// Connections open at once from one address (IPv6: from one /64), 1 to 1,000,000. Default 2,000: a fleet of gateways behind one
+    /// address fits, and no single one can take all places.
+    connections_per_address_max: u32 = 2_000;
     /// Calls in work at once on one connection, told to clients as the HTTP/2 maximum of concurrent streams, 1 to 65,536. Default
     /// 1,024: at a 10 ms fsync 128 would hold one gateway's connection to 12,800 answers a second, and `in_flight_max` bounds the sum.
     concurrency_per_connection: u32 = 1_024;
@@ -127,6 +138,16 @@ keys! {
     handshake_timeout: Duration = Duration::from_secs(5), as "humantime_serde";
     /// Age at which a connection is told to go and reconnect, 0 for never, else 10 s to 7 days. Default 1 h: balances new servers in.
     connection_age_max: Duration = Duration::from_secs(3_600), as "humantime_serde";
+    /// Time from then in which its calls must end before it is closed, 1 s to 1 day. Default 5 min: longer than any call but an endless
+    /// stream, whose caller goes on elsewhere with the same request ids.
+    connection_age_grace: Duration = Duration::from_secs(300), as "humantime_serde";
+    /// Time after which a quiet HTTP/2 connection is pinged, 1 s to 1 h. Default 15 s.
+    keepalive_interval: Duration = Duration::from_secs(15), as "humantime_serde";
+    /// Time for the answer to such a ping, 100 ms to 1 min; then the connection is closed. Default 10 s: a peer that is gone, or that
+    /// holds a request back byte by byte, is closed 25 s after its last whole frame.
+    keepalive_timeout: Duration = Duration::from_secs(10), as "humantime_serde";
+    /// Time in which a peer must take some of the answers it asked for, 1 s to 1 h; then its connection is closed. Default 20 s.
+    unread_timeout: Duration = Duration::from_secs(20), as "humantime_serde";
     /// Largest message of a request in bytes, 4 KiB to 64 MiB. Default 4 MiB: a batch of 10,000 reservations fits.
     message_bytes_max: u64 = 4 << 20, as "value::bytes";
     /// Largest JSON body of a streaming call in bytes, 4 KiB to 1 GiB: it is read whole before the first message is sent, so that a

@@ -21,11 +21,11 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline of a call that arrives now.
+    /// The deadline of a call that arrived at `arrived`: what it has waited for a thread since is part of its time.
     ///
     /// # Errors
     /// INVALID_ARGUMENT when the header is not a gRPC timeout.
-    pub fn of(headers: &HeaderMap, default: Option<Duration>) -> Result<Option<Deadline>, Status> {
+    pub fn of(headers: &HeaderMap, default: Option<Duration>, arrived: Instant) -> Result<Option<Deadline>, Status> {
         let asked = headers.get(GRPC_TIMEOUT).map(|value| parse(value.as_bytes()));
         let time = match asked {
             Some(None) => {
@@ -36,7 +36,7 @@ impl Deadline {
             None => default,
         };
         // A deadline beyond what the clock can tell is none.
-        Ok(time.and_then(|time| Some(Deadline { at: Instant::now().checked_add(time)?, time })))
+        Ok(time.and_then(|time| Some(Deadline { at: arrived.checked_add(time)?, time })))
     }
 }
 
@@ -79,11 +79,13 @@ mod tests {
     fn the_callers_deadline_wins_over_the_default() {
         let mut headers = HeaderMap::new();
         let default = Some(Duration::from_secs(1));
-        assert_eq!(Deadline::of(&headers, default).unwrap().unwrap().time, Duration::from_secs(1));
-        assert_eq!(Deadline::of(&headers, None).unwrap(), None);
+        let now = Instant::now();
+        assert_eq!(Deadline::of(&headers, default, now).unwrap().unwrap().time, Duration::from_secs(1));
+        assert_eq!(Deadline::of(&headers, None, now).unwrap(), None);
         headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("5S"));
-        assert_eq!(Deadline::of(&headers, default).unwrap().unwrap().time, Duration::from_secs(5));
+        let asked = Deadline::of(&headers, default, now).unwrap().unwrap();
+        assert_eq!((asked.time, asked.at), (Duration::from_secs(5), now + Duration::from_secs(5)));
         headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("soon"));
-        assert_eq!(Deadline::of(&headers, default).unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(Deadline::of(&headers, default, now).unwrap_err().code(), Code::InvalidArgument);
     }
 }

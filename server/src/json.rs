@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::deadline::GRPC_TIMEOUT;
 use crate::methods::{Method, Methods};
 use crate::refusal;
-use crate::serve::{Call, Calls, STREAM_BODIES_MAX};
+use crate::serve::{Arrival, Call, Calls, STREAM_BODIES_MAX};
 
 const JSON: &str = "application/json";
 const PROTO: &str = "application/proto";
@@ -95,7 +95,7 @@ impl View {
             };
         }
         let Some(id) = methods.find(path) else {
-            return self.unknown(path);
+            return self.unknown(path, Arrival::of(&request));
         };
         if request.method() != HttpMethod::POST {
             let hint = format!("{path} is called by POST with content-type: {JSON}");
@@ -106,9 +106,9 @@ impl View {
             Ok(form) => form,
             Err(refused) => return error::respond_as(methods, StatusCode::UNSUPPORTED_MEDIA_TYPE, &refused),
         };
-        match self.calls.admit(Some(id)) {
+        match self.calls.admit(Some(id), Arrival::of(&request)) {
             Ok(call) => self.call(call, method, form, request).await,
-            Err(status) => error::respond(methods, &status),
+            Err(refused) => error::respond(methods, &self.calls.refusal(refused)),
         }
     }
 
@@ -148,7 +148,7 @@ impl View {
     ) -> Result<Request<Body>, Status> {
         let (parts, body) = request.into_parts();
         let headers = grpc_headers(&parts.headers)?;
-        let deadline = self.calls.deadline(call.method(), &headers)?;
+        let deadline = self.calls.deadline(call, &headers)?;
         let reading = self.read(method, form, &parts.headers, body);
         let sent = match deadline {
             Some(deadline) => {
@@ -191,9 +191,9 @@ impl View {
         }
     }
 
-    fn unknown(&self, path: &str) -> Response<Body> {
+    fn unknown(&self, path: &str, arrival: Arrival) -> Response<Body> {
         let methods = self.calls.methods();
-        if let Ok(call) = self.calls.admit(None) {
+        if let Ok(call) = self.calls.admit(None, arrival) {
             call.end(Code::Unimplemented);
         }
         let shown: String = path.chars().take(200).collect();

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acks;
+pub mod admission;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -9,7 +10,6 @@ pub mod deadline;
 pub mod grpc;
 pub mod health;
 mod json;
-pub mod limits;
 pub mod logging;
 pub mod methods;
 pub mod metrics;

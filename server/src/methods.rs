@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
+use crate::admission::Priority;
+
 /// Package of our own services.
 const PACKAGE: &str = "quartermaster.v1";
 
@@ -30,6 +32,8 @@ pub struct Method {
     pub name: String,
     /// Path of a call, "/quartermaster.v1.AllocationService/Reserve".
     pub path: String,
+    /// What is refused before it and after it in overload.
+    pub priority: Priority,
     /// Messages and streaming.
     pub descriptor: MethodDescriptor,
 }
@@ -125,6 +129,7 @@ fn methods_of(service: &ServiceDescriptor) -> Vec<Method> {
         service: name.clone(),
         name: descriptor.name().to_owned(),
         path: format!("/{name}/{}", descriptor.name()),
+        priority: Priority::of_method(&name, descriptor.name()),
         descriptor,
     });
     methods.collect()
@@ -148,6 +153,15 @@ mod tests {
         }
         assert!(methods.find("/quartermaster.v1.AllocationService/Steal").is_none());
         assert_eq!(methods.own_services().count(), 12);
+    }
+
+    #[test]
+    fn what_is_urgent_exists_under_the_name_it_is_urgent_by() {
+        let methods = Methods::new();
+        let count = |priority| methods.all().iter().filter(|method| method.priority == priority).count();
+        assert_eq!(count(Priority::Settle), 7 + 4, "seven of allocation, all of administration");
+        assert_eq!(count(Priority::Take), 3 + 6 + 2 + 1);
+        assert!(count(Priority::Quote) >= 5);
     }
 
     #[test]

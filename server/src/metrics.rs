@@ -16,6 +16,7 @@ mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 pub use allotment::{Allotted, NODES_MAX};
 pub use buckets::{Buckets, Counted, Histogram, Unit};
@@ -28,7 +29,7 @@ pub use sources::{
 };
 pub use upkeep::Upkeep;
 
-use crate::limits::InFlight;
+use crate::admission::{Admission, Priority, Refused};
 use crate::methods::Methods;
 use page::Page;
 use process::ProcessMetrics;
@@ -38,33 +39,72 @@ use process::ProcessMetrics;
 pub enum ShedCause {
     /// `in_flight_max` calls were in work.
     InFlight,
+    /// Calls waited longer than `queue_wait_target`.
+    Queue,
+    /// The same, and the caller had its share of what was let in.
+    Share,
     /// All places for JSON bodies of streams were taken.
     JsonBodies,
     /// `connections_max` connections were open.
     Connections,
+    /// `connections_per_address_max` connections were open from the same address.
+    Address,
     /// A connection did not say in time what it speaks.
     Handshake,
+    /// A connection's peer did not take the answers it had asked for.
+    Unread,
+    /// A connection was told to go for its age and did not.
+    Age,
+}
+
+impl From<Refused> for ShedCause {
+    fn from(refused: Refused) -> ShedCause {
+        match refused {
+            Refused::InFlight => ShedCause::InFlight,
+            Refused::Queue => ShedCause::Queue,
+            Refused::Share => ShedCause::Share,
+        }
+    }
 }
 
 impl ShedCause {
-    const ALL: [ShedCause; 4] =
-        [ShedCause::InFlight, ShedCause::JsonBodies, ShedCause::Connections, ShedCause::Handshake];
+    const ALL: [ShedCause; 9] = [
+        ShedCause::InFlight,
+        ShedCause::Queue,
+        ShedCause::Share,
+        ShedCause::JsonBodies,
+        ShedCause::Connections,
+        ShedCause::Address,
+        ShedCause::Handshake,
+        ShedCause::Unread,
+        ShedCause::Age,
+    ];
 
     fn label(self) -> &'static str {
         match self {
             ShedCause::InFlight => "in_flight",
+            ShedCause::Queue => "queue",
+            ShedCause::Share => "share",
             ShedCause::JsonBodies => "json_bodies",
             ShedCause::Connections => "connections",
+            ShedCause::Address => "address",
             ShedCause::Handshake => "handshake",
+            ShedCause::Unread => "unread",
+            ShedCause::Age => "age",
         }
     }
 
     fn index(self) -> usize {
         match self {
             ShedCause::InFlight => 0,
-            ShedCause::JsonBodies => 1,
-            ShedCause::Connections => 2,
-            ShedCause::Handshake => 3,
+            ShedCause::Queue => 1,
+            ShedCause::Share => 2,
+            ShedCause::JsonBodies => 3,
+            ShedCause::Connections => 4,
+            ShedCause::Address => 5,
+            ShedCause::Handshake => 6,
+            ShedCause::Unread => 7,
+            ShedCause::Age => 8,
         }
     }
 }
@@ -72,21 +112,26 @@ impl ShedCause {
 /// Everything that is published.
 pub struct Metrics {
     calls: Arc<CallMetrics>,
-    in_flight: Arc<InFlight>,
+    admission: Arc<Admission>,
     connections: AtomicU64,
-    shed: [AtomicU64; 4],
+    shed: [AtomicU64; ShedCause::ALL.len()],
+    /// Calls alone, by priority.
+    shed_calls: [AtomicU64; Priority::ALL.len()],
+    queue_wait: Histogram,
     sources: OnceLock<Arc<dyn Sources>>,
     process: ProcessMetrics,
 }
 
 impl Metrics {
     /// Nothing counted yet.
-    pub fn new(methods: Arc<Methods>, in_flight: Arc<InFlight>) -> Arc<Metrics> {
+    pub fn new(methods: Arc<Methods>, admission: Arc<Admission>) -> Arc<Metrics> {
         Arc::new(Metrics {
             calls: CallMetrics::new(methods),
-            in_flight,
+            admission,
             connections: AtomicU64::new(0),
             shed: Default::default(),
+            shed_calls: Default::default(),
+            queue_wait: Histogram::new(),
             sources: OnceLock::new(),
             process: ProcessMetrics::new(),
         })
@@ -108,6 +153,17 @@ impl Metrics {
         self.shed[cause.index()].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a call that was not let in.
+    pub fn shed_call(&self, cause: ShedCause, priority: Priority) {
+        self.shed(cause);
+        self.shed_calls[priority.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call waited so long for a thread.
+    pub fn queue_wait(&self, waited: Duration) {
+        self.queue_wait.observe(waited);
+    }
+
     /// Tells how many connections are open.
     pub fn set_connections(&self, open: usize) {
         self.connections.store(u64::try_from(open).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -121,14 +177,26 @@ impl Metrics {
         page.sample(&labels, 1);
         self.calls.publish(&mut page);
         page.gauge("quartermaster_inflight_requests", "Calls in work.");
-        page.sample(&[], self.in_flight.now());
+        page.sample(&[], self.admission.now());
         page.gauge("quartermaster_inflight_requests_max", "Calls in work at which more are refused.");
-        page.sample(&[], self.in_flight.max());
+        page.sample(&[], self.admission.max());
+        page.gauge(
+            "quartermaster_inflight_limit",
+            "Calls in work at which new promises are refused: follows the queue.",
+        );
+        page.sample(&[], self.admission.limit());
+        page.histogram("quartermaster_queue_wait_seconds", "Time from a call's headers to a thread's turning to it.");
+        page.buckets(&[], &self.queue_wait.read());
         page.gauge("quartermaster_connections", "Open connections of callers.");
         page.sample(&[], self.connections.load(Ordering::Relaxed));
         page.counter("quartermaster_shed_total", "Calls and connections refused, by the limit they met.");
         for cause in ShedCause::ALL {
             page.sample(&[("cause", cause.label())], self.shed[cause.index()].load(Ordering::Relaxed));
+        }
+        page.counter("quartermaster_shed_calls_total", "Calls refused in overload, by what they can wait for.");
+        for priority in Priority::ALL {
+            let shed = self.shed_calls[priority.index()].load(Ordering::Relaxed);
+            page.sample(&[("priority", priority.label())], shed);
         }
         if let Some(sources) = self.sources.get() {
             let reading = sources.read();

@@ -13,6 +13,9 @@ pub const DOMAIN: &str = "quartermaster";
 /// Delay told to callers who were shed: a few group commits.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
+/// Delay told to callers who met a standing queue: time for it to drain, and enough that coming back is no new flood.
+const SHED_DELAY: Duration = Duration::from_millis(250);
+
 /// `ErrorInfo.reason` of `reason`: its name without the prefix, for example "OVERLOADED".
 pub fn short_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
@@ -23,6 +26,17 @@ pub fn overloaded(limit: &'static str, max: u64) -> Status {
     let mut details = info(ErrorReason::Overloaded, [(limit, max.to_string())]);
     details.set_retry_info(Some(RETRY_DELAY));
     let message = format!("the server is full: {limit} is {max}; retry with the same request id");
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// UNAVAILABLE: more is asked than can be done, and `bound` is where this call met that. Nothing was done.
+///
+/// UNAVAILABLE and not RESOURCE_EXHAUSTED, because it is the one code that gateways' stock retry policies send again, here or to another
+/// server, and because RESOURCE_EXHAUSTED says of a caller's quota or a full disk that asking again soon is no use.
+pub fn shed(bound: &'static str, sentence: &str) -> Status {
+    let mut details = info(ErrorReason::Overloaded, [("bound", bound.to_owned())]);
+    details.set_retry_info(Some(SHED_DELAY));
+    let message = format!("the server is overloaded: {sentence}; retry with the same request id");
     Status::with_error_details(Code::Unavailable, message, details)
 }
 

@@ -3,10 +3,16 @@
 //! `bind` takes the addresses and starts the metrics page, so that a start that replays for a minute can be watched; `run` begins to
 //! listen for calls and returns when the order to stop has been carried out.
 mod accept;
+mod addresses;
 mod admin;
 mod answer;
+mod arrival;
 mod calls;
+mod connection;
+mod files;
 mod front;
+mod progress;
+mod refusals;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -19,12 +25,13 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tonic_reflection::server::Builder;
 
+pub(crate) use arrival::Arrival;
 pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::health::{Health, Phase};
 use crate::json;
-use crate::limits::InFlight;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
 use crate::shutdown::{self, Stop, Stopper};
@@ -79,7 +86,7 @@ pub struct Server {
     metrics_address: SocketAddr,
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
-    in_flight: Arc<InFlight>,
+    admission: Arc<Admission>,
     health: Health,
     /// Dropping it ends the metrics page.
     _admin: Stopper,
@@ -98,8 +105,8 @@ impl Server {
             .map_err(|source| refused(config.metrics_listen, "metrics", source))?;
 
         let methods = Arc::new(Methods::new());
-        let in_flight = InFlight::new(config.in_flight_max);
-        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&in_flight));
+        let admission = Admission::new(config.in_flight_max, config.queue_wait_target, config.queue_wait_interval);
+        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission));
         let health = Health::new(&methods).await;
 
         let page = Admin::new(Arc::clone(&metrics), health.clone());
@@ -107,7 +114,7 @@ impl Server {
         let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
         tokio::spawn(connections.serve(listener, page, None, stop, Duration::ZERO));
         let config = config.clone();
-        let server = Server { config, metrics_address, methods, metrics, in_flight, health, _admin: stopper };
+        let server = Server { config, metrics_address, methods, metrics, admission, health, _admin: stopper };
         Ok((server, Port { socket }))
     }
 
@@ -150,11 +157,15 @@ impl Server {
             routes,
             Arc::clone(&self.methods),
             &self.metrics,
-            Arc::clone(&self.in_flight),
+            Arc::clone(&self.admission),
             stop.clone(),
         );
         let front = Front::new(calls.clone(), json::View::new(&self.config, calls));
-        let connections = Connections::of(&self.config);
+        let room = files::connections_max();
+        if usize::try_from(self.config.connections_max).is_ok_and(|asked| asked > room) {
+            tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
+        }
+        let connections = Connections::of(&self.config).at_most(room);
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();
         let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);

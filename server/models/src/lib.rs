@@ -8,8 +8,5 @@
 #[cfg(loom)]
 #[path = "../../src/acks.rs"]
 pub mod acks;
-#[cfg(loom)]
-#[path = "../../src/limits.rs"]
-pub mod limits;
 #[cfg(all(loom, test))]
 mod models;

@@ -1,4 +1,4 @@
-//! What must hold of answers that wait, and of places among the calls in work.
+//! What must hold of answers that wait.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use loom::thread;
 use quartermaster_journal::Lsn;
 
 use crate::acks::{Acks, JournalClosed};
-use crate::limits::InFlight;
 
 /// Explores a model and says how many executions that took.
 fn explore(model: impl Fn() + Send + Sync + 'static) {
@@ -158,31 +157,5 @@ fn who_gives_up_leaves_no_place_behind_and_takes_no_one_elses_wake_up() {
         impatient.join().expect("no panic");
         committer.join().expect("no panic");
         assert_eq!(acks.waiting(), 0);
-    });
-}
-
-#[test]
-fn never_more_calls_in_work_than_the_bound_and_every_place_comes_back() {
-    explore(|| {
-        let in_flight = InFlight::new(1);
-        let working = Arc::new(Uncounted::new(0));
-        let call = |in_flight: &Arc<InFlight>, working: &Uncounted| {
-            if let Some(permit) = in_flight.enter() {
-                assert_eq!(working.fetch_add(1, SeqCst), 0, "two in work at a bound of one");
-                thread::yield_now();
-                working.fetch_sub(1, SeqCst);
-                drop(permit);
-            }
-        };
-        let others: Vec<_> = [0, 1]
-            .map(|_| {
-                let (in_flight, working) = (Arc::clone(&in_flight), Arc::clone(&working));
-                thread::spawn(move || call(&in_flight, &working))
-            })
-            .into();
-        call(&in_flight, &working);
-        others.into_iter().for_each(|other| other.join().expect("no panic"));
-        assert_eq!(in_flight.now(), 0);
-        assert!(in_flight.enter().is_some(), "a place is free again");
     });
 }

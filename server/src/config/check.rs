@@ -55,10 +55,23 @@ pub(super) fn check(
     check.number("return_rate_min_units", config.return_rate_min_units, 1, 1_000_000_000)?;
     check.time_or_off("audit_interval", config.audit_interval, SECOND, 7 * DAY)?;
     check.number("in_flight_max", config.in_flight_max.into(), 1, 1_000_000)?;
+    let target = config.queue_wait_target;
+    check.right(
+        target.is_zero() || (MILLISECOND..=10 * SECOND).contains(&target),
+        "queue_wait_target",
+        text(target),
+        || "0s for any, or 1ms to 10s".to_owned(),
+    )?;
+    check.time("queue_wait_interval", config.queue_wait_interval, 10 * MILLISECOND, 10 * SECOND)?;
+    check.number("connections_per_address_max", config.connections_per_address_max.into(), 1, 1_000_000)?;
     check.number("connections_max", config.connections_max.into(), 1, 1_000_000)?;
     check.number("concurrency_per_connection", config.concurrency_per_connection.into(), 1, 65_536)?;
     check.time("handshake_timeout", config.handshake_timeout, 100 * MILLISECOND, MINUTE)?;
     check.time_or_off("connection_age_max", config.connection_age_max, 10 * SECOND, 7 * DAY)?;
+    check.time("connection_age_grace", config.connection_age_grace, SECOND, DAY)?;
+    check.time("keepalive_interval", config.keepalive_interval, SECOND, HOUR)?;
+    check.time("keepalive_timeout", config.keepalive_timeout, 100 * MILLISECOND, MINUTE)?;
+    check.time("unread_timeout", config.unread_timeout, SECOND, HOUR)?;
     check.bytes("message_bytes_max", config.message_bytes_max, 4 * KIB, 64 * MIB)?;
     check.bytes("json_stream_bytes_max", config.json_stream_bytes_max, 4 * KIB, GIB)?;
     check.time("default_deadline", config.default_deadline, 10 * MILLISECOND, HOUR)?;

@@ -22,20 +22,28 @@ impl Config {
     pub fn limits(&self) -> Vec<Limit> {
         let limits = [
             ("concurrency_per_connection", self.concurrency_per_connection.into(), "calls"),
+            ("connection_age_grace", milliseconds(self.connection_age_grace), "milliseconds"),
             ("connection_age_max", milliseconds(self.connection_age_max), "milliseconds"),
             ("connections_max", self.connections_max.into(), "connections"),
+            ("connections_per_address_max", self.connections_per_address_max.into(), "connections"),
             ("dedup_entries_max", self.dedup_entries_max, "request ids"),
             ("dedup_retention", milliseconds(self.dedup_retention), "milliseconds"),
             ("default_deadline", milliseconds(self.default_deadline), "milliseconds"),
             ("ended_entries_max", self.ended_entries_max, "reservations"),
             ("ended_retention", milliseconds(self.ended_retention), "milliseconds"),
+            ("handshake_timeout", milliseconds(self.handshake_timeout), "milliseconds"),
             ("in_flight_max", self.in_flight_max.into(), "calls"),
             ("json_stream_bytes_max", self.json_stream_bytes_max, "bytes"),
+            ("keepalive_interval", milliseconds(self.keepalive_interval), "milliseconds"),
+            ("keepalive_timeout", milliseconds(self.keepalive_timeout), "milliseconds"),
             ("message_bytes_max", self.message_bytes_max, "bytes"),
+            ("queue_wait_interval", milliseconds(self.queue_wait_interval), "milliseconds"),
+            ("queue_wait_target", milliseconds(self.queue_wait_target), "milliseconds"),
             ("return_entries_max", self.return_entries_max, "reservations"),
             ("return_rate_alert", self.return_rate_alert.into(), "per mille"),
             ("return_rate_min_units", self.return_rate_min_units, "units"),
             ("return_window", milliseconds(self.return_window), "milliseconds"),
+            ("unread_timeout", milliseconds(self.unread_timeout), "milliseconds"),
         ];
         let limits =
             limits.into_iter().map(|(name, value, unit)| Limit { name, value, unit, description: describe(name) });

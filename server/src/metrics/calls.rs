@@ -62,10 +62,10 @@ impl CallMetrics {
         Arc::new(CallMetrics { methods, by_method })
     }
 
-    /// A call arrives.
-    pub fn start(self: &Arc<Self>, method: Option<MethodId>) -> Observation {
+    /// A call that arrived at `started`.
+    pub fn start(self: &Arc<Self>, method: Option<MethodId>, started: Instant) -> Observation {
         let index = method.map_or(self.methods.all().len(), MethodId::index);
-        Observation { calls: Arc::clone(self), index, started: Instant::now(), counted: false }
+        Observation { calls: Arc::clone(self), index, started, counted: false }
     }
 
     /// Handled calls of `method` that ended with `code`.
@@ -129,12 +129,12 @@ mod tests {
         let methods = Arc::new(Methods::new());
         let reserve = methods.find("/quartermaster.v1.AllocationService/Reserve").unwrap();
         let calls = CallMetrics::new(methods);
-        let mut observation = calls.start(Some(reserve));
+        let mut observation = calls.start(Some(reserve), Instant::now());
         observation.end(Code::Ok);
         observation.end(Code::Internal);
         drop(observation);
-        drop(calls.start(Some(reserve)));
-        drop(calls.start(None));
+        drop(calls.start(Some(reserve), Instant::now()));
+        drop(calls.start(None, Instant::now()));
         assert_eq!(calls.handled(reserve, Code::Ok), 1);
         assert_eq!(calls.handled(reserve, Code::Internal), 0);
         assert_eq!(calls.handled(reserve, Code::Cancelled), 1);

@@ -1,19 +1,25 @@
-//! The path of one gRPC call: counted, admitted, timed, handled. The JSON view sends its calls down the same path.
+//! A call on its way to its service: counted, admitted, timed, handled. The JSON view sends its calls down the same path.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
-use tokio::time::Instant;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
 use super::answer::Answer;
+use super::arrival::Arrival;
+use super::refusals::Refusals;
+use crate::admission::{Admission, Permit, Priority, Refused};
 use crate::config::Config;
 use crate::deadline::Deadline;
-use crate::limits::{InFlight, Permit};
 use crate::methods::{MethodId, Methods};
 use crate::metrics::{Metrics, Observation, ShedCause};
 use crate::refusal;
@@ -24,13 +30,18 @@ const GRPC_STATUS: &str = "grpc-status";
 /// Streaming JSON bodies held at once, each of `json_stream_bytes_max` at most.
 pub(crate) const STREAM_BODIES_MAX: u16 = 4;
 
+/// Wait for a thread after which a call is asked once more whether its caller is still there. The frame that says he is not may have come
+/// with the call itself, and HTTP looks for it only when a call has nothing to do for a moment.
+const MAY_BE_GONE_AFTER: Duration = Duration::from_millis(1);
+
 /// Takes calls to the services. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Calls {
     routes: Routes,
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
-    in_flight: Arc<InFlight>,
+    admission: Arc<Admission>,
+    refusals: Arc<Refusals>,
     default_deadline: Duration,
     stop: Stop,
 }
@@ -40,6 +51,8 @@ pub(crate) struct Calls {
 pub(crate) struct Call {
     observation: Observation,
     method: Option<MethodId>,
+    arrived: Instant,
+    waited: Duration,
     _permit: Permit,
 }
 
@@ -49,11 +62,12 @@ impl Calls {
         routes: Routes,
         methods: Arc<Methods>,
         metrics: &Arc<Metrics>,
-        in_flight: Arc<InFlight>,
+        admission: Arc<Admission>,
         stop: Stop,
     ) -> Calls {
         let default_deadline = config.default_deadline;
-        Calls { routes, methods, metrics: Arc::clone(metrics), in_flight, default_deadline, stop }
+        let refusals = Arc::new(Refusals::new(config));
+        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, default_deadline, stop }
     }
 
     /// What may be called.
@@ -64,31 +78,42 @@ impl Calls {
     /// Answers a gRPC request.
     pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let method = self.methods.find(request.uri().path());
-        match self.admit(method) {
+        match self.admit(method, Arrival::of(&request)) {
             Ok(call) => self.run(call, request).await,
-            Err(status) => status.into_http(),
+            Err(refused) => self.refusals.response(refused),
         }
     }
 
     /// Counts a call and gives it a place in work.
     ///
     /// # Errors
-    /// UNAVAILABLE when all places are taken.
-    pub(crate) fn admit(&self, method: Option<MethodId>) -> Result<Call, Status> {
-        let mut observation = self.metrics.calls().start(method);
-        let permit = if method.is_some_and(|id| self.methods.get(id).is_always_admitted()) {
-            Some(self.in_flight.enter_always())
+    /// When it is not let in.
+    pub(crate) fn admit(&self, method: Option<MethodId>, arrival: Arrival) -> Result<Call, Refused> {
+        let Arrival { at: arrived, caller } = arrival;
+        let now = Instant::now();
+        let waited = now.saturating_duration_since(arrived);
+        self.metrics.queue_wait(waited);
+        let mut observation = self.metrics.calls().start(method, arrived);
+        let known = method.map(|id| self.methods.get(id));
+        let priority = known.map_or(Priority::Read, |method| method.priority);
+        let permit = if known.is_some_and(|method| method.is_always_admitted()) {
+            Ok(self.admission.enter_always(caller))
         } else {
-            self.in_flight.enter()
+            self.admission.enter(priority, caller, arrived, now)
         };
         match permit {
-            Some(permit) => Ok(Call { observation, method, _permit: permit }),
-            None => {
-                self.metrics.shed(ShedCause::InFlight);
+            Ok(permit) => Ok(Call { observation, method, arrived, waited, _permit: permit }),
+            Err(refused) => {
+                self.metrics.shed_call(refused.into(), priority);
                 observation.end(Code::Unavailable);
-                Err(refusal::overloaded("in_flight_max", self.in_flight.max().into()))
+                Err(refused)
             }
         }
+    }
+
+    /// What a call that was not let in is told.
+    pub(crate) fn refusal(&self, refused: Refused) -> Status {
+        self.refusals.status(refused)
     }
 
     /// UNAVAILABLE: as many JSON bodies of streams are held as there may be.
@@ -97,35 +122,34 @@ impl Calls {
         refusal::overloaded("json_stream_bodies_max", STREAM_BODIES_MAX.into())
     }
 
-    /// The time of a call that arrives now with `headers`.
+    /// The time of `call`, which has `headers`.
     ///
     /// # Errors
     /// INVALID_ARGUMENT when its `grpc-timeout` is malformed.
-    pub(crate) fn deadline(&self, method: Option<MethodId>, headers: &HeaderMap) -> Result<Option<Deadline>, Status> {
-        let waits = method.is_some_and(|id| self.methods.get(id).has_default_deadline());
-        Deadline::of(headers, waits.then_some(self.default_deadline))
+    pub(crate) fn deadline(&self, call: &Call, headers: &HeaderMap) -> Result<Option<Deadline>, Status> {
+        let waits = call.method.is_some_and(|id| self.methods.get(id).has_default_deadline());
+        Deadline::of(headers, waits.then_some(self.default_deadline), call.arrived)
     }
 
     /// Hands an admitted call to its service and answers it, at the latest when its time is up: that of the [`Deadline`] among the
     /// request's extensions, which the JSON view took before it read the body, else the one its headers ask for.
     pub(crate) async fn run(&self, mut call: Call, mut request: Request<Body>) -> Response<Body> {
-        let deadline = match self.deadline(call.method, request.headers()) {
+        let deadline = match self.deadline(&call, request.headers()) {
             Ok(deadline) => request.extensions().get().copied().or(deadline),
             Err(status) => return call.refuse(status),
         };
+        if call.waited >= MAY_BE_GONE_AFTER {
+            yield_now().await;
+        }
         // Routes are always ready: the bound on calls in work is ours.
         let mut routes = self.routes.clone();
         let response = match deadline {
             None => routes.call(request).await,
             Some(deadline) => {
-                // A timeout lets what it holds run once; work whose time is over is not begun.
-                if Instant::now() >= deadline.at {
-                    return call.refuse(refusal::deadline(deadline.time));
-                }
                 request.extensions_mut().insert(deadline);
-                match tokio::time::timeout_at(deadline.at, routes.call(request)).await {
-                    Ok(response) => response,
-                    Err(_elapsed) => return call.refuse(refusal::deadline(deadline.time)),
+                match within(deadline, routes.call(request)).await {
+                    Some(response) => response,
+                    None => return call.refuse(refusal::deadline(deadline.time)),
                 }
             }
         };
@@ -141,12 +165,24 @@ impl Calls {
     }
 }
 
-impl Call {
-    /// What is called; none for what does not exist.
-    pub(crate) fn method(&self) -> Option<MethodId> {
-        self.method
-    }
+/// What `work` comes to, or none when its time is over. The clock is read before each step of the work and not only when there is nothing
+/// to do: a call that has waited for a thread, or for its message, until nobody listens any more does not begin, and takes nothing.
+async fn within<F: Future>(deadline: Deadline, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let mut over = pin!(sleep_until(deadline.at));
+    poll_fn(|context| {
+        if Instant::now() >= deadline.at {
+            return Poll::Ready(None);
+        }
+        match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => over.as_mut().poll(context).map(|()| None),
+        }
+    })
+    .await
+}
 
+impl Call {
     /// The call ends here with `status`.
     pub(crate) fn refuse(mut self, status: Status) -> Response<Body> {
         self.observation.end(status.code());

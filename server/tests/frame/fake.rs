@@ -1,7 +1,8 @@
 //! Services with canned answers, to see what the frame makes of them.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quartermaster_proto::v1::admin_service_server::AdminService;
 use quartermaster_proto::v1::allocation_service_server::AllocationService;
@@ -22,6 +23,8 @@ pub struct Fake {
     pub arrived: Arc<Notify>,
     /// Gives such a call its answer.
     pub gate: Arc<Gate>,
+    /// Ids of the reservations that were carried out, in their order.
+    pub done: Arc<Mutex<Vec<String>>>,
 }
 
 pub struct Gate(pub Semaphore);
@@ -46,6 +49,7 @@ impl AllocationService for Fake {
 
     async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
         let request = request.into_inner();
+        self.done.lock().unwrap().push(request.request_id.clone());
         match request.request_id.as_str() {
             "unknown-sku" => {
                 let facts = [("sku".to_owned(), "TEE-RED-XL".to_owned())];
@@ -61,6 +65,8 @@ impl AllocationService for Fake {
                 self.arrived.notify_one();
                 self.gate.0.acquire().await.unwrap().forget();
             }
+            // Keeps its thread: what is ready waits.
+            "block" => std::thread::sleep(Duration::from_millis(5)),
             _ => {}
         }
         let allocations = request.lines.into_iter().map(|line| Allocation {

@@ -1,0 +1,25 @@
+//! What is known of a request when its headers have been read, before any thread has turned to its call.
+
+use http::Request;
+use tokio::time::Instant;
+
+use crate::admission::Caller;
+
+/// When a request came, and from whom. Among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// When its headers had been read.
+    pub(crate) at: Instant,
+    /// Whose call it is.
+    pub(crate) caller: Caller,
+}
+
+impl Arrival {
+    /// That of `request`.
+    ///
+    /// # Panics
+    /// When the request did not come through the accept loop.
+    pub(crate) fn of<B>(request: &Request<B>) -> Arrival {
+        *request.extensions().get().expect("Invariant: the accept loop notes the arrival of every request")
+    }
+}

@@ -1,0 +1,169 @@
+//! One connection: how long it may say nothing, leave answers unread, and live. HTTP/1.1 and HTTP/2 on one port.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+use tonic::transport::server::Connected;
+
+use super::accept::Answer;
+use super::arrival::Arrival;
+use super::progress::{Progress, Taken, Wire};
+use crate::admission::Caller;
+use crate::config::Config;
+use crate::metrics::{Metrics, ShedCause};
+use crate::shutdown::Stop;
+
+/// Headers of one request together, 8 KiB: gRPC needs a few hundred bytes.
+const HEADER_BYTES_MAX: u32 = 8 << 10;
+
+/// Bytes a peer may send before the server has read them: per stream for one large message at full speed on a local network, per
+/// connection for four of those. They bound what a connection can make the server hold.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Bytes of answers kept for a stream whose peer does not read.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
+
+/// Streams opened and reset by the peer before they were looked at; beyond it the connection is closed (rapid reset).
+const PENDING_RESETS_MAX: usize = 20;
+
+/// Streams the server reset because of the peer's errors, before the connection is closed.
+const ERROR_RESETS_MAX: usize = 1_024;
+
+/// HTTP/1.1: time for the headers of the next request, which is also how long a connection is kept idle.
+const HTTP1_HEADER_TIME: Duration = Duration::from_secs(30);
+
+/// HTTP/1.1: read buffer, which bounds the headers.
+const HTTP1_BUFFER_BYTES: usize = 16 << 10;
+
+/// What holds for a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    streams_max: u32,
+    handshake_time: Duration,
+    keepalive_interval: Duration,
+    keepalive_time: Duration,
+    unread_time: Duration,
+    /// Zero for no limit.
+    age_max: Duration,
+    age_grace: Duration,
+}
+
+/// Why the server ends a connection by itself, without the peer's consent.
+type Cut = ShedCause;
+
+impl Connection {
+    pub(super) fn of(config: &Config) -> Connection {
+        Connection {
+            streams_max: config.concurrency_per_connection,
+            handshake_time: config.handshake_timeout,
+            keepalive_interval: config.keepalive_interval,
+            keepalive_time: config.keepalive_timeout,
+            unread_time: config.unread_timeout,
+            age_max: config.connection_age_max,
+            age_grace: config.connection_age_grace,
+        }
+    }
+
+    /// Serves one to its end. How it ended is the peer's business: what was asked on it is counted by call.
+    pub(super) async fn serve(
+        self,
+        stream: TcpStream,
+        service: impl Answer,
+        metrics: Option<Arc<Metrics>>,
+        mut stop: Stop,
+    ) {
+        // A peer that is gone already shows at the first read.
+        let _gone = stream.set_nodelay(true);
+        let Ok(address) = stream.peer_addr() else { return };
+        let (peer, caller) = (stream.connect_info(), Caller::at(address.ip()));
+        let progress = Arc::new(Progress::default());
+        let io = TokioIo::new(Wire::new(stream, Arc::clone(&progress)));
+        let builder = self.builder();
+        let respond = service_fn(|mut request: Request<Incoming>| {
+            // Here the headers have just been read; the answer begins when a thread turns to it.
+            let arrival = Arrival { at: Instant::now(), caller };
+            let (service, progress) = (service.clone(), Arc::clone(&progress));
+            progress.asked();
+            request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(arrival);
+            async move {
+                let response = service.answer(request).await;
+                Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))
+            }
+        });
+        let mut connection = pin!(builder.serve_connection(io, respond));
+        let mut age = pin!(sleep(self.age_max));
+        let mut watch = pin!(self.watch(&progress));
+        let (mut leaving, mut aged) = (false, false);
+        let cut = loop {
+            tokio::select! {
+                _ended = connection.as_mut() => return,
+                cut = watch.as_mut() => break cut,
+                () = age.as_mut(), if !self.age_max.is_zero() => {
+                    if aged {
+                        break ShedCause::Age;
+                    }
+                    (leaving, aged) = (true, true);
+                    connection.as_mut().graceful_shutdown();
+                    age.set(sleep(self.age_grace));
+                }
+                () = stop.ordered(), if !leaving => {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        };
+        metrics.iter().for_each(|metrics| metrics.shed(cut));
+    }
+
+    /// Completes when the peer holds the connection without using it: first when it has not said what it speaks, later when it has taken
+    /// nothing of what waits for it for `unread_time`, and half of that at most in addition.
+    async fn watch(&self, progress: &Progress) -> Cut {
+        sleep(self.handshake_time).await;
+        if !progress.has_spoken() {
+            return ShedCause::Handshake;
+        }
+        let (mut before, mut unchanged) = (progress.waiting_at(), 0);
+        loop {
+            sleep(self.unread_time / 2).await;
+            let now = progress.waiting_at();
+            unchanged = if now.is_some() && now == before { unchanged + 1 } else { 0 };
+            if unchanged == 2 {
+                return ShedCause::Unread;
+            }
+            before = now;
+        }
+    }
+
+    fn builder(&self) -> Builder<TokioExecutor> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HTTP1_HEADER_TIME)
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.streams_max)
+            .keep_alive_interval(self.keepalive_interval)
+            .keep_alive_timeout(self.keepalive_time)
+            .max_header_list_size(HEADER_BYTES_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(SEND_BUFFER_BYTES)
+            .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+            .max_local_error_reset_streams(ERROR_RESETS_MAX);
+        builder
+    }
+}

@@ -1,0 +1,173 @@
+//! What a connection's peer has said and taken: the figures by which it is told from one that only holds a place.
+//!
+//! `Wire` counts bytes under HTTP; `Taken` counts the parts of answers above it. HTTP/2 asks for the next part of an answer when the peer
+//! has made room for it, so that an answer nobody asks for is one that nobody reads.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tonic::body::Body;
+
+/// Bytes after which a peer has said what it speaks: HTTP/2's preface of 24 and the head of the SETTINGS that must follow it.
+const SPOKEN_BYTES: u64 = 24 + 9;
+
+/// Shared by a connection's task, its wire and its answers. Relaxed throughout: the figures order nothing.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    heard: AtomicU64,
+    asked: AtomicBool,
+    /// Answers with a part that waits for the peer to make room.
+    owed: AtomicU32,
+    /// Whether the system takes no more bytes for the peer.
+    blocked: AtomicBool,
+    /// Parts and bytes that went out, wrapping.
+    moved: AtomicU64,
+}
+
+impl Progress {
+    /// A request has come.
+    pub(super) fn asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer has said what it speaks.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) || self.heard.load(Ordering::Relaxed) >= SPOKEN_BYTES
+    }
+
+    /// Where the sending stands, while something waits for the peer; none when nothing does.
+    pub(super) fn waiting_at(&self) -> Option<u64> {
+        let waits = self.owed.load(Ordering::Relaxed) > 0 || self.blocked.load(Ordering::Relaxed);
+        waits.then(|| self.moved.load(Ordering::Relaxed))
+    }
+}
+
+/// A socket that counts.
+pub(super) struct Wire {
+    stream: TcpStream,
+    progress: Arc<Progress>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, progress: Arc<Progress>) -> Wire {
+        Wire { stream, progress }
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.progress.blocked.store(written.is_pending(), Ordering::Relaxed);
+        if written.is_ready() {
+            self.progress.moved.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let heard = u64::try_from(buffer.filled().len() - before).unwrap_or(u64::MAX);
+        self.progress.heard.fetch_add(heard, Ordering::Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// An answer's body that tells whether its next part is owed.
+pub(super) struct Taken {
+    body: Body,
+    progress: Arc<Progress>,
+    owed: bool,
+}
+
+impl Taken {
+    pub(super) fn new(body: Body, progress: Arc<Progress>) -> Taken {
+        let mut taken = Taken { body, progress, owed: false };
+        taken.owe();
+        taken
+    }
+
+    /// Something is ready to go, and the peer is to make room for it.
+    fn owe(&mut self) {
+        if !self.body.is_end_stream() {
+            self.owed = true;
+            self.progress.owed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn repay(&mut self) {
+        if std::mem::take(&mut self.owed) {
+            self.progress.owed.fetch_sub(1, Ordering::Relaxed);
+            self.progress.moved.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl hyper::body::Body for Taken {
+    type Data = <Body as hyper::body::Body>::Data;
+    type Error = <Body as hyper::body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.repay();
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        // Pending: it is the service that has nothing to say, for as long as it likes.
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            self.owe();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.repay();
+    }
+}
