@@ -8,7 +8,7 @@ pub mod config;
 pub mod deadline;
 pub mod grpc;
 pub mod health;
-mod json;
+pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod methods;
