@@ -34,6 +34,16 @@ pub enum OpenError {
         /// What is wrong.
         source: quartermaster_journal::Error,
     },
+    /// All snapshots are damaged, and the log no longer holds what they did.
+    #[error("data directory {} begins at LSN {first}, and the snapshots that told what came before are damaged: {}", path.display(), damaged.join("; "))]
+    NoSnapshot {
+        /// The directory.
+        path: PathBuf,
+        /// The first record there is.
+        first: Lsn,
+        /// Each with its file and what is wrong.
+        damaged: Vec<String>,
+    },
     /// A snapshot's content is not of this version.
     #[error("data directory {}", path.display())]
     Content {
@@ -48,6 +58,27 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether files are missing or are not what was written, so that a new start cannot help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use quartermaster_journal::Error::{BeyondEnd, Damaged, Gap, MissingSegment, SnapshotDamaged};
+        match self {
+            OpenError::NoSnapshot { .. } => true,
+            OpenError::Journal { source, .. } => {
+                matches!(
+                    source,
+                    Damaged { .. } | MissingSegment { .. } | Gap { .. } | BeyondEnd { .. } | SnapshotDamaged { .. }
+                )
+            }
+            OpenError::NotNamed(_)
+            | OpenError::Create { .. }
+            | OpenError::Content { .. }
+            | OpenError::Thread { .. } => false,
+        }
+    }
 }
 
 /// What the start had to do.
@@ -85,7 +116,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, OpenError> {
     for skipped in &newest.skipped {
         tracing::error!(file = %skipped.file.display(), error = %skipped.error, "a snapshot is damaged; an older one is used");
     }
-    if let Some(snapshot) = newest.snapshot {
+    if let Some(snapshot) = &newest.snapshot {
         from = snapshot.end().needed_from;
         recovered.snapshot_lsn = snapshot.start().lsn;
         let mut payload = Vec::new();
@@ -99,7 +130,13 @@ pub(super) fn open(config: &Config) -> Result<Opened, OpenError> {
     let opened = Log::open(storage.clone(), config.log(), from, &mut |lsn, _, record| {
         recovery.replay(lsn, record).map_err(Into::into)
     });
-    let (log, report) = opened.map_err(journal)?;
+    let (log, report) = opened.map_err(|source| match source {
+        quartermaster_journal::Error::Gap { first, .. } if !newest.skipped.is_empty() => {
+            let damaged = newest.skipped.iter().map(|skipped| skipped.error.to_string()).collect();
+            OpenError::NoSnapshot { path: path.clone(), first, damaged }
+        }
+        source => journal(source),
+    })?;
     if let Some(torn) = &report.torn_tail {
         tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "an unfinished write was cut off the log");
         recovered.torn_bytes = torn.bytes;
