@@ -68,7 +68,12 @@ pub fn run(target: &Target, plan: &Plan) -> io::Result<Report> {
     let mutations = (0..).map(|number| {
         let mut random = SplitMix64::for_item(plan.seed, number);
         let (one, other) = (random.index(known.len()), random.index(known.len()));
-        let mut input = mutate::mutate(target.form, &known[one], &known[other], &mut random);
+        let mut start = known[one].clone();
+        if let Form::Messages(..) | Form::Json(..) = target.form {
+            // Pieces behind pieces are pieces.
+            (0..random.below(3)).for_each(|_| start.extend_from_slice(&known[random.index(known.len())]));
+        }
+        let mut input = mutate::mutate(target.form, &start, &known[other], &mut random);
         // A walk of a few steps reaches what one step does not.
         for _ in 0..random.below(4) {
             input = mutate::mutate(target.form, &input, &known[other], &mut random);

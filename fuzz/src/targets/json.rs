@@ -53,7 +53,7 @@ fn seeds() -> Vec<Vec<u8>> {
         Some(Piece { tag: piece.tag, bytes: serde_json::to_vec(&message).ok()? })
     };
     let world: Vec<Piece> = world::calls().iter().filter_map(body).collect();
-    let mut seeds: Vec<Vec<u8>> = world.iter().map(|piece| pieces::write(std::slice::from_ref(piece))).collect();
-    seeds.extend((0..METHODS).map(|tag| pieces::write(&[Piece { tag, bytes: b"{}".to_vec() }])));
-    seeds
+    let empty = (0..METHODS).map(|tag| Piece { tag, bytes: b"{}".to_vec() });
+    let all: Vec<Piece> = world.into_iter().chain(empty).collect();
+    all.chunks(CALLS_MAX).map(pieces::write).collect()
 }
