@@ -83,7 +83,7 @@ fn one(target: &Target, arguments: &Arguments) -> std::io::Result<bool> {
     );
     let Some(failure) = report.failure else { return Ok(true) };
     let folder = arguments.found.clone().unwrap_or_else(|| corpus::folder(target));
-    let file = campaign::keep(target, &failure, &folder)?;
+    let file = campaign::keep(&failure, &folder)?;
     println!("{:<10} input {} {}\n  kept as {}", "", failure.number, failure.broken, file.display());
     Ok(false)
 }

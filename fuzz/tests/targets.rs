@@ -20,13 +20,13 @@ fn hold(name: &str, share: u64) {
         }
     }
     let seed = variable("FUZZ_SEED", 1_111);
-    let executions = variable("FUZZ_EXECUTIONS", 2_000) * share / 100;
+    let executions = variable("FUZZ_EXECUTIONS", 200) * share / 100;
     println!("target {name}: FUZZ_SEED={seed}, {executions} executions");
     let plan = Plan { seed, executions: executions.max(10), time: Duration::from_secs(3_600) };
     let report = campaign::run(target, &plan).expect("the corpus is read");
     if let Some(failure) = report.failure {
         let folder = std::env::temp_dir().join("quartermaster-fuzz").join(name);
-        let file = campaign::keep(target, &failure, &folder).expect("the input is written");
+        let file = campaign::keep(&failure, &folder).expect("the input is written");
         let (number, broken) = (failure.number, failure.broken);
         panic!("target {name}, FUZZ_SEED={seed}, input {number}: {broken}\nthe input is {}", file.display());
     }

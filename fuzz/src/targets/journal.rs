@@ -238,7 +238,7 @@ fn snapshot_file() -> Vec<u8> {
     let start = SnapshotStart { shard: 0, epoch: Epoch::new(1), lsn: Lsn::new(20), batch_index: 5, chain: 7 };
     let mut writer = SnapshotStore::new(storage.clone()).begin(&start).expect("a snapshot in memory begins");
     for unit in 0..4_u8 {
-        writer.section(3, unit.into(), Lsn::new(20), &vec![unit; 20]).expect("a snapshot in memory is written");
+        writer.section(3, unit.into(), Lsn::new(20), &[unit; 20]).expect("a snapshot in memory is written");
     }
     writer.finish(Lsn::new(21), 9).expect("a snapshot in memory is finished");
     storage.content(SNAPSHOT_NAME).unwrap_or_default()

@@ -136,7 +136,7 @@ impl Subject {
         assert!(!wrong.contains(&status.code()) || is_bad_message(&status), "{} answers {status:?}", method.path);
         let messages = messages_of(body.to_bytes());
         for message in &messages {
-            self.learn(method, message.clone());
+            self.learn(method, message);
         }
         Answer { code: status.code(), text: status.message().to_owned(), messages }
     }
@@ -175,9 +175,9 @@ impl Subject {
     }
 
     /// Takes down the ids and tokens of an answer, which is a message of its kind.
-    fn learn(&mut self, method: &Method, message: Bytes) {
+    fn learn(&mut self, method: &Method, message: &[u8]) {
         let output = method.descriptor.output();
-        let read = DynamicMessage::decode(output.clone(), message.clone());
+        let read = DynamicMessage::decode(output.clone(), message);
         let read = read.unwrap_or_else(|error| panic!("{} answers with no {}: {error}", method.path, output.name()));
         self.learn_from(&read);
     }
