@@ -191,10 +191,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Units that are taken: promised or shipped.
+    /// Units that are taken: promised or shipped. Saturating: a checker reads figures that nobody has checked.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.held + self.confirmed + self.shipped
+        self.held.saturating_add(self.confirmed).saturating_add(self.shipped)
     }
 }
 

@@ -121,12 +121,13 @@ impl Bookings for Capacity {
     }
 }
 
+/// Saturating: a slot is any number in a file, and the end of time is late enough for all of them.
 fn end(slot: Slot) -> Timestamp {
     let seconds = match slot {
         Slot::Day(day) => (u64::from(day) + 1) * 86_400,
         Slot::Hour(hour) => (u64::from(hour) + 1) * 3600,
     };
-    Timestamp(seconds * 1_000_000)
+    Timestamp(seconds.saturating_mul(1_000_000))
 }
 
 #[cfg(test)]
@@ -139,6 +140,15 @@ mod tests {
 
     fn booking(day: u32, orders: i32, units: i64) -> Booking {
         Booking { location: LocationId(7), slot: Slot::Day(day), orders, units }
+    }
+
+    #[test]
+    fn a_slot_past_the_end_of_time_is_kept_and_ends_nothing() {
+        let mut capacity = Capacity::default();
+        let far = booking(u32::MAX >> 1, 1, 2);
+        capacity.restore(Lsn::new(1), Timestamp(0), &[far]);
+        assert_eq!(capacity.all(), [far]);
+        assert!(capacity.keeps(Slot::Day(u32::MAX)));
     }
 
     #[test]

@@ -22,6 +22,16 @@ pub enum OpenError {
         /// What is wrong.
         source: quartermaster_journal::Error,
     },
+    /// All snapshots are damaged, and the log no longer holds what they did.
+    #[error("data directory {} begins at LSN {first}, and the snapshots that told what came before are damaged: {}", path.display(), damaged.join("; "))]
+    NoSnapshot {
+        /// The directory.
+        path: PathBuf,
+        /// The first record there is.
+        first: Lsn,
+        /// Each with its file and what is wrong.
+        damaged: Vec<String>,
+    },
     /// A snapshot's content is not of this version.
     #[error("data directory {}", path.display())]
     Content {
@@ -30,6 +40,24 @@ pub enum OpenError {
         /// What is wrong.
         source: RecoveryError,
     },
+}
+
+impl OpenError {
+    /// Whether files are missing or are not what was written, so that a new start cannot help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use quartermaster_journal::Error::{BeyondEnd, Damaged, Gap, MissingSegment, SnapshotDamaged};
+        match self {
+            OpenError::NoSnapshot { .. } => true,
+            OpenError::Journal { source, .. } => {
+                matches!(
+                    source,
+                    Damaged { .. } | MissingSegment { .. } | Gap { .. } | BeyondEnd { .. } | SnapshotDamaged { .. }
+                )
+            }
+            OpenError::Content { .. } => false,
+        }
+    }
 }
 
 /// What the start had to do.
@@ -71,7 +99,7 @@ pub(crate) fn open<S: Storage>(
         tracing::error!(file = %skipped.file.display(), error = %skipped.error, "a snapshot is damaged; an older one is used");
     }
     recovered.damaged_snapshots = newest.skipped.len();
-    if let Some(snapshot) = newest.snapshot {
+    if let Some(snapshot) = &newest.snapshot {
         from = snapshot.end().needed_from;
         recovered.snapshot_lsn = snapshot.start().lsn;
         let mut payload = Vec::new();
@@ -85,7 +113,13 @@ pub(crate) fn open<S: Storage>(
     let opened = Log::open(storage, config.log.clone(), from, &mut |lsn, _, record| {
         recovery.replay(lsn, record).map_err(Into::into)
     });
-    let (log, report) = opened.map_err(journal)?;
+    let (log, report) = opened.map_err(|source| match source {
+        quartermaster_journal::Error::Gap { first, .. } if !newest.skipped.is_empty() => {
+            let damaged = newest.skipped.iter().map(|skipped| skipped.error.to_string()).collect();
+            OpenError::NoSnapshot { path: path.clone(), first, damaged }
+        }
+        source => journal(source),
+    })?;
     if let Some(torn) = &report.torn_tail {
         tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "an unfinished write was cut off the log");
         recovered.torn_bytes = torn.bytes;

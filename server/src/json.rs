@@ -179,15 +179,13 @@ impl View {
             (self.message_bytes_max, None)
         };
         let body = collect(body, limit).await?;
-        let input = method.descriptor.input();
-        match (form, streaming) {
-            (Form::Proto, _) => {
+        match form {
+            Form::Proto => {
                 let mut framed = Vec::with_capacity(body.len() + frames::HEADER_BYTES);
                 frames::write(&mut framed, |message| message.extend_from_slice(&body))?;
                 Ok(framed.into())
             }
-            (Form::Json, false) => Ok(parse::one(&input, &body)?.into()),
-            (Form::Json, true) => Ok(parse::many(&input, &body, self.message_bytes_max)?.into()),
+            Form::Json => Ok(request(method, &body, self.message_bytes_max)?.into()),
         }
     }
 
@@ -200,6 +198,28 @@ impl View {
         let status = Status::unimplemented(format!("there is no {shown}; there is: {}", index::paths(methods)));
         error::respond_as(methods, StatusCode::NOT_FOUND, &status)
     }
+}
+
+/// The messages of a JSON body of `method`, as gRPC frames them.
+///
+/// # Errors
+/// INVALID_ARGUMENT with line, column and field when the body is not the JSON of this method's request; RESOURCE_EXHAUSTED when a message
+/// of a stream is longer than `message_bytes_max`.
+pub fn request(method: &Method, body: &[u8], message_bytes_max: usize) -> Result<Vec<u8>, Status> {
+    let input = method.descriptor.input();
+    if method.descriptor.is_client_streaming() {
+        parse::many(&input, body, message_bytes_max)
+    } else {
+        parse::one(&input, body)
+    }
+}
+
+/// One message of an answer of `method` as JSON.
+///
+/// # Errors
+/// INTERNAL when it is no such message.
+pub fn answer(method: &Method, message: Bytes) -> Result<Vec<u8>, Status> {
+    to_json(method.descriptor.output(), message)
 }
 
 impl fmt::Debug for View {

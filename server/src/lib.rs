@@ -9,7 +9,7 @@ pub mod config;
 pub mod deadline;
 pub mod grpc;
 pub mod health;
-mod json;
+pub mod json;
 pub mod logging;
 pub mod methods;
 pub mod metrics;

@@ -12,7 +12,7 @@ use quartermaster_server::cli::Tool;
 use quartermaster_server::cli::demo::DemoArgs;
 use quartermaster_server::config::{Config, Flags, Loaded};
 use quartermaster_server::health::{Health, Phase};
-use quartermaster_server::node::Node;
+use quartermaster_server::node::{Node, OpenError};
 use quartermaster_server::serve::Server;
 use quartermaster_server::shutdown::{self, exit};
 use quartermaster_server::{cli, config, grpc, logging};
@@ -77,6 +77,11 @@ fn failed(error: impl Error + 'static) -> Failure {
     Failure { error: Box::new(error), code: exit::FAILED }
 }
 
+fn unopened(error: OpenError) -> Failure {
+    let code = if error.is_damage() { exit::DAMAGED } else { exit::FAILED };
+    Failure { error: Box::new(error), code }
+}
+
 fn misused(error: config::ConfigError) -> Failure {
     Failure { error: Box::new(error), code: exit::USAGE }
 }
@@ -127,7 +132,7 @@ async fn open_node(config: &Config, health: Health) -> Result<Arc<Node>, Failure
         // A second failure has nothing to add to the first.
         Node::open(&opening, at_node, move || _ = journal_failed.try_send(()))
     });
-    let node = node.await.map_err(failed)?.map_err(failed)?;
+    let node = node.await.map_err(failed)?.map_err(unopened)?;
     tokio::spawn(end_when_failed(failure, health));
     let recovered = node.recovered();
     tracing::info!(

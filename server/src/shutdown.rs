@@ -18,6 +18,9 @@ pub mod exit {
     pub const CUT_OFF: u8 = 3;
     /// A second signal came while stopping. Nothing acknowledged is lost; the next start replays more.
     pub const SECOND_SIGNAL: u8 = 4;
+    /// Could not start: files of the data directory are missing, or are not what was written. Starting again will not help; nothing was
+    /// changed. `quartermaster verify` ends with the same code.
+    pub const DAMAGED: u8 = 5;
 }
 
 /// Gives the order to stop.

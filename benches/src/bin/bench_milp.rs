@@ -1,5 +1,6 @@
 //! Generates large random problems, solves them, and writes each with its answer, one JSON object to a line, for another
 //! solver to check: `benches/milp_check.py`.
+#![forbid(unsafe_code)]
 
 use std::io::{self, BufWriter, Write};
 use std::time::Instant;

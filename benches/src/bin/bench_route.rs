@@ -1,4 +1,5 @@
 //! Times the router on generated orders of fixed sizes: percentiles over many orders, each solved with a warm solver.
+#![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 

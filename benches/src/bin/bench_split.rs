@@ -3,6 +3,7 @@
 //! Three kinds are known by their fields: orders to split (`nodes`), facility location (`facilities`), set covering
 //! (`rows`). The last two are mapped as one order: customers or rows are lines that must come whole, facilities or columns
 //! are locations; facility capacities are left out, so their value is that of the uncapacitated problem.
+#![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};

@@ -3,7 +3,7 @@
 //! The crate has never heard of stock. A caller appends opaque records, gets a dense [`Lsn`] for each at once, and
 //! learns later, by one rising watermark, which of them survive a power cut. The byte layouts are described where
 //! they are encoded: [`frame`] for batches, `segment` for segment files, [`snapshot`] for snapshots.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod backlog;
 mod committer;

@@ -254,8 +254,8 @@ impl<S: Storage> LogReader<S> {
                 Ok(header) => return Ok(Some(self.take(&header))),
                 Err(damage) => damage,
             };
-            if matches!(damage, Unreadable::Foreign(_)) {
-                return Err(self.damaged(damage.reason()));
+            if let Unreadable::Foreign(reason) = damage {
+                return Err(self.foreign(reason));
             }
             if current + 1 == self.segments.len() {
                 self.end_in_tail(damage.reason())?;
@@ -361,6 +361,17 @@ impl<S: Storage> LogReader<S> {
             frame::has_magic(bytes)
                 && frame::decode(bytes).is_ok_and(|header| header.shard == shard && header.synced_lsn >= missing)
         })
+    }
+
+    /// What is whole and does not belong: of a newer program, or out of place.
+    fn foreign(&self, reason: Damage) -> Error {
+        let found = frame::read_header(&self.buffer[self.offset..]).version;
+        if reason == Damage::Version && found > frame::FORMAT_VERSION {
+            let current = self.current.unwrap_or(0);
+            let file = self.directory.path_of(&self.segments[current].file_name());
+            return Error::NewerFormat { file, found, supported: frame::FORMAT_VERSION };
+        }
+        self.damaged(reason)
     }
 
     fn damaged(&self, damage: Damage) -> Error {

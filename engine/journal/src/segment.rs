@@ -31,6 +31,10 @@ pub const SEGMENT_HEADER_BYTES: usize = SECTOR_BYTES;
 const MAGIC: [u8; 8] = *b"QMSEGMNT";
 const CHECKSUM_AT: usize = SEGMENT_HEADER_BYTES - 4;
 
+/// Largest index, position or epoch that a header may begin with: what follows is counted up from there. A million records a second
+/// reach it after 146,000 years.
+const NUMBER_MAX: u64 = 1 << 62;
+
 /// What the header of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
@@ -112,7 +116,8 @@ pub(crate) fn decode(
     if info.first_index != named_index {
         return Err(damaged(Damage::Name));
     }
-    if info.first_index == 0 || info.first_lsn == Lsn::ZERO || info.epoch == Epoch::ZERO || found == 0 {
+    let numbers = [info.first_index, info.first_lsn.get(), info.epoch.get()];
+    if numbers.iter().any(|number| !(1..=NUMBER_MAX).contains(number)) || found == 0 {
         return Err(damaged(Damage::Records));
     }
     Ok(info)
@@ -136,6 +141,19 @@ mod tests {
             assert!(decode(&broken, path, 3, Lsn::ZERO).is_err(), "byte {position}");
         }
         assert!(matches!(decode(&whole, path, 4, Lsn::ZERO), Err(Error::Damaged { damage: Damage::Name, .. })));
+    }
+
+    #[test]
+    fn numbers_that_no_log_reaches_are_damage_and_not_the_end_of_the_process() {
+        let path = Path::new("wal");
+        for far in [
+            SegmentInfo { first_index: u64::MAX, ..INFO },
+            SegmentInfo { first_lsn: Lsn::new(u64::MAX), ..INFO },
+            SegmentInfo { epoch: Epoch::new(u64::MAX - 1), ..INFO },
+        ] {
+            let error = decode(&encode(&far), path, far.first_index, Lsn::ZERO).unwrap_err();
+            assert!(matches!(error, Error::Damaged { damage: Damage::Records, .. }), "{error}");
+        }
     }
 
     #[test]

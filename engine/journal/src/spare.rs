@@ -160,8 +160,13 @@ fn temporary_name(number: u64) -> String {
     format!("spare-{number:020}.tmp")
 }
 
+/// The number in the name of a spare; nothing for any other name, which is not ours to remove. Numbers are counted up from the highest
+/// there is, so one that no log reaches is no number of ours either.
 fn parse_number(name: &str) -> Option<u64> {
     let rest = name.strip_prefix("spare-")?;
     let digits = rest.strip_suffix(".seg").or_else(|| rest.strip_suffix(".tmp"))?;
-    digits.parse().ok()
+    if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|number| *number <= 1 << 62)
 }

@@ -111,6 +111,82 @@ fn every_flipped_byte_of_the_log_is_refused_by_place_or_cut_from_the_last_batch(
 }
 
 #[test]
+fn every_flipped_bit_of_every_header_of_the_log_is_noticed() {
+    let (name, bytes) = one_segment();
+    let batches = batches(bytes);
+    let (last_start, _, _) = *batches.last().unwrap();
+    // All batches are the full figure; the outermost and the one in the middle differ in nothing that a header is read by.
+    let chosen: Vec<usize> = match std::env::var("JOURNAL_TEST_LOG_BYTES") {
+        Ok(_) => (0..batches.len()).collect(),
+        Err(_) => vec![0, 1, batches.len() / 2, batches.len() - 2, batches.len() - 1],
+    };
+    let headers = chosen.iter().map(|place| batches[*place].0..batches[*place].0 + frame::BATCH_HEADER_BYTES);
+    let mut flipped = 0_u64;
+    for position in (0..SEGMENT_HEADER_BYTES).chain(headers.flatten()) {
+        for bit in 0..8 {
+            let mut broken = bytes.clone();
+            broken[position] ^= 1 << bit;
+            let result = read(&with(name, &broken), Lsn::new(1));
+            flipped += 1;
+            if position < last_start {
+                assert!(matches!(result, Err(Error::Damaged { .. })), "byte {position}, bit {bit}: {result:?}");
+            } else {
+                let torn = result.unwrap().0.torn_tail.unwrap_or_else(|| panic!("byte {position}, bit {bit} passed"));
+                assert_eq!(torn.offset, u64::try_from(last_start).unwrap(), "byte {position}, bit {bit}");
+            }
+        }
+    }
+    println!("{flipped} bits of {} headers", chosen.len() + 1);
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone_and_a_rotten_spare_harms_nothing() {
+    let (storage, names) = several_segments();
+    let strangers = [
+        "LOCK.bak",
+        "notes.txt",
+        "wal-3.seg",
+        "wal-00000000000000000003.seg.bak",
+        "spare-7.seg",
+        "spare-18446744073709551615.tmp",
+        "spare-18446744073709551615.seg",
+        "snapshot-20.snap",
+    ];
+    for stranger in strangers {
+        storage.plant(stranger, b"not ours");
+    }
+    // A spare that is no longer zeros: what is written over it must still be all that is ever read.
+    let old = storage.content(&names[1]).unwrap();
+    storage.plant("spare-00000000000000000009.seg", &old);
+    storage.plant("spare-00000000000000000010.tmp", &old);
+    storage.plant("spare-00000000000000000011.seg", b"of another size");
+    let (log, report, found) = open(&storage, LogConfig::small()).unwrap();
+    check_dense(&found);
+    assert!(storage.content("spare-00000000000000000010.tmp").is_none(), "an unfinished spare goes");
+    assert!(storage.content("spare-00000000000000000011.seg").is_none(), "a spare of another size goes");
+    let last = report.last_lsn.get();
+    for number in 0..3_u8 {
+        log.append(&[number; 40]).unwrap();
+        log.step().unwrap();
+    }
+    for seed in 0..20 {
+        let (report, found) = read(&storage.crash(seed), Lsn::new(1)).unwrap();
+        assert_eq!((report.last_lsn.get(), found.len()), (last + 3, usize::try_from(last + 3).unwrap()), "seed {seed}");
+    }
+    drop(log);
+    let (_, report, found) = open(&storage, LogConfig::small()).unwrap();
+    assert_eq!(report.last_lsn.get(), last + 3);
+    check_dense(&found);
+    for stranger in strangers {
+        assert_eq!(storage.content(stranger).as_deref(), Some(&b"not ours"[..]), "{stranger}");
+    }
+}
+
+fn check_dense(found: &common::Found) {
+    assert!((1..).zip(found).all(|(number, (lsn, _, _))| lsn.get() == number), "a record is missing or came twice");
+}
+
+#[test]
 fn a_torn_tail_is_reported_cut_and_does_not_come_back() {
     let (name, bytes) = one_segment();
     let batches = batches(bytes);
@@ -204,6 +280,20 @@ fn a_newer_segment_is_refused_by_name_and_version() {
     newer[8..10].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
     let checksum = crc_fast::crc32_iscsi(&newer[..508]);
     newer[508..512].copy_from_slice(&checksum.to_le_bytes());
+    let storage = with(name, &newer);
+    let error = open(&storage, config()).unwrap_err();
+    let Error::NewerFormat { file, found, supported } = error else { panic!("{error}") };
+    assert_eq!((file, found, supported), (storage.path_of(name), FORMAT_VERSION + 1, FORMAT_VERSION));
+}
+
+#[test]
+fn a_newer_batch_is_refused_by_name_and_version() {
+    let (name, bytes) = one_segment();
+    let (start, end, _) = batches(bytes)[2];
+    let mut newer = bytes.clone();
+    newer[start + 8..start + 10].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+    let checksum = crc_fast::crc32_iscsi(&newer[start + 8..end]);
+    newer[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
     let storage = with(name, &newer);
     let error = open(&storage, config()).unwrap_err();
     let Error::NewerFormat { file, found, supported } = error else { panic!("{error}") };

@@ -66,7 +66,7 @@ fn large_sections_and_small_ones_mix() {
 }
 
 #[test]
-fn every_flipped_byte_and_every_cut_is_noticed_and_the_older_snapshot_serves() {
+fn every_flipped_bit_and_every_cut_is_noticed_and_the_older_snapshot_serves() {
     let storage = SimStorage::new();
     write(&storage, 40).unwrap();
     write(&storage, 50).unwrap();
@@ -78,9 +78,12 @@ fn every_flipped_byte_and_every_cut_is_noticed_and_the_older_snapshot_serves() {
         assert!(matches!(newest.skipped[0].error, Error::SnapshotDamaged { .. }), "{what}");
     };
     for position in 0..whole.len() {
-        let mut broken = whole.clone();
-        broken[position] ^= 0x41;
-        serves_older(&broken, &format!("byte {position} flipped"));
+        // Every bit: of the header, the sections' headers, the footer, and the payloads too, since the file is small.
+        for bit in 0..8 {
+            let mut broken = whole.clone();
+            broken[position] ^= 1 << bit;
+            serves_older(&broken, &format!("bit {bit} of byte {position} flipped"));
+        }
         serves_older(&whole[..position], &format!("cut at {position}"));
     }
     storage.plant(&name(50), &whole);

@@ -208,6 +208,9 @@ pub(crate) fn section(shard: &Shard) -> Option<wire::CampaignSection> {
     })
 }
 
+/// More units than any campaign grants: sums of these and what comes fit 64 bits.
+const UNITS_MAX: u64 = 1 << 48;
+
 /// Puts back what a snapshot kept. Rows and parts are there already.
 pub(crate) fn restore(shard: &mut Shard, section: wire::CampaignSection) -> Result<(), &'static str> {
     let state = &mut shard.campaigns;
@@ -215,6 +218,11 @@ pub(crate) fn restore(shard: &mut Shard, section: wire::CampaignSection) -> Resu
         let (campaign, sku) = (CampaignId(tally.campaign), SkuId(tally.sku));
         let (granted, held, confirmed) = (tally.granted, tally.held, tally.confirmed);
         let (shipped, given_back) = (tally.shipped, tally.given_back);
+        let parts = [held, confirmed, shipped, given_back];
+        let sum = parts.into_iter().try_fold(0_u64, u64::checked_add);
+        if sum != Some(granted) || granted > UNITS_MAX {
+            return Err("what became of a campaign's units is not what was granted");
+        }
         state.tallies.insert((campaign, sku), Tally { granted, held, confirmed, shipped, given_back });
     }
     for waiter in section.waiters {
@@ -224,8 +232,11 @@ pub(crate) fn restore(shard: &mut Shard, section: wire::CampaignSection) -> Resu
         line.waiters.insert(id, Waiter { buyer_id, quantity: Quantity(waiter.quantity) });
     }
     for buyer in section.buyers {
-        if buyer.units == 0 {
-            return Err("a buyer is counted who has nothing");
+        if buyer.units == 0 || buyer.units > UNITS_MAX {
+            return Err("a buyer is counted who has nothing, or more than there can be");
+        }
+        if state.bought(CampaignId(buyer.campaign), &buyer.buyer_id) > 0 {
+            return Err("a buyer is counted twice");
         }
         state.buy(CampaignId(buyer.campaign), &buyer.buyer_id, buyer.units);
     }

@@ -52,6 +52,18 @@ impl Unusable {
         }
     }
 
+    /// Whether files are missing or are not what was written.
+    pub(super) fn is_damage(&self) -> bool {
+        use quartermaster_journal::Error::{BeyondEnd, Damaged, MissingSegment, SnapshotDamaged};
+        match self {
+            Unusable::NoBeginning { .. } => true,
+            Unusable::Journal(error) => {
+                matches!(error, Damaged { .. } | MissingSegment { .. } | BeyondEnd { .. } | SnapshotDamaged { .. })
+            }
+            Unusable::Missing { .. } | Unusable::NotOurs { .. } | Unusable::Catalogue { .. } => false,
+        }
+    }
+
     /// Both, for stderr.
     pub(super) fn report(&self, command: &str) {
         let mut text = self.to_string();

@@ -201,6 +201,25 @@ async fn import(args: &ImportArgs, progress: &Progress) -> Result<Sent, Stop> {
     Ok(sent)
 }
 
+/// Reads the files and checks them and what they refer to in each other, without a server. Gives the rows that could be sent.
+///
+/// # Errors
+/// What is wrong, with file, row and column, as the command shows it.
+pub fn look_over(args: &ImportArgs) -> Result<usize, String> {
+    let mut problems = Problems::default();
+    let read = Plan::read(args, &mut Digest::default(), &mut problems, &Progress::hidden());
+    let plan = match read {
+        Ok(plan) => plan,
+        Err(Stop::File(path, error)) => return Err(format!("cannot read {}: {error}", path.display())),
+        Err(_) => return Err("the files could not be read".to_owned()),
+    };
+    plan.note_unknown(&mut problems);
+    if !problems.is_empty() {
+        return Err(problems.to_string());
+    }
+    Ok(plan.skus.len() + plan.locations.len() + plan.channels.len() + plan.regions.len() + plan.stock.len())
+}
+
 impl Sent {
     fn page(&self) -> String {
         let mut page = format!("import {}\n", self.request_id);

@@ -36,6 +36,8 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// It could not be done: a file that cannot be read, a directory in use, an input with errors.
     pub const UNUSABLE: u8 = 2;
+    /// Files of a data directory are missing, or are not what was written; a server that is started there ends with the same code.
+    pub const DAMAGED: u8 = crate::shutdown::exit::DAMAGED;
 }
 
 /// The commands; `#[command(flatten)]` puts them beside others.

@@ -19,8 +19,8 @@ use super::{Output, exit, print};
 
 /// Checks a data directory that no server uses: every checksum, every unit, every reservation.
 ///
-/// Ends with 0 when all is well, with 1 when violations were found, with 2 when the directory cannot be read: damaged, in use by a
-/// server, written by a newer version, or no data directory.
+/// Ends with 0 when all is well, with 1 when violations were found, with 2 when the directory cannot be read: in use by a server, written
+/// by a newer version, or no data directory; with 5 when files are damaged or missing.
 #[derive(Clone, Debug, clap::Args)]
 pub struct VerifyArgs {
     /// The data directory.
@@ -67,14 +67,14 @@ pub fn run(args: &VerifyArgs) -> ExitCode {
         }
         Err(unusable) => {
             unusable.report("verify");
-            exit::UNUSABLE.into()
+            if unusable.is_damage() { exit::DAMAGED.into() } else { exit::UNUSABLE.into() }
         }
     }
 }
 
 fn outcome(report: &Report) -> u8 {
     if !report.unreadable.is_empty() {
-        exit::UNUSABLE
+        exit::DAMAGED
     } else if report.findings_total > 0 {
         exit::FAILED
     } else {

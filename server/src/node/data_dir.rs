@@ -36,6 +36,14 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// Whether files are missing or are not what was written, so that a new start cannot help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, OpenError::Content(error) if error.is_damage())
+    }
+}
+
 pub(super) fn open(config: &Config) -> Result<Core<FileStorage, SystemClock>, OpenError> {
     let path = config.data_dir()?.to_owned();
     fs::create_dir_all(&path).map_err(|source| OpenError::Create { path: path.clone(), source })?;

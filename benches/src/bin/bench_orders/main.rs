@@ -8,6 +8,7 @@
 //! location of its country, or of all. Counts apply to the first location and stop at zero. Returns arrive at the first
 //! location, at most what was shipped with their sale, in full when that sale is not part of the history. Every sale is served
 //! when it is placed, whatever became of it. Capacities and closing times of locations play no part.
+#![forbid(unsafe_code)]
 
 mod checks;
 mod exact;

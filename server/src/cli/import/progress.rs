@@ -31,6 +31,11 @@ impl Progress {
         Progress { bar, started: Instant::now(), next_line: AtomicU64::new(0) }
     }
 
+    /// Tells nobody.
+    pub(super) fn hidden() -> Progress {
+        Progress { bar: Some(ProgressBar::hidden()), started: Instant::now(), next_line: AtomicU64::new(0) }
+    }
+
     /// Something new begins that cannot be counted.
     pub(super) fn step(&self, what: &str) {
         match &self.bar {

@@ -153,7 +153,7 @@ fn a_damaged_segment_is_told_with_file_and_place() {
     bytes[512 + 100] ^= 1;
     fs::write(&file, bytes).unwrap();
     let report = verify(directory.path()).unwrap();
-    assert_eq!(outcome(&report), exit::UNUSABLE);
+    assert_eq!(outcome(&report), exit::DAMAGED);
     assert!(report.unreadable[0].contains("wal-00000000000000000001.seg is damaged at byte 512"));
     assert!(report.page().contains("FAILED   checksums"));
 }
@@ -171,7 +171,7 @@ fn a_damaged_snapshot_is_told_and_the_rest_still_checked() {
     bytes[middle] ^= 1;
     fs::write(&file, bytes).unwrap();
     let report = verify(directory.path()).unwrap();
-    assert_eq!((outcome(&report), report.findings_total, report.records_folded), (exit::UNUSABLE, 0, 10));
+    assert_eq!((outcome(&report), report.findings_total, report.records_folded), (exit::DAMAGED, 0, 10));
     assert!(report.unreadable[0].contains("snapshot-00000000000000000003.snap is damaged at byte"));
 }
 
