@@ -2,6 +2,7 @@
 //! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
 #![forbid(unsafe_code)]
 
+pub mod history;
 pub mod process;
 pub mod verdict;
 
