@@ -2,8 +2,10 @@
 //! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
 #![forbid(unsafe_code)]
 
+pub mod flash;
 pub mod history;
 pub mod process;
+pub mod stage;
 pub mod verdict;
 
 /// Why a campaign could not be carried out. What it found wrong is in its [`verdict::Verdict`] instead.

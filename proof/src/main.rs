@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use quartermaster_proof::Error;
 use quartermaster_proof::verdict::Verdict;
+use quartermaster_proof::{Error, flash};
 
 /// Every promise held.
 const OK: u8 = 0;
@@ -24,11 +24,16 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Campaign {}
+enum Campaign {
+    /// Far more buyers than units of one SKU: exactly the stock is granted.
+    Flash(flash::FlashArgs),
+}
 
 impl Campaign {
     async fn run(&self) -> Result<Verdict, Error> {
-        match *self {}
+        match self {
+            Campaign::Flash(args) => flash::run(args).await,
+        }
     }
 }
 
