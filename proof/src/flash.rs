@@ -149,7 +149,8 @@ fn judge(args: &FlashArgs, told: &str, books: &Books, seen: &[Seen], verdict: &m
     verdict.must(grants.windows(2).all(|pair| pair[0] < pair[1]), || format!("{told}: two grants share an event"));
     books.wrong.iter().for_each(|wrong| verdict.violation(format!("{told}: {wrong}")));
     let answered = granted + books.sold_out + count(books.limited.len());
-    verdict.must(answered + books.wrong_count == args.attempts, || format!("{told}: {answered} attempts were answered"));
+    verdict
+        .must(answered + books.wrong_count == args.attempts, || format!("{told}: {answered} attempts were answered"));
     if let (Some(first), Some(last)) = (books.first_sold_out, grants.last()) {
         verdict.must(first >= *last, || format!("{told}: sold out at {first}, the last unit was granted at {last}"));
     }
@@ -158,10 +159,12 @@ fn judge(args: &FlashArgs, told: &str, books: &Books, seen: &[Seen], verdict: &m
     books.grants.iter().for_each(|grant| buyers.entry(grant.buyer).or_default().push(grant.lsn));
     if args.campaign {
         for (buyer, lsns) in &buyers {
-            verdict.must(count(lsns.len()) <= BUYER_LIMIT, || format!("{told}: buyer {buyer} got {} units", lsns.len()));
+            verdict
+                .must(count(lsns.len()) <= BUYER_LIMIT, || format!("{told}: buyer {buyer} got {} units", lsns.len()));
         }
         for refusal in &books.limited {
-            let had = buyers.get(&refusal.buyer).map_or(0, |lsns| lsns.iter().filter(|lsn| **lsn <= refusal.lsn).count());
+            let had =
+                buyers.get(&refusal.buyer).map_or(0, |lsns| lsns.iter().filter(|lsn| **lsn <= refusal.lsn).count());
             verdict.must(count(had) == BUYER_LIMIT, || {
                 format!("{told}: buyer {} was refused at {} and had {had} units", refusal.buyer, refusal.lsn)
             });
@@ -170,7 +173,9 @@ fn judge(args: &FlashArgs, told: &str, books: &Books, seen: &[Seen], verdict: &m
     for seen in seen {
         let by_then = count(grants.partition_point(|lsn| *lsn <= seen.lsn));
         let left = args.stock.saturating_sub(by_then);
-        verdict.must(seen.is_sound && u64::try_from(seen.available) == Ok(left), || format!("{told}: {by_then} units were granted by then, and a reader saw {seen:?}"));
+        verdict.must(seen.is_sound && u64::try_from(seen.available) == Ok(left), || {
+            format!("{told}: {by_then} units were granted by then, and a reader saw {seen:?}")
+        });
     }
     granted
 }

@@ -5,6 +5,9 @@
 pub mod flash;
 pub mod history;
 pub mod process;
+pub mod race;
+pub mod record;
+pub mod repeat;
 pub mod stage;
 pub mod verdict;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use quartermaster_proof::verdict::Verdict;
-use quartermaster_proof::{Error, flash};
+use quartermaster_proof::{Error, flash, race, record, repeat};
 
 /// Every promise held.
 const OK: u8 = 0;
@@ -27,12 +27,21 @@ struct Cli {
 enum Campaign {
     /// Far more buyers than units of one SKU: exactly the stock is granted.
     Flash(flash::FlashArgs),
+    /// Writes down what many clients ask and hear, with kill -9 in between, and looks for one sequence of events that explains it.
+    History(record::HistoryArgs),
+    /// Calls about one reservation at the same moment: exactly one wins.
+    Race(race::RaceArgs),
+    /// Every change sent up to five times over a wire that breaks, with kill -9 in between: it happens once.
+    Repeat(repeat::RepeatArgs),
 }
 
 impl Campaign {
     async fn run(&self) -> Result<Verdict, Error> {
         match self {
             Campaign::Flash(args) => flash::run(args).await,
+            Campaign::History(args) => record::run(args).await,
+            Campaign::Race(args) => race::run(args).await,
+            Campaign::Repeat(args) => repeat::run(args).await,
         }
     }
 }

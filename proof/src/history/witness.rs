@@ -199,7 +199,8 @@ impl<'a> Replay<'a> {
     ) -> Replay<'a> {
         let operation = |at: &usize| &history.operations[*at];
         let mut placed: Vec<usize> = own.iter().copied().filter(|at| operation(at).lsn().is_some()).collect();
-        placed.sort_by_key(|at| (operation(at).lsn(), operation(at).answer().is_some_and(|answer| !answer.is_change())));
+        placed
+            .sort_by_key(|at| (operation(at).lsn(), operation(at).answer().is_some_and(|answer| !answer.is_change())));
         let is_error = |at: &usize| operation(at).answer().is_some() && operation(at).lsn().is_none();
         let mut errors: Vec<usize> = own.iter().copied().filter(is_error).collect();
         errors.sort_by_key(|at| bounds[*at].0);
@@ -376,4 +377,3 @@ fn violation(operation: &Operation, at: usize, why: &str) -> Violation {
     let Operation { called, call, end, .. } = operation;
     Violation { sku: operation.sku, operation: Some(at), why: format!("{why}; {call:?} called at {called}: {end:?}") }
 }
-
