@@ -5,7 +5,9 @@
 pub mod flash;
 pub mod history;
 pub mod process;
+pub mod quantities;
 pub mod race;
+pub mod raw;
 pub mod record;
 pub mod repeat;
 pub mod stage;

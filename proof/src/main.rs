@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use quartermaster_proof::verdict::Verdict;
-use quartermaster_proof::{Error, flash, race, record, repeat};
+use quartermaster_proof::{Error, flash, quantities, race, record, repeat};
 
 /// Every promise held.
 const OK: u8 = 0;
@@ -29,6 +29,8 @@ enum Campaign {
     Flash(flash::FlashArgs),
     /// Writes down what many clients ask and hear, with kill -9 in between, and looks for one sequence of events that explains it.
     History(record::HistoryArgs),
+    /// Every figure of units in every request, at its edges and beyond: refused by name.
+    Quantities(quantities::QuantitiesArgs),
     /// Calls about one reservation at the same moment: exactly one wins.
     Race(race::RaceArgs),
     /// Every change sent up to five times over a wire that breaks, with kill -9 in between: it happens once.
@@ -40,6 +42,7 @@ impl Campaign {
         match self {
             Campaign::Flash(args) => flash::run(args).await,
             Campaign::History(args) => record::run(args).await,
+            Campaign::Quantities(args) => quantities::run(args).await,
             Campaign::Race(args) => race::run(args).await,
             Campaign::Repeat(args) => repeat::run(args).await,
         }

@@ -104,7 +104,7 @@ impl World {
         let hold = self.random.index(self.holds[sku].len());
         let hold = self.holds[sku].get(hold).copied();
         let place = self.random.index(3);
-        match (self.random.below(12), hold) {
+        match (self.random.below(14), hold) {
             (0..=3, _) => {
                 let place = self.random.chance(0.3).then_some(place);
                 Call::Reserve { units: 1 + self.random.below(5), place }
@@ -115,6 +115,8 @@ impl World {
             (7, Some(hold)) => Call::Ship(hold),
             (8, _) => Call::Adjust { place, delta: 1 + i64::try_from(self.random.below(6)).unwrap() },
             (9, _) => Call::Adjust { place, delta: -1 - i64::try_from(self.random.below(6)).unwrap() },
+            (10, Some(hold)) => Call::Look(hold),
+            (11, _) => Call::Cells,
             _ => Call::Read,
         }
     }
@@ -140,7 +142,7 @@ impl World {
                 self.revisions[sku] = self.lsn;
                 Some(self.lsn)
             }
-            Answer::Availability { .. } => Some(self.lsn),
+            read if read.is_read() => Some(self.lsn),
             Answer::Short { .. } => Some(self.revisions[sku]),
             _ => None,
         };
@@ -191,7 +193,7 @@ fn reserve(units: u64) -> Call {
 }
 
 fn more() -> Call {
-    Call::Adjust { place: 0, delta: 9 }
+    Call::Adjust { place: 0, delta: 60 }
 }
 
 #[test]
@@ -284,6 +286,25 @@ fn a_read_of_what_was_is_refused_at_its_own_lsn_and_at_the_newest() {
 }
 
 #[test]
+fn a_hold_and_a_cell_seen_as_they_were_are_refused() {
+    refused(Seen::ByBoth, |world| {
+        let granted = world.alone(reserve(2));
+        let hold = world.hold_of(granted);
+        let (open, lsn) = match world.stock[0].step(&Call::Look(hold), None).0 {
+            Answer::Seen { open, .. } => (open, world.lsn),
+            other => panic!("{other:?}"),
+        };
+        world.alone(Call::Confirm(hold));
+        world.lie(Call::Look(hold), Some(lsn), Answer::Seen { state: State::Held, open });
+    });
+    refused(Seen::ByBoth, |world| {
+        let (before, lsn) = (world.stock[0].step(&Call::Cells, None).0, world.lsn);
+        world.alone(reserve(1));
+        world.lie(Call::Cells, Some(lsn), before);
+    });
+}
+
+#[test]
 fn sold_out_while_there_was_stock_is_refused() {
     refused(Seen::ByBoth, |world| {
         let lsn = world.revisions[0];
@@ -306,7 +327,7 @@ fn a_read_of_what_nobody_had_asked_for_yet_is_refused() {
     refused(Seen::ByBoth, |world| {
         let (total, at) = world.available();
         let lsn = world.lsn + 1;
-        world.lie(Call::Read, Some(lsn), Answer::Availability { total: total + 9, at: [at[0] + 9, at[1], at[2]] });
+        world.lie(Call::Read, Some(lsn), Answer::Availability { total: total + 60, at: [at[0] + 60, at[1], at[2]] });
         world.alone(more());
     });
 }

@@ -43,6 +43,10 @@ pub enum Call {
     },
     /// Reads what is available, in all and at each place.
     Read,
+    /// Reads a hold.
+    Look(HoldId),
+    /// Reads on hand, reserved and committed of each place.
+    Cells,
 }
 
 /// What is answered.
@@ -80,6 +84,22 @@ pub enum Answer {
         total: u64,
         /// At each place.
         at: Units,
+    },
+    /// A hold as it stands.
+    Seen {
+        /// Its state.
+        state: State,
+        /// Units still promised to it.
+        open: Units,
+    },
+    /// The buckets of each place.
+    Buckets {
+        /// Physically there.
+        on_hand: Units,
+        /// Promised to holds.
+        reserved: Units,
+        /// Promised to paid ones.
+        committed: Units,
     },
     /// Nothing happened: the hold's state forbids it.
     WrongState(State),
@@ -143,8 +163,14 @@ impl Answer {
     pub fn is_change(&self) -> bool {
         match self {
             Answer::Granted { .. } | Answer::Changed { .. } | Answer::Level { .. } => true,
-            Answer::Short { .. } | Answer::Availability { .. } | Answer::WrongState(_) | Answer::TooFew => false,
+            Answer::Short { .. } | Answer::WrongState(_) | Answer::TooFew => false,
+            Answer::Availability { .. } | Answer::Seen { .. } | Answer::Buckets { .. } => false,
         }
+    }
+
+    /// Whether it says what there is at one LSN.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Answer::Availability { .. } | Answer::Seen { .. } | Answer::Buckets { .. })
     }
 }
 
@@ -175,6 +201,17 @@ impl Stock {
                 let at = self.available();
                 Answer::Availability { total: at.iter().sum(), at }
             }
+            // Nobody can ask about a hold that was never granted.
+            Call::Look(hold) => self.holds.get(&hold).map_or(Answer::TooFew, |hold| {
+                let open =
+                    if hold.state == State::Confirmed || hold.state == State::Held { hold.open } else { [0; PLACES] };
+                Answer::Seen { state: hold.state, open }
+            }),
+            Call::Cells => Answer::Buckets {
+                on_hand: self.cells.map(|cell| cell.on_hand),
+                reserved: self.cells.map(|cell| cell.reserved),
+                committed: self.cells.map(|cell| cell.committed),
+            },
         };
         (answer, undo)
     }

@@ -6,7 +6,7 @@
 //! - **A read** is exact: it saw every event up to its LSN and none past it. It may stand at its LSN alone, after that event.
 //! - **A refusal** carries the LSN of the newest event that it rests on: the last change of the SKU's stock, or of the directory of
 //!   places and channels when that is newer. Nothing it rests on has changed since, so it was true from there until just before the next
-//!   event of the SKU, and may stand anywhere in between: `[lsn, next event of the SKU − 1]`.
+//!   event of the SKU that anybody heard of, and may stand anywhere in between: `[lsn, next event of the SKU − 1]`.
 //! - **An error** about state (a hold that is no longer held, a bucket with too few units) carries no position. It may stand wherever
 //!   the notebook gives the same error.
 //!
@@ -69,7 +69,7 @@ pub fn check(history: &History) -> Result<Witnessed, Violation> {
         match operation.answer() {
             None => witnessed.unknown += 1,
             Some(answer) if answer.is_change() => witnessed.changes += 1,
-            Some(Answer::Availability { .. }) => witnessed.reads += 1,
+            Some(answer) if answer.is_read() => witnessed.reads += 1,
             Some(Answer::Short { .. }) => witnessed.refusals += 1,
             Some(_) => witnessed.errors += 1,
         }
@@ -100,7 +100,7 @@ impl Holes {
                     known.push((lsn, at));
                 }
                 None if answer.is_change() => return Err(violation(operation, at, "a change without an event")),
-                None if matches!(answer, Answer::Availability { .. } | Answer::Short { .. }) => {
+                None if answer.is_read() || matches!(answer, Answer::Short { .. }) => {
                     return Err(violation(operation, at, "an answer without a position"));
                 }
                 _ => {}
@@ -153,7 +153,7 @@ fn bounds(history: &History) -> Vec<(u64, u64)> {
             if let (Some(answer), Some(lsn)) = (after.answer(), after.lsn()) {
                 match answer {
                     answer if answer.is_change() => ceiling = ceiling.min(lsn.saturating_sub(1)),
-                    Answer::Availability { .. } => ceiling = ceiling.min(lsn),
+                    answer if answer.is_read() => ceiling = ceiling.min(lsn),
                     _ => {}
                 }
             }

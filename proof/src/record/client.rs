@@ -11,9 +11,10 @@ use quartermaster_loadtest::random::SplitMix64;
 use quartermaster_proto::v1::allocation_service_client::AllocationServiceClient;
 use quartermaster_proto::v1::inventory_service_client::InventoryServiceClient;
 use quartermaster_proto::v1::{
-    AdjustStockRequest, Allocation, CancelRequest, ConfirmRequest, GetAvailabilityRequest, Position, Rejection,
-    RejectionReason, ReleaseRequest, ReservationState, ReservationUpdate, ReserveLine, ReserveRequest, ShipRequest,
-    cancel_response, confirm_response, release_response, reserve_response, ship_response,
+    AdjustStockRequest, Allocation, CancelRequest, Cell, ConfirmRequest, GetAvailabilityRequest, GetReservationRequest,
+    ListCellsRequest, Position, Rejection, RejectionReason, ReleaseRequest, Reservation, ReservationState,
+    ReservationUpdate, ReserveLine, ReserveRequest, ShipRequest, cancel_response, confirm_response, release_response,
+    reserve_response, ship_response,
 };
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
@@ -120,6 +121,8 @@ impl Recorder {
             (11..=12, Some(hold)) => Call::Ship(hold),
             (13, _) => Call::Adjust { place, delta: few(&mut self.random, 8) },
             (14, _) => Call::Adjust { place, delta: -few(&mut self.random, 4) },
+            (15..=16, Some(hold)) => Call::Look(hold),
+            (17, _) => Call::Cells,
             _ => Call::Read,
         };
         (call, id)
@@ -219,6 +222,16 @@ impl Recorder {
                 let total = unsigned(found.available)?;
                 Ok(Ok((at(answer.position), Answer::Availability { total, at: units })))
             }
+            Call::Look(_) => {
+                let message = GetReservationRequest { reservation_id };
+                let answer = allocation.get_reservation(bounded(message)).await?.into_inner();
+                Ok(seen(answer.position, &answer.reservation.unwrap_or_default()))
+            }
+            Call::Cells => {
+                let message = ListCellsRequest { sku: stage::sku(sku), ..ListCellsRequest::default() };
+                let answer = inventory.list_cells(bounded(message)).await?.into_inner();
+                Ok(buckets(answer.position, &answer.cells))
+            }
         }
     }
 
@@ -281,7 +294,36 @@ fn refused(position: Option<Position>, rejection: &Rejection) -> Heard {
 }
 
 fn changed(position: Option<Position>, update: &ReservationUpdate) -> Heard {
-    let state = match update.state() {
+    let moved = units(&update.allocations)?;
+    Ok((at(position), Answer::Changed { state: state(update.state())?, moved }))
+}
+
+fn seen(position: Option<Position>, reservation: &Reservation) -> Heard {
+    let open = reservation.lines.iter().map(|line| Allocation {
+        sku: line.sku.clone(),
+        location: line.location.clone(),
+        quantity: line.open,
+    });
+    let open = units(&open.collect::<Vec<_>>())?;
+    Ok((at(position), Answer::Seen { state: state(reservation.state())?, open }))
+}
+
+fn buckets(position: Option<Position>, cells: &[Cell]) -> Heard {
+    let of = |figure: fn(&Cell) -> i64| {
+        let all = cells.iter().map(|cell| Allocation {
+            sku: cell.sku.clone(),
+            location: cell.location.clone(),
+            quantity: figure(cell),
+        });
+        units(&all.collect::<Vec<_>>())
+    };
+    let on_hand = of(|cell| cell.on_hand)?;
+    let (reserved, committed) = (of(|cell| cell.reserved)?, of(|cell| cell.committed)?);
+    Ok((at(position), Answer::Buckets { on_hand, reserved, committed }))
+}
+
+fn state(state: ReservationState) -> Result<State, String> {
+    let state = match state {
         ReservationState::Held => State::Held,
         ReservationState::Confirmed => State::Confirmed,
         ReservationState::Shipped => State::Shipped,
@@ -289,7 +331,7 @@ fn changed(position: Option<Position>, update: &ReservationUpdate) -> Heard {
         ReservationState::Cancelled => State::Cancelled,
         other => return Err(format!("a hold is {other:?}")),
     };
-    Ok((at(position), Answer::Changed { state, moved: units(&update.allocations)? }))
+    Ok(state)
 }
 
 fn error(status: &Status) -> Heard {

@@ -39,6 +39,7 @@ enum Step {
     Reassign,
     Ship,
     AnnounceReturn,
+    CancelReturn,
     ReceiveReturn,
     InspectReturn,
     Aside,
@@ -115,6 +116,12 @@ impl Story {
                 let line = v1::ReserveLine { sku, quantity, location: stage::place(0), sourcing: None };
                 let ttl = Some(prost_types::Duration { seconds: TTL_SECONDS, nanos: 0 });
                 let message = v1::ReserveRequest { request_id, lines: vec![line], ttl, ..Default::default() };
+                if self.number.is_multiple_of(3) {
+                    let batch = v1::ReserveBatchRequest { requests: vec![message] };
+                    return ask("AllocationService/ReserveBatch", &batch, |batch| {
+                        batch.requests[0].lines[0].quantity += 1;
+                    });
+                }
                 ask("AllocationService/Reserve", &message, |message| message.lines[0].quantity += 1)
             }
             Step::Extend => {
@@ -165,6 +172,10 @@ impl Story {
                     ..Default::default()
                 };
                 ask("ReturnService/AnnounceReturn", &message, |message| message.reference = "other".into())
+            }
+            Step::CancelReturn => {
+                let message = v1::CancelReturnRequest { request_id, return_id: self.order.return_id.clone() };
+                ask("ReturnService/CancelReturn", &message, |message| another(&mut message.return_id))
             }
             Step::ReceiveReturn => {
                 let message = v1::ReceiveReturnRequest {
@@ -221,9 +232,10 @@ impl Story {
                 }
             }
             Step::Ship => Step::AnnounceReturn,
+            Step::AnnounceReturn if random.chance(0.3) => Step::CancelReturn,
             Step::AnnounceReturn => Step::ReceiveReturn,
             Step::ReceiveReturn => Step::InspectReturn,
-            Step::Release | Step::Cancel | Step::InspectReturn => Step::Aside,
+            Step::Release | Step::Cancel | Step::CancelReturn | Step::InspectReturn => Step::Aside,
         }
     }
 
@@ -285,7 +297,7 @@ impl Story {
                 self.order.return_id = update.return_id;
             }
             Step::ReceiveReturn => self.cells[0][0] += units,
-            Step::Extend | Step::InspectReturn | Step::Aside => {}
+            Step::Extend | Step::CancelReturn | Step::InspectReturn | Step::Aside => {}
         }
         Ok(())
     }

@@ -1,56 +1,20 @@
 //! Any unary method by its name, request and answer as bytes, and of every answer the three things that repeats are judged by: position,
 //! `replayed`, and the bytes of the rest.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Value};
+use quartermaster_loadtest::client::reason_name;
+use quartermaster_proto::v1::{self, reserve_result::Result as Outcome};
 use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
-/// Messages as bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bytes;
-
-impl Codec for Bytes {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Bytes;
-    type Decoder = Bytes;
-
-    fn encoder(&mut self) -> Bytes {
-        Bytes
-    }
-
-    fn decoder(&mut self) -> Bytes {
-        Bytes
-    }
-}
-
-impl Encoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        let mut item = vec![0; buffer.remaining()];
-        buffer.copy_to_slice(&mut item);
-        Ok(Some(item))
-    }
-}
+use crate::raw::Raw;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +59,7 @@ impl Wire {
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         let mut request = Request::new(body.to_vec());
         request.set_timeout(deadline);
-        let answer = client.unary(request, path, Bytes).await?.into_inner();
+        let answer = client.unary(request, path, Raw).await?.into_inner();
         self.heard(method, &answer)
     }
 
@@ -103,6 +67,9 @@ impl Wire {
         let unreadable = |what: &dyn std::fmt::Display| Status::data_loss(format!("an unreadable answer: {what}"));
         let output = self.output(method).ok_or_else(|| unreadable(&method))?;
         let mut message = DynamicMessage::decode(output, answer).map_err(|error| unreadable(&error))?;
+        if method.ends_with("/ReserveBatch") {
+            message = self.only_item(answer)?;
+        }
         let position = message.get_field_by_name("position").map(std::borrow::Cow::into_owned);
         let lsn = match position.as_ref().and_then(Value::as_message) {
             Some(position) => position.get_field_by_name("lsn").and_then(|lsn| lsn.as_u64()).unwrap_or(0),
@@ -113,6 +80,28 @@ impl Wire {
         message.clear_field_by_name("position");
         message.clear_field_by_name("replayed");
         Ok(Heard { lsn, replayed, rejected, rest: message.encode_to_vec() })
+    }
+
+    /// A batch of one stands for the call that it holds.
+    fn only_item(&self, answer: &[u8]) -> Result<DynamicMessage, Status> {
+        let broken = |what: &str| Status::data_loss(format!("a batch of one was answered with {what}"));
+        let answer = v1::ReserveBatchResponse::decode(answer).map_err(|error| broken(&error.to_string()))?;
+        let [v1::ReserveResult { result: Some(result) }] = answer.results.as_slice() else {
+            return Err(broken("another number of results"));
+        };
+        match result {
+            Outcome::Response(response) => {
+                let descriptor = self.pool.get_message_by_name("quartermaster.v1.ReserveResponse");
+                let descriptor = descriptor.ok_or_else(|| broken("what has no descriptor"))?;
+                let bytes = response.encode_to_vec();
+                DynamicMessage::decode(descriptor, bytes.as_slice()).map_err(|error| broken(&error.to_string()))
+            }
+            Outcome::Error(error) => {
+                let mut details = ErrorDetails::new();
+                details.set_error_info(reason_name(error.reason()), "quartermaster", HashMap::new());
+                Err(Status::with_error_details(Code::from_i32(error.code), error.message.clone(), details))
+            }
+        }
     }
 
     fn output(&self, method: &str) -> Option<MessageDescriptor> {
