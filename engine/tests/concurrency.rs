@@ -290,9 +290,16 @@ fn a_cancellation_meets_a_move_and_a_shipment() {
                 let (sku, from, to) = ("A".into(), "L1".into(), "L2".into());
                 Step::Reassign(Reassign { sku, from, to, quantity: None, refused: false })
             };
+            let (cancel, rival) = (|| submit("cancel", Step::Cancel(vec![])), || submit("rival", rival));
+            // Whoever comes last to the barrier need not wake up first.
             let (cancelled, rival) = thread::scope(|scope| {
-                let cancel = scope.spawn(|| submit("cancel", Step::Cancel(vec![])));
-                let rival = scope.spawn(|| submit("rival", rival));
+                let (cancel, rival) = if round % 4 < 2 {
+                    let cancel = scope.spawn(cancel);
+                    (cancel, scope.spawn(rival))
+                } else {
+                    let rival = scope.spawn(rival);
+                    (scope.spawn(cancel), rival)
+                };
                 (cancel.join().expect("no panic"), rival.join().expect("no panic"))
             });
             let state = rig.engine.reservation(id).expect("it is kept").1.state;
