@@ -28,7 +28,7 @@ use quartermaster_engine::{
 };
 use quartermaster_journal::MemoryJournal;
 use support::{
-    Rig, T0, dump,
+    Rig, T0, cases, dump,
     generate::{LOCATIONS, SKUS, setup},
     recover, replay, request,
 };
@@ -221,9 +221,10 @@ fn the_same_request_from_many_threads_happens_once() {
 fn of_confirm_release_and_expiry_exactly_one_wins() {
     watched(|| {
         let rig = rig();
-        rig.submit("arrival", &receive("A", "L1", 1_000)).expect("there is room");
-        rig.submit("arrival2", &receive("B", "L1", 1_000)).expect("there is room");
-        for round in 0..300 {
+        let races = cases("RACES", 300);
+        rig.submit("arrival", &receive("A", "L1", races)).expect("there is room");
+        rig.submit("arrival2", &receive("B", "L1", races)).expect("there is room");
+        for round in 0..races {
             let id =
                 held(&rig.submit(&format!("hold{round}"), &reserve(&[("A", 1), ("B", 1)], 1_000))).expect("a hold");
             let (early, due) = (Timestamp(rig.now.0 + 999), Timestamp(rig.now.0 + 1_000));
@@ -254,6 +255,72 @@ fn of_confirm_release_and_expiry_exactly_one_wins() {
             };
             assert_eq!(state, expected, "round {round}");
         }
+        check(&rig);
+    });
+}
+
+/// A cancellation always happens: where the units are by then. Of a cancellation and a shipment one happens. `RACES` sets how many.
+#[test]
+fn a_cancellation_meets_a_move_and_a_shipment() {
+    watched(|| {
+        let rig = rig();
+        let races = cases("RACES", 300);
+        rig.submit("arrival", &receive("A", "L1", races)).expect("there is room");
+        rig.submit("arrival2", &receive("A", "L2", races)).expect("there is room");
+        let line = ReserveLine { sku: "A".into(), quantity: Quantity(1), location: "L1".into(), sourcing: None };
+        let mut moved_first = 0;
+        for round in 0..races {
+            let mut order = reserve(&[], 1_000);
+            if let Command::Reserve(order) = &mut order {
+                order.lines.push(line.clone());
+            }
+            let id = held(&rig.submit(&format!("hold{round}"), &order)).expect("a hold");
+            let is_paid = round % 2 == 0;
+            if is_paid {
+                assert!(done(&rig.submit(&format!("confirm{round}"), &Command::Reservation(id, Step::Confirm))));
+            }
+            let barrier = Barrier::new(2);
+            let submit = |name: &str, step| {
+                barrier.wait();
+                rig.submit(&format!("{name}{round}"), &Command::Reservation(id, step))
+            };
+            let rival = if is_paid {
+                Step::Ship(vec![])
+            } else {
+                let (sku, from, to) = ("A".into(), "L1".into(), "L2".into());
+                Step::Reassign(Reassign { sku, from, to, quantity: None, refused: false })
+            };
+            let (cancel, rival) = (|| submit("cancel", Step::Cancel(vec![])), || submit("rival", rival));
+            // Whoever comes last to the barrier need not wake up first.
+            let (cancelled, rival) = thread::scope(|scope| {
+                let (cancel, rival) = if round % 4 < 2 {
+                    let cancel = scope.spawn(cancel);
+                    (cancel, scope.spawn(rival))
+                } else {
+                    let rival = scope.spawn(rival);
+                    (scope.spawn(cancel), rival)
+                };
+                (cancel.join().expect("no panic"), rival.join().expect("no panic"))
+            });
+            let state = rig.engine.reservation(id).expect("it is kept").1.state;
+            match (is_paid, &cancelled, &rival) {
+                (true, Ok(_), Err(Error::ReservationState { state: State::Cancelled, .. })) => {
+                    assert_eq!(state, State::Cancelled, "round {round}");
+                }
+                (true, Err(Error::ReservationState { state: State::Shipped, .. }), Ok(_)) => {
+                    assert_eq!(state, State::Shipped, "round {round}");
+                }
+                (false, Ok(cancelled), Ok(moved)) if moved.lsn < cancelled.lsn => {
+                    moved_first += 1;
+                    assert_eq!(state, State::Cancelled, "round {round}");
+                }
+                (false, Ok(_), Err(Error::ReservationState { state: State::Cancelled, .. })) => {
+                    assert_eq!(state, State::Cancelled, "round {round}");
+                }
+                other => panic!("round {round}: {other:?}"),
+            }
+        }
+        assert!(moved_first > 0 && moved_first < races / 2, "{moved_first} of {races} moves came first");
         check(&rig);
     });
 }

@@ -2,11 +2,19 @@
 //! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
 #![forbid(unsafe_code)]
 
+pub mod flash;
+pub mod history;
 pub mod hostile;
 pub mod overload;
 pub mod process;
+pub mod quantities;
+pub mod race;
+pub mod raw;
+pub mod record;
+pub mod repeat;
 pub mod shop;
 pub mod soak;
+pub mod stage;
 pub mod stream;
 pub mod usage;
 pub mod verdict;

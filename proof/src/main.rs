@@ -4,11 +4,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use quartermaster_proof::Error;
-use quartermaster_proof::hostile::{self, HostileArgs};
-use quartermaster_proof::overload::{self, OverloadArgs};
-use quartermaster_proof::soak::{self, SoakArgs};
 use quartermaster_proof::verdict::Verdict;
+use quartermaster_proof::{Error, flash, hostile, overload, quantities, race, record, repeat, soak};
 
 /// Every promise held.
 const OK: u8 = 0;
@@ -29,11 +26,21 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Campaign {
     /// Five times the load that the server can bear: what still gets done, who is refused, how quickly it is over.
-    Overload(OverloadArgs),
+    Overload(overload::OverloadArgs),
     /// Clients that hold places, flood, lie and babble, beside one that does not.
-    Hostile(HostileArgs),
+    Hostile(hostile::HostileArgs),
     /// A steady load for long: memory, files, disk and latency as curves.
-    Soak(SoakArgs),
+    Soak(soak::SoakArgs),
+    /// Far more buyers than units of one SKU: exactly the stock is granted.
+    Flash(flash::FlashArgs),
+    /// Writes down what many clients ask and hear, with kill -9 in between, and looks for one sequence of events that explains it.
+    History(record::HistoryArgs),
+    /// Every figure of units in every request, at its edges and beyond: refused by name.
+    Quantities(quantities::QuantitiesArgs),
+    /// Calls about one reservation at the same moment: exactly one wins.
+    Race(race::RaceArgs),
+    /// Every change sent up to five times over a wire that breaks, with kill -9 in between: it happens once.
+    Repeat(repeat::RepeatArgs),
 }
 
 impl Campaign {
@@ -42,6 +49,11 @@ impl Campaign {
             Campaign::Overload(args) => overload::run(args).await,
             Campaign::Hostile(args) => hostile::run(args).await,
             Campaign::Soak(args) => soak::run(args).await,
+            Campaign::Flash(args) => flash::run(args).await,
+            Campaign::History(args) => record::run(args).await,
+            Campaign::Quantities(args) => quantities::run(args).await,
+            Campaign::Race(args) => race::run(args).await,
+            Campaign::Repeat(args) => repeat::run(args).await,
         }
     }
 }
