@@ -40,7 +40,7 @@ type Applied = Result<(), Misfit>;
 /// # Errors
 /// If the event does not fit the state. The shard is half changed then and good for nothing.
 pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) -> Applied {
-    debug_assert!(lsn > shard.lsn, "events are applied once, in order");
+    require(lsn > shard.lsn, "events are applied once, in order")?;
     let change = Change { lsn, now, here: shard.id };
     match event {
         Event::Held(held) => change.held(shard, held)?,

@@ -130,9 +130,8 @@ impl Slot {
         if let Some(old) = self.entries.front() {
             let hash = Place::low(hasher.hash_bytes(old.request_id()));
             let first = |place: &Place| place.sequence == self.first;
-            if let Ok(found) = self.by_id.find_entry(Place::table_hash(hash), first) {
-                found.remove();
-            }
+            let found = self.by_id.find_entry(Place::table_hash(hash), first);
+            found.expect("Invariant: an entry is found by its id until it is forgotten").remove();
             self.entries.pop_front();
             self.first = self.first.wrapping_add(1);
         }
@@ -176,5 +175,39 @@ mod tests {
         assert_eq!((find(&slot, "b"), find(&slot, "c"), slot.len()), (None, Some(3), 3), "sixty seconds are kept");
         slot.insert(&hasher, entry("f", 200, 6), retention);
         assert_eq!((find(&slot, "e"), find(&slot, "f"), slot.len()), (None, Some(6), 1));
+    }
+
+    /// Snapshots keep entries by slot: these figures are part of the format.
+    #[test]
+    fn the_hash_of_a_request_id_never_changes() {
+        for (id, hash, slot) in [("a", 0x7287_3025_149c_83ce, 37), ("order-1", 0xb284_f054_9d98_894e, 84)] {
+            assert_eq!((SlotHasher.hash(id), SlotHasher::slot(SlotHasher.hash(id))), (hash, slot), "{id}");
+            assert_eq!(u64::from(Place::low(hash)), hash & 0xffff_ffff, "{id}");
+        }
+    }
+
+    /// The two ids have the same low half of their hash, which is all that the table keeps of it.
+    #[test]
+    fn ids_whose_hashes_collide_are_told_apart() {
+        let (mut slot, hasher) = (Slot::default(), SlotHasher);
+        let (one, other) = ("id21137", "id43230");
+        assert_eq!(Place::low(hasher.hash(one)), Place::low(hasher.hash(other)));
+        let retention = Retention { age: Micros::from_secs(60), entries: 2 };
+        let find = |slot: &Slot, id: &str| slot.find(hasher.hash(id), id).map(|entry| entry.lsn.get());
+        slot.insert(&hasher, entry(one, 1, 1), retention);
+        assert_eq!((find(&slot, one), find(&slot, other)), (Some(1), None));
+        slot.insert(&hasher, entry(other, 1, 2), retention);
+        assert_eq!((find(&slot, one), find(&slot, other)), (Some(1), Some(2)));
+        slot.insert(&hasher, entry("z", 1, 3), retention);
+        assert_eq!((find(&slot, one), find(&slot, other)), (None, Some(2)), "the older of them went");
+        let kept: Vec<u64> = slot.entries().map(|entry| entry.lsn.get()).collect();
+        assert_eq!(kept, [2, 3]);
+    }
+
+    /// The table looks at the highest bits first: neighbours must not share them.
+    #[test]
+    fn the_table_spreads_what_differs_only_below() {
+        let tops: std::collections::BTreeSet<u64> = (0..128).map(|low| Place::table_hash(low) >> 57).collect();
+        assert!(tops.len() > 64, "{} of 128", tops.len());
     }
 }

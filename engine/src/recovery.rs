@@ -375,6 +375,9 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         if sku.shard() != shard.id || sku.row() >= shard.rows.len() {
             return Err(SectionError::Inconsistent("it names a SKU that it does not have"));
         }
+        if location.0 > LocationId::MAX {
+            return Err(SectionError::Inconsistent("it names a location beyond the last there can be"));
+        }
         let row = shard.row_mut(sku);
         let cells = row.len();
         let cell = Buckets {

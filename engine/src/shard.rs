@@ -170,7 +170,7 @@ impl Look for SharedLocked<'_> {
     }
 
     fn directory(&self) -> &Directory {
-        &self.0.first().expect("a read locks at least one shard").directory
+        &self.0.first().expect("Invariant: a read locks at least one shard").directory
     }
 }
 
@@ -244,10 +244,13 @@ impl<'a> Locked<'a> {
     /// If it was not locked: whoever decides must have locked what it decides on.
     pub(crate) fn shard(&self, id: ShardId) -> &Shard {
         if let [only] = &*self.0 {
-            assert_eq!(only.id, id, "the shard is locked");
+            assert_eq!(only.id, id, "Invariant: a shard is locked by whoever looks into it");
             return only;
         }
-        let place = self.0.binary_search_by_key(&id, |shard| shard.id).expect("the shard is locked");
+        let place = self
+            .0
+            .binary_search_by_key(&id, |shard| shard.id)
+            .expect("Invariant: a shard is locked by whoever looks into it");
         &self.0[place]
     }
 
@@ -257,7 +260,7 @@ impl<'a> Locked<'a> {
 
     /// Locations and channels, as all locked shards see them.
     pub(crate) fn directory(&self) -> &Directory {
-        &self.0.first().expect("a decision locks at least one shard").directory
+        &self.0.first().expect("Invariant: a decision locks at least one shard").directory
     }
 }
 
@@ -270,7 +273,10 @@ impl SharedLocked<'_> {
     /// # Panics
     /// If it was not locked.
     pub(crate) fn shard(&self, id: ShardId) -> &Shard {
-        let place = self.0.binary_search_by_key(&id, |shard| shard.id).expect("the shard is locked");
+        let place = self
+            .0
+            .binary_search_by_key(&id, |shard| shard.id)
+            .expect("Invariant: a shard is locked by whoever looks into it");
         &self.0[place]
     }
 }

@@ -276,7 +276,8 @@ impl<S: Storage> Shared<S> {
     /// Everything up to `report.durable_lsn` may be acknowledged from here on.
     fn settle(&self, commit: &mut Commit<S>, counted_bytes: usize, report: &StepReport) {
         let mut intake = self.intake.lock();
-        intake.backlog_bytes -= counted_bytes;
+        let left = intake.backlog_bytes.checked_sub(counted_bytes);
+        intake.backlog_bytes = left.expect("Invariant: what is written was counted when it was appended");
         intake.unwritten = report.more;
         drop(intake);
         if !report.more {
