@@ -2,7 +2,16 @@
 //! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
 #![forbid(unsafe_code)]
 
+pub mod crash;
+pub mod full;
+#[cfg(feature = "fuse")]
+pub mod fuse;
+pub mod inject;
+pub mod judged;
+pub mod oom;
 pub mod process;
+pub mod sigterm;
+pub mod site;
 pub mod verdict;
 
 /// Why a campaign could not be carried out. What it found wrong is in its [`verdict::Verdict`] instead.

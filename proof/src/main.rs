@@ -5,6 +5,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use quartermaster_proof::Error;
+use quartermaster_proof::crash::{self, CrashArgs};
+use quartermaster_proof::full::{self, FullArgs};
+#[cfg(feature = "fuse")]
+use quartermaster_proof::fuse::{
+    power::{self, PowerArgs},
+    stall::{self, StallArgs},
+};
+use quartermaster_proof::inject::{self, InjectArgs};
+use quartermaster_proof::oom::{self, OomArgs};
+use quartermaster_proof::sigterm::{self, SigtermArgs};
 use quartermaster_proof::verdict::Verdict;
 
 /// Every promise held.
@@ -24,11 +34,31 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Campaign {}
+enum Campaign {
+    Crash(CrashArgs),
+    Inject(InjectArgs),
+    Full(FullArgs),
+    Sigterm(SigtermArgs),
+    Oom(OomArgs),
+    #[cfg(feature = "fuse")]
+    Stall(StallArgs),
+    #[cfg(feature = "fuse")]
+    Power(PowerArgs),
+}
 
 impl Campaign {
     async fn run(&self) -> Result<Verdict, Error> {
-        match *self {}
+        match self {
+            Campaign::Crash(args) => crash::run(args).await,
+            Campaign::Inject(args) => inject::run(args).await,
+            Campaign::Full(args) => full::run(args).await,
+            Campaign::Sigterm(args) => sigterm::run(args).await,
+            Campaign::Oom(args) => oom::run(args).await,
+            #[cfg(feature = "fuse")]
+            Campaign::Stall(args) => stall::run(args).await,
+            #[cfg(feature = "fuse")]
+            Campaign::Power(args) => power::run(args).await,
+        }
     }
 }
 
