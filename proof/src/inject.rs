@@ -294,19 +294,28 @@ fn calls(log: &str) -> impl Iterator<Item = (&str, &str, &str)> {
 
 /// Syncs of a descriptor after a sync of it had failed, other than by an interruption.
 fn retried_syncs(log: &str) -> u64 {
-    let mut failed: Vec<&str> = Vec::new();
+    let (mut failed, mut under_way): (Vec<&str>, BTreeMap<&str, &str>) = Default::default();
     let mut retried = 0;
-    for (_, call, rest) in calls(log) {
-        let descriptor = rest.split([')', ' ', ',']).next().unwrap_or_default();
-        match call {
-            "fsync" | "fdatasync" => {
-                retried += u64::from(failed.contains(&descriptor));
-                if rest.contains("(INJECTED)") && !rest.contains("EINTR") {
-                    failed.push(descriptor);
+    for line in log.lines() {
+        let thread = line.split(' ').next().unwrap_or_default();
+        let mut descriptor = under_way.get(thread).copied();
+        match calls(line).next() {
+            Some((_, call @ ("fsync" | "fdatasync" | "close"), rest)) => {
+                let this = rest.split([')', ' ', ',']).next().unwrap_or_default();
+                if call == "close" {
+                    failed.retain(|other| *other != this);
+                    continue;
                 }
+                retried += u64::from(failed.contains(&this));
+                under_way.insert(thread, this);
+                descriptor = Some(this);
             }
-            "close" => failed.retain(|other| *other != descriptor),
-            _ => {}
+            // The end of a call that another thread's line came into.
+            None if line.contains("sync resumed>") => {}
+            _ => continue,
+        }
+        if line.contains("(INJECTED)") && !line.contains("EINTR") {
+            failed.extend(descriptor);
         }
     }
     retried
@@ -331,6 +340,9 @@ mod tests {
         assert_eq!(retried_syncs(failed), 0);
         assert_eq!(retried_syncs(&format!("{failed}7 fdatasync(8</d/b.seg>) = 0\n")), 0, "another file");
         assert_eq!(retried_syncs(&format!("{failed}8 fdatasync(9</d/a.seg> <unfinished ...>\n")), 1);
+        let resumed = "7 fdatasync(9</d/a.seg> <unfinished ...>\n8 close(3</x>) = 0\n\
+                       7 <... fdatasync resumed>) = -1 EIO (Input/output error) (INJECTED)\n7 fdatasync(9</d/a.seg>) = 0\n";
+        assert_eq!(retried_syncs(resumed), 1);
         assert_eq!(retried_syncs(&format!("{failed}7 close(9</d/a.seg>) = 0\n7 fdatasync(9</d/a.seg>) = 0\n")), 0);
         let interrupted = "7 fdatasync(9</d/a.seg>) = -1 EINTR (Interrupted system call) (INJECTED)\n";
         assert_eq!(retried_syncs(&format!("{interrupted}7 fdatasync(9</d/a.seg>) = 0\n")), 0);

@@ -112,7 +112,10 @@ impl Disk {
 
     /// Sets the length of a file.
     pub fn resize(&mut self, file: usize, length: usize) {
-        self.files[file].seen.resize(length, 0);
+        let content = &mut self.files[file];
+        let before = content.seen.len();
+        content.seen.resize(length, 0);
+        content.dirty.extend(before.min(length) / SECTOR..length.div_ceil(SECTOR));
     }
 
     /// Makes the content of a file durable.
@@ -136,7 +139,7 @@ impl Disk {
     pub fn cut(&self, random: &mut SplitMix64) -> (Disk, Loss) {
         let mut loss = Loss::default();
         let keeps = if random.chance(0.25) { 0.0 } else { random.unit() };
-        let files: Vec<Content> = self.files.iter().map(|content| content.cut(keeps, random, &mut loss)).collect();
+        let mut files: Vec<Content> = self.files.iter().map(|content| content.cut(keeps, random, &mut loss)).collect();
         let mut names = self.durable_names.clone();
         for change in &self.changes {
             loss.changes_at_risk += 1;
@@ -144,6 +147,12 @@ impl Disk {
                 change.apply(&mut names);
             } else {
                 loss.changes_lost += 1;
+            }
+        }
+        // Nobody finds a file without a name again.
+        for (number, content) in files.iter_mut().enumerate() {
+            if !names.values().any(|named| *named == number) {
+                *content = Content::default();
             }
         }
         (Disk { files, durable_names: names.clone(), names, ..Disk::default() }, loss)

@@ -88,8 +88,12 @@ impl Drop for Mounted {
 impl Served {
     /// Answers a sync, now or when the stall is over; the thread that serves everything else never waits.
     fn when_it_goes_on(&self, reply: ReplyEmpty, sync: impl FnOnce(&mut Disk) + Send + 'static) {
+        if !*self.0.stalled.lock() {
+            sync(&mut self.0.disk.lock());
+            return reply.ok();
+        }
         let shared = Arc::clone(&self.0);
-        let wait = move || {
+        std::thread::spawn(move || {
             let mut stalled = shared.stalled.lock();
             while *stalled {
                 shared.goes_on.wait(&mut stalled);
@@ -97,12 +101,7 @@ impl Served {
             drop(stalled);
             sync(&mut shared.disk.lock());
             reply.ok();
-        };
-        if *self.0.stalled.lock() {
-            std::thread::spawn(wait);
-        } else {
-            wait();
-        }
+        });
     }
 }
 

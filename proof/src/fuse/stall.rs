@@ -12,7 +12,7 @@ use crate::judged::buyer::{Crowd, Habits};
 use crate::judged::judge::{Depth, Judge};
 use crate::judged::shop;
 use crate::process::{Server, ServerArgs};
-use crate::site::{PATIENT, Site};
+use crate::site::{BUSY, PATIENT, Site};
 use crate::verdict::Verdict;
 
 /// The server may take so much more memory while it waits.
@@ -66,7 +66,7 @@ pub async fn run(args: &StallArgs) -> Result<Verdict, Error> {
     let site = site.with_data(at);
     let mut judge = Judge::new(&site.ledgers(), args.clients, args.seed, &[]);
     let habits = Habits { buyers: args.clients, seed: args.seed, deadline: Duration::from_secs(1) };
-    let server = site.start(&[])?;
+    let server = site.start(BUSY)?;
     shop::open(&server.client(1, PATIENT).await?).await?;
     let (mut growth, mut timed_out, mut slowest_back) = (0, 0, Duration::ZERO);
     for (round, &seconds) in (1..).zip(&args.seconds) {
