@@ -2,9 +2,16 @@
 //! client can know, and ends with a [`Verdict`]: figures, and what must not have happened and did.
 #![forbid(unsafe_code)]
 
+pub mod crash;
 pub mod flash;
+pub mod full;
+#[cfg(feature = "fuse")]
+pub mod fuse;
 pub mod history;
 pub mod hostile;
+pub mod inject;
+pub mod judged;
+pub mod oom;
 pub mod overload;
 pub mod process;
 pub mod quantities;
@@ -13,6 +20,8 @@ pub mod raw;
 pub mod record;
 pub mod repeat;
 pub mod shop;
+pub mod sigterm;
+pub mod site;
 pub mod soak;
 pub mod stage;
 pub mod stream;

@@ -4,8 +4,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "fuse")]
+use quartermaster_proof::fuse::{power, stall};
 use quartermaster_proof::verdict::Verdict;
-use quartermaster_proof::{Error, flash, hostile, overload, quantities, race, record, repeat, soak};
+use quartermaster_proof::{
+    Error, crash, flash, full, hostile, inject, oom, overload, quantities, race, record, repeat, sigterm, soak,
+};
 
 /// Every promise held.
 const OK: u8 = 0;
@@ -41,6 +45,15 @@ enum Campaign {
     Race(race::RaceArgs),
     /// Every change sent up to five times over a wire that breaks, with kill -9 in between: it happens once.
     Repeat(repeat::RepeatArgs),
+    Crash(crash::CrashArgs),
+    Inject(inject::InjectArgs),
+    Full(full::FullArgs),
+    Sigterm(sigterm::SigtermArgs),
+    Oom(oom::OomArgs),
+    #[cfg(feature = "fuse")]
+    Stall(stall::StallArgs),
+    #[cfg(feature = "fuse")]
+    Power(power::PowerArgs),
 }
 
 impl Campaign {
@@ -54,6 +67,15 @@ impl Campaign {
             Campaign::Quantities(args) => quantities::run(args).await,
             Campaign::Race(args) => race::run(args).await,
             Campaign::Repeat(args) => repeat::run(args).await,
+            Campaign::Crash(args) => crash::run(args).await,
+            Campaign::Inject(args) => inject::run(args).await,
+            Campaign::Full(args) => full::run(args).await,
+            Campaign::Sigterm(args) => sigterm::run(args).await,
+            Campaign::Oom(args) => oom::run(args).await,
+            #[cfg(feature = "fuse")]
+            Campaign::Stall(args) => stall::run(args).await,
+            #[cfg(feature = "fuse")]
+            Campaign::Power(args) => power::run(args).await,
         }
     }
 }
