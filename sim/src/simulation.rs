@@ -393,7 +393,6 @@ impl Simulation {
         for kind in [Kind::SettleCampaigns, Kind::ExpireDue, Kind::SettleRules] {
             self.timer(kind)?;
         }
-        self.life().core.make_room_if_full();
         Ok(())
     }
 
@@ -436,6 +435,7 @@ impl Simulation {
     /// A snapshot with traffic between its sections, and the trimming after it.
     fn snapshot(&mut self) -> Judged {
         let core = Arc::clone(&self.life().core);
+        core.make_room_if_full();
         if !core.snapshot_is_due() && !self.dice.one_in(2) {
             return Ok(());
         }
