@@ -33,9 +33,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// Bytes of answers kept for a stream whose peer does not read.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 
-/// Streams opened and reset by the peer before they were looked at; beyond it the connection is closed (rapid reset).
-const PENDING_RESETS_MAX: usize = 20;
-
 /// Streams the server reset because of the peer's errors, before the connection is closed.
 const ERROR_RESETS_MAX: usize = 1_024;
 
@@ -162,7 +159,9 @@ impl Connection {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
-            .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+            // Opened and reset by the peer before they were looked at; beyond it the connection is closed (rapid reset). As many as may be
+            // open: a gateway whose deadlines pass together gives up all its calls at once, and must keep the connection of its payments.
+            .max_pending_accept_reset_streams(usize::try_from(self.streams_max).unwrap_or(usize::MAX))
             .max_local_error_reset_streams(ERROR_RESETS_MAX);
         builder
     }
