@@ -25,6 +25,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const PATIENT: RetryPolicy =
     RetryPolicy { deadline: PATIENCE, attempts_max: 100, backoff: Duration::from_millis(20) };
 
+/// Every attempt is judged here, also when the machine has no time for the server: what is refused in overload is another campaign.
+const NEVER_SHED: [&str; 2] = ["--queue-wait-target", "0s"];
+
 /// A server and its directory.
 #[derive(Debug)]
 pub struct Stage {
@@ -42,7 +45,7 @@ impl Stage {
     /// When it does not serve.
     pub fn start(args: &ServerArgs, flags: &[&str]) -> Result<Stage, Error> {
         let (program, directory) = (args.program()?, TempDir::new()?);
-        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let flags: Vec<String> = NEVER_SHED.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
         let mut stage = Stage { program, flags, server: None, directory };
         stage.again()?;
         Ok(stage)

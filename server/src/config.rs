@@ -120,8 +120,9 @@ keys! {
     /// that is 400,000 answers a second, so a longer queue would only be delay.
     in_flight_max: u32 = 4_096;
     /// Longest wait of calls for a thread that may last, 0 for any, else 1 ms to 10 s. When three of four calls of a `queue_wait_interval`
-    /// waited longer, fewer are let in until it is so again. Default 5 ms: a refusal waits in the same queue, and should be quick.
-    queue_wait_target: Duration = Duration::from_millis(5), as "humantime_serde";
+    /// waited longer, fewer are let in until it is so again. Default 50 ms: a twentieth of the default deadline, and more than a thousand
+    /// callers who wait for one answer each make one core wait. A lower one makes refusals quicker and comes sooner to them.
+    queue_wait_target: Duration = Duration::from_millis(50), as "humantime_serde";
     /// How long calls may wait longer than `queue_wait_target` before some are refused, 10 ms to 10 s. Default 100 ms: longer than a burst
     /// or a hiccup of the machine, shorter than anybody's patience.
     queue_wait_interval: Duration = Duration::from_millis(100), as "humantime_serde";
