@@ -1,4 +1,5 @@
 //! `quartermaster-sim`: runs seeds of the simulation until one fails, or until there are enough.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
