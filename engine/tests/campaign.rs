@@ -594,6 +594,31 @@ fn a_campaign_s_end_gives_the_rest_back_and_ends_the_waiting() {
     world.check();
 }
 
+/// Whatever else stands against serving them: nobody waits for what is over.
+#[test]
+fn the_waiting_ends_with_the_campaign_while_the_sku_is_not_for_sale() {
+    for by_hand in [false, true] {
+        let mut world = World::new();
+        world.upsert(&spec(vec![item("A", &[(None, 3)])]));
+        world.pass(20);
+        world.hold(&sale("ann", &[("A", 3)]));
+        let waits = world.hold(&waiting("bob", "A", 2));
+        let withdrawn = SkuSpec { code: "A".into(), sellable: false, ..SkuSpec::default() };
+        world.done(&Command::Catalogue(CatalogueCommand::UpsertSkus(vec![withdrawn])));
+        assert_eq!((world.tick(), world.state(waits)), ([0, 0, 0], State::Waiting), "it may be for sale again");
+        if by_hand {
+            world.done(&Command::Campaign(CampaignCommand::End { code: "sale".into() }));
+        } else {
+            world.pass(80);
+        }
+        let [granted, dropped, _] = world.tick();
+        assert_eq!((granted, dropped, world.state(waits)), (0, 1, State::Expired), "by hand: {by_hand}");
+        assert_eq!(world.tick(), [0, 0, 0]);
+        assert_eq!(world.status("sale", 0).0[5], 0, "nobody waits");
+        world.check();
+    }
+}
+
 #[test]
 fn orders_at_payment_and_at_order_go_with_campaigns() {
     let mut world = World::new();

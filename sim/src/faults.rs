@@ -9,21 +9,30 @@ use quartermaster_journal::{
 
 use crate::workload::Dice;
 
-const OPERATIONS: [(SimOperation, &str); 6] = [
+const OPERATIONS: [(SimOperation, &str); 7] = [
     (SimOperation::Open, "fault on open"),
     (SimOperation::Write, "fault on write"),
     (SimOperation::Sync, "fault on sync"),
     (SimOperation::Rename, "fault on rename"),
     (SimOperation::Remove, "fault on remove"),
     (SimOperation::SyncDirectory, "fault on directory sync"),
+    (SimOperation::Read, "fault on read"),
 ];
 
 /// Has one of the next calls of some kind fail; says which.
 pub(crate) fn inject(storage: &SimStorage, dice: &mut Dice) -> &'static str {
     let (operation, name) = dice.pick(&OPERATIONS);
-    let kind = if dice.one_in(3) { ErrorKind::StorageFull } else { ErrorKind::Other };
+    let full = operation != SimOperation::Read && dice.one_in(3);
+    let kind = if full { ErrorKind::StorageFull } else { ErrorKind::Other };
     storage.inject(Fault { operation, after: dice.number() % 8, kind });
     name
+}
+
+/// Has one of the next reads fail, as a sector that cannot be read any more.
+pub(crate) fn inject_read(storage: &SimStorage, dice: &mut Dice) {
+    // A start reads headers and tail in a dozen calls; with snapshots, hundreds of sections.
+    let after = dice.number() % [12, 600][dice.below(2)];
+    storage.inject(Fault { operation: SimOperation::Read, after, kind: ErrorKind::Other });
 }
 
 /// A bit that was turned over in a file.

@@ -17,6 +17,7 @@ mod plan;
 mod simulation;
 mod story;
 mod tap;
+mod watchdog;
 pub mod workload;
 
 pub use checks::{folded_hash, state_hash};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quartermaster_engine::EngineConfig;
-use quartermaster_journal::LogConfig;
+use quartermaster_journal::{Durability, LogConfig};
 use quartermaster_node::CoreConfig;
 
 use crate::workload::{Case, Dice};
@@ -43,6 +43,10 @@ pub struct Plan {
     pub rot_one_in: usize,
     /// The machine dies while it recovers, once in so many starts; 0 for never.
     pub dies_in_recovery_one_in: usize,
+    /// A read fails in a start, once in so many starts; 0 for never.
+    pub unreadable_one_in: usize,
+    /// How often what is written is synced, in microseconds, where answers do not wait for it; nothing where they do.
+    pub sync_interval: Option<u64>,
     /// All figures are compared with the model once in so many steps.
     pub compare_one_in: usize,
 }
@@ -51,6 +55,21 @@ impl Plan {
     /// A plan of its own for each seed: each kind of trouble may be absent, so that none hides another.
     #[must_use]
     pub fn swarm(dice: &mut Dice) -> Self {
+        let mut plan = Self::swarm_with_fsync(dice);
+        if dice.one_in(6) {
+            plan.answer_before_sync(1_000 << dice.below(14));
+        }
+        plan
+    }
+
+    /// Answers wait for the write alone, and what is written is synced every so many microseconds of the simulated clock. The journal's
+    /// own timer reads the machine's clock, so it is set to never.
+    pub fn answer_before_sync(&mut self, micros: u64) {
+        self.config.log.durability = Durability::Interval(Duration::from_secs(1 << 30));
+        self.sync_interval = Some(micros);
+    }
+
+    fn swarm_with_fsync(dice: &mut Dice) -> Self {
         let case = Case::swarm(dice);
         let mut some =
             |most: u64| u32::try_from(if dice.one_in(4) { 0 } else { 1 + dice.number() % most }).unwrap_or(0);
@@ -83,6 +102,8 @@ impl Plan {
             jump,
             rot_one_in: [0, 2, 4][dice.below(3)],
             dies_in_recovery_one_in: [0, 2, 4][dice.below(3)],
+            unreadable_one_in: [0, 3, 8][dice.below(3)],
+            sync_interval: None,
             compare_one_in: 100,
         }
     }

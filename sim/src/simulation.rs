@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quartermaster_engine::{
     Answer, Error, Verdict, codec,
@@ -10,7 +11,7 @@ use quartermaster_engine::{
     event::{Event, Record, returns::ReturnsEvent, rules::RulesEvent},
     fingerprint::Fingerprinter,
 };
-use quartermaster_journal::{Error as LogError, Journal as _, Lsn, SimStorage, storage::CrashStyle};
+use quartermaster_journal::{Error as LogError, Journal as _, Lsn, Operation, SimStorage, storage::CrashStyle};
 use quartermaster_node::{Clock as _, DiskFull, OpenError};
 
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     plan::Plan,
     story::Story,
     tap::Records,
+    watchdog::Watchdog,
     workload::{Asked, Dice, Kind, Op, setup},
 };
 
@@ -33,6 +35,8 @@ const T0: u64 = 1_700_000_000_000_000;
 const JUMPS_MAX: u64 = 20 * 3_600 * 1_000_000;
 /// Calls without an answer that are remembered, to be repeated.
 const CALLS_MAX: usize = 64;
+/// Starts after one end, most of which fail on purpose: more than so many are no accident.
+const STARTS_MAX: usize = 100;
 
 /// What came of a run without a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +138,10 @@ struct Simulation {
     calls: Vec<Call>,
     /// The highest LSN that an answer rested on which a client was told.
     acknowledged: Lsn,
+    /// What is known to be synced, and when that was last done, by the monotonic clock. Asked only where answers do not wait for it.
+    synced: (Lsn, Duration),
+    /// Since the last start that came to its end.
+    power_was_cut: bool,
     jumped: u64,
     full: bool,
     hash: Fingerprinter,
@@ -166,6 +174,8 @@ impl Simulation {
             answers: BTreeMap::new(),
             calls: Vec::new(),
             acknowledged: Lsn::ZERO,
+            synced: (Lsn::ZERO, Duration::ZERO),
+            power_was_cut: false,
             jumped: 0,
             full: false,
             hash: Fingerprinter::default(),
@@ -175,12 +185,14 @@ impl Simulation {
     }
 
     fn all(&mut self, seed: u64, steps: u64) -> Judged<u64> {
+        let watchdog = Watchdog::watch(seed);
         self.recover(Lsn::ZERO, None)?;
         for (place, command) in setup().iter().enumerate() {
             self.submit(None, format!("setup{place}"), command)?;
         }
         for step in 0..steps {
             DOING.set((seed, step));
+            watchdog.at(step);
             self.step()?;
         }
         self.compare()?;
@@ -222,6 +234,7 @@ impl Simulation {
         match action {
             0..=5 => self.traffic(action),
             6 => self.snapshot(),
+            7 if self.dice.one_in(2) => self.threaten(),
             7 => self.crash("the machine dies"),
             8 => self.end_orderly(),
             9 => self.inject(),
@@ -230,6 +243,8 @@ impl Simulation {
         }?;
         if self.life().has_failed() {
             self.end_failed()?;
+        } else if self.storage.is_powered_off() {
+            self.crash("the power is gone")?;
         }
         if self.dice.one_in(self.plan.compare_one_in) {
             self.compare()?;
@@ -366,12 +381,33 @@ impl Simulation {
             Ok(report) => {
                 self.counts.events("records committed", report.records);
                 self.hash.number(report.durable_lsn.get());
-                Ok(())
+                self.sync_if_due()
             }
             Err(error) => {
                 must!(self.life().doomed || self.full, "a commit fails without a reason: {error:?}");
                 must!(self.life().told() == before, "a commit failed, and something was told");
                 self.story.tell(|| format!("a commit fails: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// The timer of `durability = "interval"`, by the simulated clock.
+    fn sync_if_due(&mut self) -> Judged {
+        let Some(interval) = self.plan.sync_interval.map(Duration::from_micros) else { return Ok(()) };
+        let now = self.clock.elapsed();
+        if now < self.synced.1 + interval {
+            return Ok(());
+        }
+        match self.life().core.log().sync() {
+            Ok(()) => {
+                self.counts.event("syncs after answers");
+                self.synced.1 = now;
+                Ok(())
+            }
+            Err(error) => {
+                must!(self.life().doomed || self.full, "a sync fails without a reason: {error:?}");
+                self.story.tell(|| format!("a sync fails: {error}"));
                 Ok(())
             }
         }
@@ -473,6 +509,16 @@ impl Simulation {
         Ok(())
     }
 
+    /// The power is to go at one of the next calls to the disk, whatever that is in the middle of.
+    fn threaten(&mut self) -> Judged {
+        let calls = self.dice.number() % [8, 64][self.dice.below(2)];
+        self.storage.power_off_after(calls);
+        self.doom();
+        self.story.tell(|| format!("to come: the power goes after {calls} calls to the disk"));
+        self.counts.event("power that goes in the middle of something");
+        Ok(())
+    }
+
     fn doom(&mut self) {
         if let Some(life) = &mut self.life {
             life.doomed = true;
@@ -525,7 +571,8 @@ impl Simulation {
         self.counts.event("orderly ends");
         let all = core.log().appended_lsn();
         let (told, live) = (self.life().told(), state_hash(core.engine()));
-        must!(ended.is_err() || told == all, "an orderly end leaves something behind");
+        self.synced.0 = core.log().synced_lsn();
+        must!(ended.is_err() || told == all && self.synced.0 == all, "an orderly end leaves something behind");
         self.life = None;
         drop(core);
         self.storage = if self.dice.one_in(2) { self.storage.restart() } else { self.cut() };
@@ -556,11 +603,13 @@ impl Simulation {
         self.counts.event("crashes");
         self.acknowledge()?;
         let core = Arc::clone(&self.life().core);
+        self.synced.0 = core.log().synced_lsn();
         let (told, all) = (self.life().told(), core.log().appended_lsn());
         let live = state_hash(core.engine());
         self.life = None;
         drop(core);
-        self.storage = if self.dice.one_in(3) { self.storage.restart() } else { self.cut() };
+        let dark = self.storage.is_powered_off();
+        self.storage = if !dark && self.dice.one_in(3) { self.storage.restart() } else { self.cut() };
         self.recover(told, Some((all, live)))
     }
 
@@ -568,6 +617,7 @@ impl Simulation {
     fn cut(&mut self) -> SimStorage {
         let seed = self.dice.number();
         self.counts.event("power cuts");
+        self.power_was_cut = true;
         match self.dice.below(6) {
             0 => self.storage.crash_with(CrashStyle::LoseAll, seed),
             1 => self.storage.crash_with(CrashStyle::KeepAll, seed),
@@ -584,18 +634,33 @@ impl Simulation {
             rot = Rot::plant(&self.storage, &mut self.dice);
         }
         let dies = self.plan.dies_in_recovery_one_in;
-        loop {
+        for start in 0.. {
+            must!(start < STARTS_MAX, "it does not start, however often it is tried");
             let dies_now = dies > 0 && !is_first && self.dice.one_in(dies);
             if dies_now {
                 self.storage.power_off_after(self.dice.number() % 24);
             }
+            let unreadable =
+                self.plan.unreadable_one_in > 0 && !dies_now && self.dice.one_in(self.plan.unreadable_one_in);
+            if unreadable {
+                faults::inject_read(&self.storage, &mut self.dice);
+            }
+            let met = |storage: &SimStorage| unreadable && storage.faults_to_come() == 0;
             match Life::open(&self.storage, &self.plan.config, &self.clock, &self.records) {
                 Ok(life) => {
+                    must!(!met(&self.storage), "a read failed, and the start went on");
                     self.life = Some(life);
-                    if dies_now {
+                    if dies_now || unreadable {
                         self.doom();
                     }
                     break;
+                }
+                Err(error) if met(&self.storage) => {
+                    must!(is_read_error(&error), "a read failed, and the start ends with another reason: {error:?}");
+                    self.story.tell(|| format!("a read fails and stops the start: {error:?}"));
+                    self.counts.event("reads that fail and stop a start");
+                    // The next process can read it.
+                    self.storage = self.storage.restart();
                 }
                 Err(_) if dies_now => {
                     self.counts.event("crashes in a recovery");
@@ -641,6 +706,15 @@ impl Simulation {
         self.counts.event("recoveries");
         self.counts.events("torn tails", u64::from(core.recovered().torn_bytes > 0));
         self.counts.events("recoveries from a snapshot", u64::from(core.recovered().snapshot_lsn > Lsn::ZERO));
+        let told = if self.plan.sync_interval.is_some() && self.power_was_cut {
+            // Answers did not wait for the disk, so a power cut may take them: those since the last sync, and no other.
+            let lost = told.get().saturating_sub(recovered.get());
+            self.counts.events("records lost to a power cut as agreed", lost);
+            self.acknowledged = self.acknowledged.min(recovered);
+            self.synced.0
+        } else {
+            told
+        };
         must!(recovered >= told, "{told} was told to be durable, and the log ends at {recovered}");
         must!(recovered >= self.acknowledged, "an answer at {} was told, and is lost", self.acknowledged);
         let records = Arc::clone(&self.records);
@@ -673,9 +747,17 @@ impl Simulation {
         for call in &mut self.calls {
             call.rests_on = None;
         }
+        // Opening the log makes durable whatever it has shown.
+        self.synced = (recovered, self.clock.elapsed());
+        must!(core.log().synced_lsn() == recovered, "a start leaves something unsynced");
+        self.power_was_cut = false;
         self.hash.number(recovered.get()).number(state);
         Ok(())
     }
+}
+
+fn is_read_error(error: &OpenError) -> bool {
+    matches!(error, OpenError::Journal { source: LogError::Io { operation: Operation::Read, .. }, .. })
 }
 
 fn outcome(result: &Result<Result<Answer, Error>, DiskFull>) -> &'static str {

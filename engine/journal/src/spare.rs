@@ -118,6 +118,7 @@ impl<S: Storage> Spares<S> {
         }
         let name = format!("spare-{number:020}.seg");
         self.directory.rename(&temporary, &name)?;
+        // No record rests on this name: the sync that begins a segment covers it. Done here, it is done while nobody waits.
         self.directory.sync()?;
         let file = file.renamed(self.directory.path_of(&name));
         Ok(Spare { name, file })

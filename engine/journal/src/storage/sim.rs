@@ -30,6 +30,8 @@ pub enum SimOperation {
     Remove,
     /// Syncing the directory.
     SyncDirectory,
+    /// Reading from a file, or its length. Not among [`SimStorage::calls`]: it leaves no trace on the disk.
+    Read,
 }
 
 /// A failure to come.
@@ -158,7 +160,7 @@ impl SimStorage {
         self.disk.lock().faults.push(fault);
     }
 
-    /// Lets `calls` more counted calls through; every later one fails, as if the machine were gone.
+    /// Lets `calls` more of [`calls`](SimStorage::calls) through; every later one fails, as if the machine were gone.
     pub fn power_off_after(&self, calls: u64) {
         self.disk.lock().calls_left = Some(calls);
     }
@@ -183,9 +185,20 @@ impl SimStorage {
         self.disk.lock().counts.get(&operation).copied().unwrap_or(0)
     }
 
-    /// All counted calls so far.
+    /// All counted calls so far, but for reads.
     pub fn calls(&self) -> u64 {
-        self.disk.lock().counts.values().sum()
+        let disk = self.disk.lock();
+        disk.counts.iter().filter(|(operation, _)| **operation != SimOperation::Read).map(|(_, count)| count).sum()
+    }
+
+    /// Injected faults that no call has met yet.
+    pub fn faults_to_come(&self) -> usize {
+        self.disk.lock().faults.len()
+    }
+
+    /// Whether [`power_off_after`](SimStorage::power_off_after) has come true.
+    pub fn is_powered_off(&self) -> bool {
+        self.disk.lock().powered_off
     }
 
     /// How often a file was synced again after a failed sync. Anything but 0 is a defect of the caller.
@@ -266,7 +279,7 @@ impl Change {
 impl Disk {
     fn begin(&mut self, operation: SimOperation) -> io::Result<()> {
         *self.counts.entry(operation).or_default() += 1;
-        if let Some(left) = &mut self.calls_left {
+        if let Some(left) = self.calls_left.as_mut().filter(|_| operation != SimOperation::Read) {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
                 None => self.powered_off = true,
@@ -400,11 +413,14 @@ pub struct SimFile {
 
 impl StorageFile for SimFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(disk_length(self.disk.lock().files[self.id].seen.len()))
+        let mut disk = self.disk.lock();
+        disk.begin(SimOperation::Read)?;
+        Ok(disk_length(disk.files[self.id].seen.len()))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let disk = self.disk.lock();
+        let mut disk = self.disk.lock();
+        disk.begin(SimOperation::Read)?;
         let start = memory_length(offset);
         let bytes = disk.files[self.id].seen.get(start..start + buffer.len());
         buffer.copy_from_slice(bytes.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?);
@@ -477,6 +493,25 @@ mod tests {
         let found = storage.crash_with(CrashStyle::LoseAll, 1).content("a").unwrap();
         assert_eq!(found, vec![1; 1024]);
         assert_eq!(storage.crash_with(CrashStyle::KeepAll, 1).content("a").unwrap()[512..], [2; 512]);
+    }
+
+    #[test]
+    fn a_read_fails_when_it_is_told_to_and_counts_as_no_call_that_changes_something() {
+        let storage = SimStorage::new();
+        let file = storage.create("a").unwrap();
+        file.write_at(&[1; 8], 0).unwrap();
+        storage.inject(Fault { operation: SimOperation::Read, after: 1, kind: io::ErrorKind::Other });
+        assert_eq!(file.length().unwrap(), 8);
+        assert_eq!((storage.calls(), storage.faults_to_come()), (2, 1));
+        file.read_at(&mut [0; 8], 0).unwrap_err();
+        file.read_at(&mut [0; 8], 0).unwrap();
+        assert_eq!((storage.calls(), storage.count(SimOperation::Read), storage.faults_to_come()), (2, 3, 0));
+        storage.power_off_after(0);
+        file.read_at(&mut [0; 8], 0).unwrap();
+        assert!(!storage.is_powered_off());
+        file.sync_data().unwrap_err();
+        assert!(storage.is_powered_off());
+        file.read_at(&mut [0; 8], 0).unwrap_err();
     }
 
     #[test]
