@@ -45,13 +45,20 @@ enum Campaign {
     Race(race::RaceArgs),
     /// Every change sent up to five times over a wire that breaks, with kill -9 in between: it happens once.
     Repeat(repeat::RepeatArgs),
+    /// kill -9 under full load, in snapshots and while the server starts: every answer is still true, everything else whole or not there.
     Crash(crash::CrashArgs),
+    /// One system call of the server fails, the n-th write, sync, open or rename, by strace: it ends at once and has forgotten no answer.
     Inject(inject::InjectArgs),
+    /// The disk fills up under load and is freed again: new promises are refused, kept ones go on, all comes back within 5 s.
     Full(full::FullArgs),
+    /// SIGTERM at full load: health says so at once, what is under way is finished, nothing is lost, the exit is 0.
     Sigterm(sigterm::SigtermArgs),
+    /// The kernel kills the server for its memory, under load: as with kill -9, nothing that was answered is lost.
     Oom(oom::OomArgs),
+    /// The disk does not answer for seconds: nothing is acknowledged, memory stays, readiness says so, liveness does not, all comes back.
     #[cfg(feature = "fuse")]
     Stall(stall::StallArgs),
+    /// The power fails under load and the disk forgets, keeps or tears what was not synced, sector by sector: no answer is lost.
     #[cfg(feature = "fuse")]
     Power(power::PowerArgs),
 }

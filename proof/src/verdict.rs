@@ -44,6 +44,12 @@ impl Verdict {
         }
     }
 
+    /// Takes over the broken promises of a part, each with `what` it is about.
+    pub fn take_over(&mut self, part: &Verdict, what: &str) {
+        part.violations.iter().for_each(|violation| self.violation(format!("{what}: {violation}")));
+        self.more += part.more;
+    }
+
     /// Whether every promise held.
     pub fn holds(&self) -> bool {
         self.violations.is_empty()

@@ -1,12 +1,16 @@
 //! How the server is, said in one place: gRPC health (per service), readiness and the state that GetStatus tells.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::methods::Methods;
+
+/// A change that waits for the disk so long makes the server not ready: its callers' deadlines pass, and others may serve them.
+pub const DISK_LAG_MAX: Duration = Duration::from_secs(2);
 
 /// What the server is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum Phase {
     Starting,
     /// Taking calls.
     Serving,
+    /// Taking calls, but the disk has not answered for [`DISK_LAG_MAX`]: no answer leaves before it does. Ends by itself.
+    Stalled,
     /// Stopping: finishing what is in work.
     Draining,
     /// The journal failed; the process is about to end. Stays so.
@@ -28,6 +34,7 @@ impl Phase {
         match self {
             Phase::Starting => "starting",
             Phase::Serving => "serving",
+            Phase::Stalled => "stalled",
             Phase::Draining => "draining",
             Phase::Failed => "failed",
         }
@@ -58,16 +65,41 @@ impl Health {
 
     /// Enters `phase` and tells those who watch. A failed server stays failed.
     pub async fn set(&self, phase: Phase) {
-        let phase = {
+        {
             let mut current = self.phase.lock();
             if *current != Phase::Failed {
                 *current = phase;
             }
-            *current
-        };
-        let status = if phase == Phase::Serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in self.services.iter() {
-            self.reporter.set_service_status(service, status).await;
+        }
+        self.tell().await;
+    }
+
+    /// Learns how long the oldest change waits for the disk: a serving server stalls and serves again by that, any other stays.
+    pub async fn disk_lags(&self, lag: Duration) {
+        {
+            let mut current = self.phase.lock();
+            *current = match (*current, lag >= DISK_LAG_MAX) {
+                (Phase::Serving, true) => Phase::Stalled,
+                (Phase::Stalled, false) => Phase::Serving,
+                _ => return,
+            };
+        }
+        let phase = self.phase();
+        tracing::warn!(phase = phase.name(), ?lag, "the disk decides whether the server is ready");
+        self.tell().await;
+    }
+
+    /// Tells those who watch, until what was told last is how it is: two changes may be told at once.
+    async fn tell(&self) {
+        loop {
+            let phase = self.phase();
+            let status = if phase == Phase::Serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in self.services.iter() {
+                self.reporter.set_service_status(service, status).await;
+            }
+            if self.phase() == phase {
+                return;
+            }
         }
     }
 

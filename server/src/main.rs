@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::iter;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +23,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Time for the error answers to leave after the journal has failed.
 const LAST_ANSWERS: Duration = Duration::from_millis(300);
+
+/// How often is looked whether the disk answers.
+const DISK_LOOK: Duration = Duration::from_millis(100);
 
 /// Inventory allocation and order routing over gRPC.
 #[derive(Parser)]
@@ -133,7 +136,8 @@ async fn open_node(config: &Config, health: Health) -> Result<Arc<Node>, Failure
         Node::open(&opening, at_node, move || _ = journal_failed.try_send(()))
     });
     let node = node.await.map_err(failed)?.map_err(unopened)?;
-    tokio::spawn(end_when_failed(failure, health));
+    tokio::spawn(end_when_failed(failure, health.clone()));
+    tokio::spawn(watch_disk(Arc::downgrade(&node), health));
     let recovered = node.recovered();
     tracing::info!(
         duration = ?recovered.duration,
@@ -142,6 +146,16 @@ async fn open_node(config: &Config, health: Health) -> Result<Arc<Node>, Failure
         "recovered"
     );
     Ok(node)
+}
+
+/// Looks at how far the disk is behind, as long as there is a node. Readiness depends on it, liveness never does.
+async fn watch_disk(node: Weak<Node>, health: Health) {
+    let mut looks = tokio::time::interval(DISK_LOOK);
+    loop {
+        looks.tick().await;
+        let Some(lag) = node.upgrade().map(|node| node.durable_lag()) else { return };
+        health.disk_lags(lag).await;
+    }
 }
 
 /// A journal that has failed cannot be trusted with a second try: the waiting calls get their error, then a restart recovers.

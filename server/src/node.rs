@@ -237,6 +237,11 @@ impl Node {
         self.acks.wait(lsn).await.map_err(|JournalClosed| ApiError::JournalClosed)
     }
 
+    /// How long the oldest change that is not durable has been waiting, to within a tick of the timer.
+    pub fn durable_lag(&self) -> Duration {
+        self.core.durable_lag()
+    }
+
     /// Where an answer that rests on `lsn` stands.
     pub fn position(&self, lsn: Lsn) -> v1::Position {
         v1::Position { shard: 0, epoch: self.core.log().epoch().get(), lsn: lsn.get() }

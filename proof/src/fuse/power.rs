@@ -54,7 +54,7 @@ pub async fn run(args: &PowerArgs) -> Result<Verdict, Error> {
     let mut random = SplitMix64::new(args.seed);
     let mut judge = Judge::new(&site.ledgers(), args.clients, args.seed, &[]);
     let habits = Habits { buyers: args.clients, seed: args.seed, deadline: Duration::from_secs(5) };
-    let mut all = Loss::default();
+    let (mut all, mut cuts) = (Loss::default(), 0_u64);
     let mut server = site.start(&flags)?;
     shop::open(&server.client(1, PATIENT).await?).await?;
     for cycle in 1..=args.cycles {
@@ -64,6 +64,7 @@ pub async fn run(args: &PowerArgs) -> Result<Verdict, Error> {
         crowd.finish()?;
         judge.read(cycle, &mut verdict)?;
         let (left, loss) = mounted.unmount()?.cut(&mut random);
+        cuts += 1;
         all.sectors_at_risk += loss.sectors_at_risk;
         all.sectors_lost += loss.sectors_lost;
         all.changes_at_risk += loss.changes_at_risk;
@@ -72,7 +73,9 @@ pub async fn run(args: &PowerArgs) -> Result<Verdict, Error> {
         server = match site.start(&flags) {
             Ok(server) => server,
             Err(refused) => {
-                verdict.violation(format!("cycle {cycle}: after the cut {refused}"));
+                verdict.violation(format!("cut {cycle}: {refused}"));
+                verdict.figure("seed", args.seed);
+                verdict.figure("cuts", cycle);
                 return Ok(verdict);
             }
         };
@@ -87,7 +90,7 @@ pub async fn run(args: &PowerArgs) -> Result<Verdict, Error> {
     site.verify(&mut verdict)?;
     drop(mounted);
     verdict.figure("seed", args.seed);
-    verdict.figure("cuts", args.cycles);
+    verdict.figure("cuts", cuts);
     verdict.figure("sectors_at_risk", all.sectors_at_risk);
     verdict.figure("sectors_lost", all.sectors_lost);
     verdict.figure("folder_changes_at_risk", all.changes_at_risk);

@@ -5,6 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use quartermaster_proto::v1::GetAvailabilityRequest;
+use tonic::Code;
+
 use super::disk::Disk;
 use super::mount::Mounted;
 use crate::Error;
@@ -23,6 +26,10 @@ const NOT_READY_AFTER: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(700);
 /// Answers that were on their way when the stall began have arrived after this.
 const ON_THE_WAY: Duration = Duration::from_millis(200);
+/// A caller that waits for the disk is told that its time is up within this: the server's default deadline is a second.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
+/// Answers and readiness come back within this.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -49,6 +56,8 @@ struct Seen {
     not_ready: Option<Duration>,
     dead: u64,
     acked: u64,
+    /// What a caller without a deadline was told within [`TOLD_WITHIN`].
+    told: Option<Code>,
 }
 
 /// Runs the campaign.
@@ -76,13 +85,15 @@ pub async fn run(args: &StallArgs) -> Result<Verdict, Error> {
         let seen = look(&server, &mounted, &crowd, time).await?;
         let back = Instant::now();
         let before = crowd.watch().effects.load(Ordering::SeqCst);
-        let is_back = |crowd: &Crowd| crowd.watch().effects.load(Ordering::SeqCst) > before;
-        while back.elapsed() < Duration::from_secs(10) && !(is_back(&crowd) && answers(server.metrics, "/readyz")) {
+        let (mut acks, mut ready) = (false, false);
+        while back.elapsed() < BACK_WITHIN && !(acks && ready) {
             tokio::time::sleep(LOOK_EVERY).await;
+            acks = acks || crowd.watch().effects.load(Ordering::SeqCst) > before;
+            ready = ready || answers(server.metrics, "/readyz");
         }
         slowest_back = slowest_back.max(back.elapsed());
-        verdict.must(is_back(&crowd), || format!("{seconds} s: no answer 10 s after the stall"));
-        verdict.must(answers(server.metrics, "/readyz"), || format!("{seconds} s: not ready 10 s after the stall"));
+        verdict.must(acks, || format!("{seconds} s: no answer {BACK_WITHIN:?} after the stall"));
+        verdict.must(ready, || format!("{seconds} s: not ready {BACK_WITHIN:?} after the stall"));
         verdict.must(seen.acked == 0, || format!("{seconds} s: {} calls acknowledged without a sync", seen.acked));
         verdict.must(seen.dead == 0, || format!("{seconds} s: liveness failed {} times", seen.dead));
         verdict.must(seen.growth < GROWTH_MAX_BYTES, || format!("{seconds} s: grew by {} bytes", seen.growth));
@@ -95,8 +106,10 @@ pub async fn run(args: &StallArgs) -> Result<Verdict, Error> {
         }
         let watch = crowd.finish()?;
         let waited = watch.timed_out.load(Ordering::SeqCst);
-        verdict
-            .must(waited > 0 || time <= habits.deadline, || format!("{seconds} s: nobody was told DEADLINE_EXCEEDED"));
+        verdict.must(waited > 0 || time <= habits.deadline, || format!("{seconds} s: no buyer's deadline passed"));
+        verdict.must(time <= TOLD_WITHIN || seen.told == Some(Code::DeadlineExceeded), || {
+            format!("{seconds} s: a caller without a deadline of its own was told {:?}", seen.told)
+        });
         growth = growth.max(seen.growth);
         timed_out += waited;
         judge.read(round, &mut verdict)?;
@@ -109,7 +122,7 @@ pub async fn run(args: &StallArgs) -> Result<Verdict, Error> {
     verdict.figure("seed", args.seed);
     verdict.figure("stalls_seconds", format!("{:?}", args.seconds));
     verdict.figure("growth_max_kib", growth >> 10);
-    verdict.figure("calls_told_deadline_exceeded", timed_out);
+    verdict.figure("calls_whose_deadline_passed", timed_out);
     verdict.figure("back_within_max_ms", u64::try_from(slowest_back.as_millis())?);
     judge.tell(&mut verdict);
     site.close(&mut verdict);
@@ -124,6 +137,13 @@ async fn look(server: &Server, mounted: &Mounted, crowd: &Crowd, time: Duration)
     let began = Instant::now();
     let effects = || crowd.watch().effects.load(Ordering::SeqCst);
     let mut acked = None;
+    let read = GetAvailabilityRequest { skus: shop::skus().collect(), ..GetAvailabilityRequest::default() };
+    let mut inventory = server.client(1, PATIENT).await?.inventory();
+    let waiting = tokio::spawn(async move {
+        // So that there is something that is not durable.
+        tokio::time::sleep(ON_THE_WAY).await;
+        tokio::time::timeout(TOLD_WITHIN, inventory.get_availability(read)).await
+    });
     while began.elapsed() < time {
         tokio::time::sleep(LOOK_EVERY).await;
         if began.elapsed() > ON_THE_WAY {
@@ -137,6 +157,8 @@ async fn look(server: &Server, mounted: &Mounted, crowd: &Crowd, time: Duration)
     }
     seen.acked = effects() - acked.unwrap_or_else(effects);
     mounted.go_on();
+    let told = waiting.await?;
+    seen.told = told.ok().and_then(|told| told.err().map(|status| status.code()));
     Ok(seen)
 }
 

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use quartermaster_loadtest::client::{Client, sentence};
 use quartermaster_loadtest::random::SplitMix64;
-use quartermaster_proto::v1::{GetOutcomeRequest, GetReservationRequest, ListCellsRequest, Reservation};
+use quartermaster_proto::v1::{GetOutcomeRequest, GetReservationRequest, ListCellsRequest};
 use tokio::task::JoinSet;
+use tonic::Code;
 
 use super::book::{Balance, Book, Order};
 use super::ledger::{self, Call};
@@ -293,12 +294,21 @@ impl Judge {
         self.tally.reservations += u64::try_from(ids.len()).unwrap_or(0);
         let told = each(ids.clone(), |reservation_id| {
             let mut allocation = client.allocation();
-            async move { allocation.get_reservation(GetReservationRequest { reservation_id }).await }
+            async move {
+                match allocation.get_reservation(GetReservationRequest { reservation_id }).await {
+                    Ok(told) => Ok(told.into_inner().reservation),
+                    Err(status) if status.code() == Code::NotFound => Ok(None),
+                    Err(status) => Err(status),
+                }
+            }
         });
         for (id, told) in ids.iter().zip(told.await?) {
-            let told: Reservation = told.into_inner().reservation.unwrap_or_default();
             let Some(order) = self.books.iter().find_map(|book| book.get(id)) else { continue };
-            if let Some(difference) = order.difference(&told) {
+            let difference = match told {
+                Some(told) => order.difference(&told),
+                None => Some(format!("{id} is unknown, the answers make it {order:?}")),
+            };
+            if let Some(difference) = difference {
                 verdict.violation(difference);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quartermaster_proto::v1::ReserveRequest;
 use quartermaster_server::config::Config;
-use quartermaster_server::health::Phase;
+use quartermaster_server::health::{DISK_LAG_MAX, Phase};
 use quartermaster_server::metrics::{Buckets, Labelled, Reading, Sources, Unit};
 use quartermaster_server::serve::{ServeError, Server};
 use tokio::net::TcpStream;
@@ -60,6 +60,30 @@ async fn a_call_that_outlasts_the_grace_is_cut_off() {
     running.stopper.stop();
     assert_eq!(running.serving.await.unwrap().cut_off, 1);
     waiting.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_makes_the_server_not_ready_and_never_dead() {
+    let running = Running::start(config()).await;
+    let mut health = HealthClient::new(running.channel().await);
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watch.next().await.unwrap().unwrap().status, 1);
+    running.health.disk_lags(DISK_LAG_MAX - Duration::from_millis(1)).await;
+    assert_eq!(http(running.admin, "GET", "/readyz", "", b"").await.status, 200, "not yet");
+    running.health.disk_lags(DISK_LAG_MAX).await;
+    assert_eq!(watch.next().await.unwrap().unwrap().status, 2);
+    let readiness = http(running.admin, "GET", "/readyz", "", b"").await;
+    assert_eq!((readiness.status, readiness.body.as_str()), (503, "stalled\n"));
+    assert_eq!(http(running.admin, "GET", "/healthz", "", b"").await.status, 200);
+    running.health.disk_lags(Duration::ZERO).await;
+    assert_eq!(watch.next().await.unwrap().unwrap().status, 1);
+    assert_eq!(http(running.admin, "GET", "/readyz", "", b"").await.status, 200);
+
+    running.stopper.stop();
+    assert_eq!(watch.next().await.unwrap().unwrap().status, 2);
+    running.health.disk_lags(DISK_LAG_MAX).await;
+    running.health.disk_lags(Duration::ZERO).await;
+    assert_eq!(running.health.phase(), Phase::Draining, "a disk that answers ends a stall and nothing else");
 }
 
 #[tokio::test]
