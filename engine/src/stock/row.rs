@@ -505,6 +505,27 @@ mod tests {
     }
 
     #[test]
+    fn a_full_row_gets_room_for_one_cell_and_a_tenth() {
+        let mut row = Row::new(true);
+        let room = |cells: u32, row: &mut Row| {
+            (0..cells).for_each(|location| row.put(LocationId(location), &buckets(1, 0, 0, 0)));
+            row.cells.capacity()
+        };
+        assert_eq!([5, 12, 21].map(|cells| room(cells, &mut row)), [5, 12, 23]);
+    }
+
+    #[test]
+    fn a_plain_cell_counts_both_kinds_of_promises_and_makes_no_side_table() {
+        let mut row = Row::new(true);
+        for committed in [3, 7] {
+            row.put(LocationId(1), &Buckets { committed: Quantity(committed), ..buckets(10, 2, 0, 0) });
+            assert_eq!(row.available(), 10 - 2 - u64::from(committed).min(8));
+            assert_eq!(row.available_at(LocationId(1)).units(), row.available());
+        }
+        assert!(row.side.is_none());
+    }
+
+    #[test]
     fn a_cell_is_sixteen_bytes() {
         assert_eq!(size_of::<PackedCell>(), 16);
     }
