@@ -26,7 +26,7 @@ impl Sources for Node {
         reading.snapshots = Snapshots {
             taken: snapshots.taken,
             failed: snapshots.failed,
-            age: (newest.lsn.get() > 0).then(|| newest.age),
+            age: (newest.lsn.get() > 0).then_some(newest.age),
             duration: newest.duration,
             bytes: newest.bytes,
             lsn: newest.lsn.get(),
