@@ -4,8 +4,7 @@
 //! or the file that it was written to.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io,
     time::{Duration, Instant},
 };
 
@@ -14,8 +13,7 @@ use quartermaster_loadtest::random::SplitMix64;
 use crate::{
     Target, corpus,
     harness::{self, Broken, Cost},
-    mutate::{self, Form},
-    pieces,
+    mutate, pieces,
 };
 
 /// How long, and from where.
@@ -34,6 +32,8 @@ pub struct Plan {
 pub struct Report {
     /// Inputs run.
     pub executions: u64,
+    /// Pieces in them: calls, records or sections.
+    pub pieces: u64,
     /// How long that took.
     pub took: Duration,
     /// The most that any of them needed.
@@ -49,7 +49,7 @@ pub struct Failure {
     pub broken: Broken,
     /// The smallest such input that was found.
     pub input: Vec<u8>,
-    /// Its number in the campaign; the kept inputs and seeds come first.
+    /// Its number in the campaign, of several run together that of the first; the kept inputs and seeds come first.
     pub number: u64,
 }
 
@@ -69,7 +69,7 @@ pub fn run(target: &Target, plan: &Plan) -> io::Result<Report> {
         let mut random = SplitMix64::for_item(plan.seed, number);
         let (one, other) = (random.index(known.len()), random.index(known.len()));
         let mut start = known[one].clone();
-        if let Form::Messages(..) | Form::Json(..) = target.form {
+        if target.has_pieces() {
             // Pieces behind pieces are pieces.
             (0..random.below(3)).for_each(|_| start.extend_from_slice(&known[random.index(known.len())]));
         }
@@ -80,10 +80,11 @@ pub fn run(target: &Target, plan: &Plan) -> io::Result<Report> {
         }
         input
     });
-    for input in known.iter().cloned().chain(mutations) {
-        if report.executions >= plan.executions || began.elapsed() >= plan.time {
-            break;
-        }
+    let mut inputs = known.iter().cloned().chain(mutations);
+    while report.executions < plan.executions && began.elapsed() < plan.time {
+        let left = usize::try_from(plan.executions - report.executions).unwrap_or(usize::MAX);
+        let together: Vec<Vec<u8>> = inputs.by_ref().take(target.together.min(left)).collect();
+        let input = joined(target, &together);
         match harness::run(target, &input) {
             Ok(cost) => {
                 report.most.time = report.most.time.max(cost.time);
@@ -95,41 +96,54 @@ pub fn run(target: &Target, plan: &Plan) -> io::Result<Report> {
                 break;
             }
         }
-        report.executions += 1;
+        report.executions += u64::try_from(together.len()).unwrap_or(u64::MAX);
+        if target.has_pieces() {
+            report.pieces += u64::try_from(pieces::read(&input).len()).unwrap_or(u64::MAX);
+        }
     }
     report.took = began.elapsed();
     Ok(report)
 }
 
+/// Inputs as one. Their pieces are read first: one that was cut short would take what follows for its own.
+fn joined(target: &Target, inputs: &[Vec<u8>]) -> Vec<u8> {
+    match inputs {
+        [only] => only.clone(),
+        _ if target.has_pieces() => {
+            let all: Vec<_> = inputs.iter().flat_map(|input| pieces::read(input)).collect();
+            pieces::write(&all)
+        }
+        _ => inputs.concat(),
+    }
+}
+
 /// A smaller input that breaks a promise of the same kind at the same place.
-fn shrunk(target: &Target, mut input: Vec<u8>, broken: &Broken) -> Vec<u8> {
+fn shrunk(target: &Target, input: Vec<u8>, broken: &Broken) -> Vec<u8> {
     let mut tries = 0;
     let mut breaks = |input: &[u8]| {
         tries += 1;
         tries <= SHRINKS_MAX && harness::run(target, input).is_err_and(|other| place(&other) == place(broken))
     };
-    if let Form::Messages(..) | Form::Json(..) = target.form {
-        let mut all = pieces::read(&input);
+    if target.has_pieces() {
+        let all = fewer(pieces::read(&input), |some| breaks(&pieces::write(some)));
+        return pieces::write(&all);
+    }
+    fewer(input, breaks)
+}
+
+/// Fewer of these that still break: halves, quarters and so on are left out as long as that is so.
+fn fewer<T: Clone>(mut all: Vec<T>, mut breaks: impl FnMut(&[T]) -> bool) -> Vec<T> {
+    let mut span = all.len().div_ceil(2);
+    while span > 0 {
         let mut at = 0;
         while at < all.len() {
             let mut fewer = all.clone();
-            fewer.remove(at);
-            if breaks(&pieces::write(&fewer)) { all = fewer } else { at += 1 }
-        }
-        input = pieces::write(&all);
-        return input;
-    }
-    let mut span = input.len() / 2;
-    while span > 0 {
-        let mut at = 0;
-        while at < input.len() {
-            let mut fewer = input.clone();
-            fewer.drain(at..(at + span).min(input.len()));
-            if breaks(&fewer) { input = fewer } else { at += span }
+            fewer.drain(at..(at + span).min(all.len()));
+            if breaks(&fewer) { all = fewer } else { at += span }
         }
         span /= 2;
     }
-    input
+    all
 }
 
 /// Where a panic was, or what kind of promise it is: texts hold figures that differ from input to input.
@@ -139,15 +153,4 @@ fn place(broken: &Broken) -> String {
         Broken::Time(_) => "time".to_owned(),
         Broken::Memory(_) => "memory".to_owned(),
     }
-}
-
-/// Writes a failing input into a folder, under a name that follows from it.
-///
-/// # Errors
-/// What the system reports.
-pub fn keep(failure: &Failure, folder: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let file = folder.join(format!("found-{:016x}", crc_fast::crc64_nvme(&failure.input)));
-    fs::write(&file, &failure.input)?;
-    Ok(file)
 }

@@ -30,3 +30,14 @@ pub fn kept(target: &Target) -> io::Result<Vec<(String, Vec<u8>)>> {
     inputs.sort_unstable();
     Ok(inputs)
 }
+
+/// Writes an input into a folder, under a name that follows from what it is and its bytes.
+///
+/// # Errors
+/// What the system reports.
+pub fn put(folder: &Path, what: &str, input: &[u8]) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join(format!("{what}-{:016x}", crc_fast::crc64_nvme(input)));
+    fs::write(&file, input)?;
+    Ok(file)
+}

@@ -4,8 +4,7 @@
 //! takes arbitrary bytes and panics when a promise breaks: that nothing panics, that what was read is written back the same, that state
 //! after it is whole and equals the replay of its journal. [`harness`] adds bounds on time and memory.
 //!
-//! The same targets run three ways: as tests over the committed corpus and seeded mutations, for long by the binary of this package, and
-//! guided by coverage in `coverage/`.
+//! The same targets run two ways: as tests over the committed corpus and seeded mutations, and for long by the binary of this package.
 #![forbid(unsafe_code)]
 
 pub mod campaign;
@@ -33,6 +32,15 @@ pub struct Target {
     pub form: Form,
     /// Valid inputs, made by code: where mutations begin.
     pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Inputs that a campaign runs as one, their pieces behind each other: more than 1 where what is tried on is dear to make.
+    pub together: usize,
+}
+
+impl Target {
+    /// Whether its inputs are sequences of [`pieces`].
+    pub fn has_pieces(&self) -> bool {
+        matches!(self.form, Form::Messages(..) | Form::Json(..))
+    }
 }
 
 impl std::fmt::Debug for Target {

@@ -29,6 +29,9 @@ struct Arguments {
     /// Where failing inputs are written; by default the target's folder in the corpus, from where the tests run them.
     #[arg(long, value_name = "FOLDER")]
     found: Option<PathBuf>,
+    /// Writes the inputs that mutations begin with there, and runs nothing.
+    #[arg(long, value_name = "FOLDER")]
+    seeds: Option<PathBuf>,
     /// Runs this input instead.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -63,6 +66,12 @@ fn main() -> ExitCode {
 
 /// Whether nothing broke.
 fn one(target: &Target, arguments: &Arguments) -> std::io::Result<bool> {
+    if let Some(folder) = &arguments.seeds {
+        for seed in (target.seeds)() {
+            corpus::put(&folder.join(target.name), "seed", &seed)?;
+        }
+        return Ok(true);
+    }
     if let Some(file) = &arguments.input {
         let outcome = harness::run(target, &std::fs::read(file)?);
         println!("{}: {outcome:?}", target.name);
@@ -73,17 +82,18 @@ fn one(target: &Target, arguments: &Arguments) -> std::io::Result<bool> {
     let report = campaign::run(target, &plan)?;
     let rate = report.executions.saturating_mul(1_000) / u64::try_from(report.took.as_millis()).unwrap_or(1).max(1);
     println!(
-        "{:<10} seed {}: {} executions in {:.1?}, {rate} a second; most {:.1?} and {} KiB",
+        "{:<10} seed {}: {} executions of {} pieces in {:.1?}, {rate} a second; most {:.1?} and {} KiB",
         target.name,
         plan.seed,
         report.executions,
+        report.pieces,
         report.took,
         report.most.time,
         report.most.bytes >> 10
     );
     let Some(failure) = report.failure else { return Ok(true) };
     let folder = arguments.found.clone().unwrap_or_else(|| corpus::folder(target));
-    let file = campaign::keep(&failure, &folder)?;
+    let file = corpus::put(&folder, "found", &failure.input)?;
     println!("{:<10} input {} {}\n  kept as {}", "", failure.number, failure.broken, file.display());
     Ok(false)
 }

@@ -17,13 +17,17 @@ pub(super) const CALLS: Target = Target {
     run: calls,
     form: Form::Messages(METHODS, |tag| Some(super::method(tag)?.descriptor.input())),
     seeds,
+    together: node::TOGETHER,
 };
 
 /// A bound for tags; those past the last method call nothing.
 pub(super) const METHODS: u8 = 84;
 
-/// Most calls of one input.
-pub(super) const CALLS_MAX: usize = 24;
+/// Most calls of one run.
+pub(super) const CALLS_MAX: usize = 4_096;
+
+/// Calls of a seed.
+pub(super) const SEED_CALLS: usize = 24;
 
 fn calls(input: &[u8]) {
     let pieces = pieces::read(input);
@@ -48,9 +52,8 @@ fn seeds() -> Vec<Vec<u8>> {
             made.push(Piece { tag, bytes: shape::message(&method.descriptor.input(), random, 0).encode_to_vec() });
         }
     }
-    // A run costs a node, however many calls it makes.
-    let world = [pieces::write(&world::calls()[..CALLS_MAX])];
-    world.into_iter().chain(made.chunks(CALLS_MAX).map(pieces::write)).collect()
+    let world = [pieces::write(&world::calls()[..SEED_CALLS])];
+    world.into_iter().chain(made.chunks(SEED_CALLS).map(pieces::write)).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(super) const DOCUMENTS: Target = Target {
     run: documents,
     form: Form::Text,
     seeds,
+    together: 1,
 };
 
 fn documents(input: &[u8]) {

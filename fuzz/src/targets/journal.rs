@@ -23,6 +23,7 @@ pub(super) const BATCHES: Target = Target {
     run: batches,
     form: Form::Bytes(WORDS),
     seeds: || log_files().into_iter().map(|(_, bytes)| bytes[512..].to_vec()).collect(),
+    together: 1,
 };
 
 /// A directory.
@@ -37,6 +38,7 @@ pub(super) const LOG: Target = Target {
         let snapshot = piece_of(SNAPSHOT_NAME, &snapshot_file());
         vec![pieces::write(&spread), pieces::write(&[&spread[..], &[snapshot]].concat()), pieces::write(&spread[..1])]
     },
+    together: 1,
 };
 
 /// A snapshot file.
@@ -46,6 +48,7 @@ pub(super) const SNAPSHOT: Target = Target {
     run: snapshot,
     form: Form::Bytes(WORDS),
     seeds: || vec![snapshot_file()],
+    together: 1,
 };
 
 fn batches(input: &[u8]) {

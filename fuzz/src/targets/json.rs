@@ -4,7 +4,10 @@ use prost_reflect::DynamicMessage;
 use quartermaster_server::json;
 use serde::de::DeserializeSeed as _;
 
-use super::{calls::CALLS_MAX, calls::METHODS, node, world};
+use super::{
+    calls::{CALLS_MAX, METHODS, SEED_CALLS},
+    node, world,
+};
 use crate::{
     Target,
     mutate::Form,
@@ -18,6 +21,7 @@ pub(super) const JSON: Target = Target {
     run: bodies,
     form: Form::Json(METHODS, |tag| Some(super::method(tag)?.descriptor.input())),
     seeds,
+    together: node::TOGETHER,
 };
 
 fn bodies(input: &[u8]) {
@@ -55,5 +59,5 @@ fn seeds() -> Vec<Vec<u8>> {
     let world: Vec<Piece> = world::calls().iter().filter_map(body).collect();
     let empty = (0..METHODS).map(|tag| Piece { tag, bytes: b"{}".to_vec() });
     let all: Vec<Piece> = world.into_iter().chain(empty).collect();
-    all.chunks(CALLS_MAX).map(pieces::write).collect()
+    all.chunks(SEED_CALLS).map(pieces::write).collect()
 }

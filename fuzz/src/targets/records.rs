@@ -28,6 +28,7 @@ pub(super) const RECORDS: Target = Target {
         let all: Vec<Piece> = world.iter().enumerate().map(piece).collect();
         all.windows(3).map(pieces::write).chain([pieces::write(&all[..24.min(all.len())])]).collect()
     },
+    together: 1,
 };
 
 /// Pieces are sections that take the place of those of the world.
@@ -42,6 +43,7 @@ pub(super) const SECTIONS: Target = Target {
         let one = |piece: &Piece| pieces::write(std::slice::from_ref(piece));
         all.iter().map(one).chain([pieces::write(&all[..all.len().min(24)])]).collect()
     },
+    together: 1,
 };
 
 type Loaded = (u16, u32, Vec<u8>);

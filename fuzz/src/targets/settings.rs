@@ -17,6 +17,7 @@ pub(super) const SETTINGS: Target = Target {
     run: settings,
     form: Form::Messages(KEYS_MAX, |_| None),
     seeds,
+    together: 1,
 };
 
 const KEYS_MAX: u8 = 40;

@@ -17,6 +17,7 @@ pub(super) const TABLES: Target = Target {
     run: tables,
     form: Form::Messages(5, |_| None),
     seeds,
+    together: 1,
 };
 
 const FLAGS: [&str; 5] = ["--skus", "--locations", "--regions", "--channels", "--stock"];

@@ -29,8 +29,20 @@ pub struct Mounted {
 #[derive(Debug, Default)]
 struct Shared {
     disk: Mutex<Disk>,
-    stalled: Mutex<bool>,
+    power: Mutex<Power>,
     goes_on: Condvar,
+}
+
+/// What happens to syncs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Power {
+    /// They are done.
+    #[default]
+    On,
+    /// They wait.
+    Stalled,
+    /// They fail, those that wait first.
+    Off,
 }
 
 struct Served(Arc<Shared>);
@@ -56,12 +68,21 @@ impl Mounted {
 
     /// From now on no sync is answered, until `go_on`.
     pub fn stall(&self) {
-        *self.shared.stalled.lock() = true;
+        self.set(Power::Stalled);
     }
 
     /// Syncs are answered again, those that wait first.
     pub fn go_on(&self) {
-        *self.shared.stalled.lock() = false;
+        self.set(Power::On);
+    }
+
+    /// From now on nothing that is not synced ever will be: syncs fail, those that wait, too.
+    pub fn power_off(&self) {
+        self.set(Power::Off);
+    }
+
+    fn set(&self, power: Power) {
+        *self.shared.power.lock() = power;
         self.shared.goes_on.notify_all();
     }
 
@@ -70,7 +91,7 @@ impl Mounted {
     /// # Errors
     /// When the system refuses.
     pub fn unmount(mut self) -> std::io::Result<Disk> {
-        self.go_on();
+        self.power_off();
         if let Some(session) = self.session.take() {
             session.umount_and_join()?;
         }
@@ -81,26 +102,32 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         // Whoever waits for a sync cannot be unmounted from.
-        self.go_on();
+        self.power_off();
     }
 }
 
 impl Served {
     /// Answers a sync, now or when the stall is over; the thread that serves everything else never waits.
     fn when_it_goes_on(&self, reply: ReplyEmpty, sync: impl FnOnce(&mut Disk) + Send + 'static) {
-        if !*self.0.stalled.lock() {
-            sync(&mut self.0.disk.lock());
-            return reply.ok();
+        let answer = |shared: &Shared, power: Power| {
+            if power == Power::Off {
+                return reply.error(Errno::EIO);
+            }
+            sync(&mut shared.disk.lock());
+            reply.ok();
+        };
+        let power = *self.0.power.lock();
+        if power != Power::Stalled {
+            return answer(&self.0, power);
         }
         let shared = Arc::clone(&self.0);
         std::thread::spawn(move || {
-            let mut stalled = shared.stalled.lock();
-            while *stalled {
-                shared.goes_on.wait(&mut stalled);
+            let mut power = shared.power.lock();
+            while *power == Power::Stalled {
+                shared.goes_on.wait(&mut power);
             }
-            drop(stalled);
-            sync(&mut shared.disk.lock());
-            reply.ok();
+            let power = *power;
+            answer(&shared, power);
         });
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quartermaster_loadtest::random::SplitMix64;
+use rustix::process::Signal;
 
 use super::disk::{Disk, Loss};
 use super::mount::Mounted;
@@ -60,6 +61,11 @@ pub async fn run(args: &PowerArgs) -> Result<Verdict, Error> {
     for cycle in 1..=args.cycles {
         let crowd = Crowd::start(&server.url(), &judge, cycle, habits)?;
         tokio::time::sleep(Duration::from_millis(30 + random.below(400))).await;
+        // The disk falls behind a little, so that there is something to lose.
+        mounted.stall();
+        tokio::time::sleep(Duration::from_micros(random.below(20_000))).await;
+        server.signal(Signal::KILL)?;
+        mounted.power_off();
         server.kill();
         crowd.finish()?;
         judge.read(cycle, &mut verdict)?;

@@ -59,7 +59,7 @@ pub struct Watch {
     stop: AtomicBool,
     /// Calls that were answered.
     pub answered: AtomicU64,
-    /// Calls that changed something.
+    /// Answers that something has changed, heard for the first time; counted as they come in.
     pub effects: AtomicU64,
     /// Attempts that ended without an answer.
     pub unanswered: AtomicU64,
@@ -205,6 +205,9 @@ impl Buyer {
                 Ok(answer) => {
                     self.ledger.hear(&id, &answer);
                     self.watch.answered.fetch_add(1, Ordering::SeqCst);
+                    if answer.outcome.is_effect() && !answer.replayed {
+                        self.watch.effects.fetch_add(1, Ordering::SeqCst);
+                    }
                     let better = answers.get(&id).is_none_or(|before| !before.outcome.is_effect());
                     if better {
                         answers.insert(id, answer);
@@ -242,7 +245,6 @@ impl Buyer {
             self.idle.push(reservation.to_owned());
         }
         if answer.outcome.is_effect() {
-            self.watch.effects.fetch_add(1, Ordering::SeqCst);
             if self.past.len() < 64 {
                 self.past.push((id, operation));
             } else {
