@@ -210,8 +210,8 @@ impl Case {
     async fn run(&self, site: &Site, verdict: &mut Verdict) -> Result<(End, Injected), Error> {
         let mut ledger = Ledger::create(&buyer::path(&self.ledgers, 1, 0))?;
         let (end, last_answered, ended) = match self.start(site) {
-            Ok((server, mut strace)) => {
-                let heard = orders(&server, &mut ledger, self.seed).await?;
+            Ok((mut server, mut strace)) => {
+                let heard = orders(&mut server, &mut ledger, self.seed).await?;
                 let (status, ended) = end(server, heard.failed).await?;
                 if let Some(strace) = &mut strace {
                     strace.wait()?;
@@ -288,7 +288,7 @@ impl Case {
 
 /// Orders, settles them, takes a snapshot and orders again, one call after the other. After the first call without an answer others
 /// are tried.
-async fn orders(server: &Server, ledger: &mut Ledger, seed: u64) -> Result<Heard, Error> {
+async fn orders(server: &mut Server, ledger: &mut Ledger, seed: u64) -> Result<Heard, Error> {
     let retry = RetryPolicy { deadline: Duration::from_secs(5), attempts_max: 1, ..RetryPolicy::default() };
     let client = server.client(1, retry).await?;
     let mut random = SplitMix64::new(seed);
@@ -309,6 +309,9 @@ async fn orders(server: &Server, ledger: &mut Ledger, seed: u64) -> Result<Heard
         }
     }
     for number in 0..if heard.failed { TRIED_AFTER } else { 0 } {
+        if server.ended(Duration::ZERO).is_ok() {
+            break;
+        }
         ask(&client, ledger, &mut heard, &format!("after{number}"), &shop::order(&mut random)).await?;
     }
     Ok(heard)
