@@ -8,7 +8,9 @@ use quartermaster_engine::{
     catalog::{Capabilities, ChannelSpec, GoodsSpec, LocationKind, LocationSpec, LocationState, SkuSpec},
     command::{
         Bucket, CatalogueCommand, CellCode, Command, Reserve, ReserveLine, SetStock, SourcingRequest, Step,
-        StockCommand, StockReason, rules::RulesCommand,
+        StockCommand, StockReason,
+        allotment::{AllotmentCommand, Goods, NodeCode, ReturnAllotments},
+        rules::RulesCommand,
     },
     event::{Event, rules::RulesEvent},
     history::{Check, History, Rules},
@@ -497,6 +499,26 @@ fn a_share_of_stock_is_allotted_and_holds_do_not_move_it() {
     assert_eq!(world.allotted("A41"), "online:8/9+ outlet:2");
     world.rig.now = Timestamp(T0 + 200 * SECOND);
     assert_eq!(world.settle(), 1);
+    assert_eq!(world.allotted("A41"), "");
+    world.survives();
+}
+
+/// With units still open: the entry stays for their sake, and its count begins anew when the rule gives back what no longer is there.
+#[test]
+fn a_rule_gives_back_what_was_given_back_by_hand() {
+    let mut world = World::new();
+    world.on_hand("A41@DC", 100);
+    world.put("[[rules]]\nname = 'online'\nallot = { channel = 'online', percent = 50 }");
+    assert_eq!((world.settle(), world.allotted("A41").as_str()), (1, "online:50"));
+    let shipped = world.hold_in("online", "A41", "DC", 5);
+    world.step(shipped, Step::Confirm);
+    world.step(shipped, Step::Ship(Vec::new()));
+    world.hold_in("online", "A41", "DC", 3);
+    let node = NodeCode { channel: "online".into(), campaign: String::new() };
+    let by_hand = ReturnAllotments { node, goods: vec![Goods::Sku("A41".into())] };
+    world.done(&Command::Allotment(AllotmentCommand::Return(by_hand)));
+    world.put("");
+    world.settle();
     assert_eq!(world.allotted("A41"), "");
     world.survives();
 }

@@ -515,6 +515,32 @@ fn a_later_or_smaller_document_promises_anew_and_says_whom_it_hurts() {
     world.restarts();
 }
 
+/// One change makes a document later and smaller: what it moves elsewhere is late there, or not at all, and not where it was before.
+#[test]
+fn who_is_told_to_be_late_is_told_of_what_is_still_promised() {
+    for (left, moved, last_late) in
+        [(4, "held A@L0:1 A:1<P2+400s", vec![(1, 400)]), (5, "held A@L0:1 A:1<P1+100s", vec![(1, 300)])]
+    {
+        let mut world = World::new();
+        world.supply(announce("P1", "L0", 100, &[("A", 6)]));
+        let orders: Vec<_> = (0..3).map(|_| world.reserve(&[("A", 2, "")], ONLY)).collect();
+        world.supply(announce("P2", "L0", 400, &[("A", 1)]));
+        world.stock("A", "L0", 1);
+        let line =
+            LineChange { sku: "A".into(), quantity: Some(Quantity(left)), cap: None, confidence: None, cancel: false };
+        let lines = vec![line];
+        let event = world.supply(SupplyCommand::Change(ChangeInbound { code: "P1".into(), eta: Some(at(300)), lines }));
+        assert_eq!(world.order(orders[2]), moved);
+        let late_of = |order| {
+            let late = event.late.iter().filter(|late| late.reservation == order);
+            late.map(|late| (late.quantity.0, secs(late.expected))).collect::<Vec<_>>()
+        };
+        assert_eq!((late_of(orders[0]), late_of(orders[1])), (vec![(2, 300)], vec![(2, 300)]));
+        assert_eq!(late_of(orders[2]), last_late, "{left} of P1 are left");
+        world.restarts();
+    }
+}
+
 #[test]
 fn a_transfer_takes_what_is_available_is_in_transit_and_arrives_with_differences() {
     let mut world = World::new();

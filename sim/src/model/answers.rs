@@ -345,7 +345,8 @@ impl Model {
             }
             (Command::Upkeep(UpkeepCommand::Repair(repair)), Rejection::NothingToRepair { .. }) => {
                 let fits = |place: &super::Place| {
-                    (repair.sku.is_empty() || self.sku_code(place.0) == repair.sku)
+                    // A retired SKU has a code that another may have by now: only who asks for all asks for it, too.
+                    (repair.sku.is_empty() || self.sku(&repair.sku) == Some(place.0))
                         && (repair.location.is_empty() || self.location_code(place.1) == repair.location)
                 };
                 let short = self.cells.iter().filter(|(place, cell)| fits(place) && cell.shortfall() > 0);
@@ -361,7 +362,8 @@ impl Model {
                     let may_cancel = repair.mode != RepairMode::RerouteOnly;
                     must!(
                         !may_cancel || covered || others.is_empty(),
-                        "{place:?} is short, and units can be cancelled"
+                        "{place:?} is short by {}; {soon:?} are due, and {others:?} can be cancelled",
+                        cell.shortfall()
                     );
                 }
                 Ok(())
@@ -443,6 +445,13 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a confirmation is to take units of a SKU that was retired since they were asked for, whoever has its code now.
+    fn takes_retired(&self, command: &Command, code: &str) -> bool {
+        let Command::Reservation(id, Step::Confirm) = command else { return false };
+        let mut pending = self.reservations.get(id).into_iter().flat_map(|own| &own.pending);
+        pending.any(|one| self.skus[one.sku.index()].retired && self.sku_code(one.sku) == code)
+    }
+
     fn is_a_true_error(&self, command: &Command, error: &Error) -> Judged {
         match error {
             Error::RequestIdReused { .. } => Err("an id that was never used".into()),
@@ -455,7 +464,7 @@ impl Model {
                 Ok(())
             }
             Error::UnknownSku { code } => {
-                must!(self.sku(code).is_none(), "{code} is known");
+                must!(self.sku(code).is_none() || self.takes_retired(command, code), "{code} is known");
                 Ok(())
             }
             Error::UnknownLocation { code } => {
