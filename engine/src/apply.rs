@@ -152,7 +152,10 @@ impl Change {
             part.path.clone_from(&terms.path);
         }
         for line in held.lines.iter().filter(|line| line.sku.shard() == self.here) {
-            self.cell(shard, line.sku, line.location, |cell| plus(cell.promise_mut(promise), line.quantity))?;
+            self.cell(shard, line.sku, line.location, |cell| {
+                require(line.quantity <= cell.available(), "a hold takes no more than is available")?;
+                plus(cell.promise_mut(promise), line.quantity)
+            })?;
             let units = (line.sku, line.quantity);
             let charged = self.charge(&mut shard.allotments, &part.path, units, promise)?;
             part.lines.push(PartLine { charged, ..PartLine::open(line.sku, line.location, line.quantity) });

@@ -496,11 +496,12 @@ impl Engine {
                 let bookings = event.bookings();
                 let mut booked =
                     (!bookings.is_empty()).then(|| capacity.take().unwrap_or_else(|| self.capacity.lock()));
+                let shards = event.shards();
+                assert!(locked.cover(&shards), "Invariant: every shard that an event changes is locked");
                 let lsn = self.journal.append(bytes)?;
                 if let Some(booked) = &mut booked {
                     booked.apply(lsn, draft.now, &bookings);
                 }
-                let shards = event.shards();
                 for shard in locked.each().filter(|shard| shards.contains(shard.id)) {
                     apply(shard, lsn, draft.now, &event).expect("Invariant: an event fits the state it was decided on");
                     self.owners.forget(shard);

@@ -254,6 +254,12 @@ impl<'a> Locked<'a> {
         &self.0[place]
     }
 
+    /// Whether all of these are locked.
+    pub(crate) fn cover(&self, shards: &ShardSet) -> bool {
+        let held: ShardSet = self.0.iter().map(|shard| shard.id).collect();
+        shards.without(&held) == ShardSet::default()
+    }
+
     pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Shard> {
         self.0.iter_mut().map(|guard| &mut **guard)
     }
