@@ -8,8 +8,10 @@ use std::{convert::Infallible, sync::Arc};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use quartermaster_engine::{
     Engine, EngineConfig, Verdict,
-    command::Command,
+    command::{Command, Reserve, ReserveLine, Step},
     event::Event,
+    history::{History as Fold, Rules},
+    quantity::Quantity,
     recovery::Recovery,
     snapshot::{Section, SnapshotSpan, kind},
     time::{Micros, Timestamp},
@@ -299,4 +301,49 @@ proptest! {
         _ = recovery.load(kind, 1, Lsn::new(1), &bytes);
         _ = recovery.replay(Lsn::new(2), &bytes);
     }
+}
+
+/// An order of two SKUs is forgotten at home by the orders of its first SKU that come after, and not yet where its second lies: a fold that
+/// begins from a snapshot of that moment knows nothing of its state, and finds nothing.
+#[test]
+fn a_fold_from_a_snapshot_takes_what_its_home_forgot_for_unknown() {
+    let mut rig = Rig::new(short_memory());
+    setup(0).iter().enumerate().for_each(|(place, command)| _ = rig.submit(&format!("setup{place}"), command));
+    let mut sell = |name: &str, skus: &[&str]| {
+        let Ok(answer) = rig.submit(name, &order(skus)) else { panic!("{name} is refused") };
+        let Verdict::Done(Event::Held(held)) = answer.verdict else { panic!("{name} gets nothing: {answer:?}") };
+        for (what, step) in [("paid", Step::Confirm), ("sent", Step::Ship(vec![]))] {
+            rig.submit(&format!("{name} {what}"), &Command::Reservation(held.reservation, step)).expect("it is open");
+        }
+        rig.now = Timestamp(rig.now.0 + 10 * SECOND);
+        held.reservation
+    };
+    let first = sell("first", &["A", "B"]);
+    (0..5).for_each(|number| _ = sell(&format!("next{number}"), &["A"]));
+    assert!(rig.engine.reservation(first).is_err(), "its home has forgotten it");
+
+    let (span, sections) = snapshot(&rig.engine, rig.now);
+    let mut fold = Fold::new(Rules::default());
+    sections.iter().for_each(|section| fold.load(section.kind, section.unit, section.lsn, &section.payload));
+    fold.begin_at(span.reaches_to.next());
+    sections.iter().for_each(|section| fold.check_section(section.kind, section.unit, section.lsn, &section.payload));
+    fold.compare(&rig.engine);
+    assert!(fold.findings().is_empty(), "{:?}", fold.findings());
+}
+
+fn order(skus: &[&str]) -> Command {
+    let line =
+        |sku: &&str| ReserveLine { sku: (*sku).into(), quantity: Quantity(1), location: String::new(), sourcing: None };
+    Command::Reserve(Reserve {
+        order_id: String::new(),
+        buyer_id: "ann".into(),
+        channel: String::new(),
+        lines: skus.iter().map(line).collect(),
+        ttl: Micros(60 * SECOND),
+        allow_partial: false,
+        replaces: None,
+        unchanged_since_lsn: 0,
+        sourcing: None,
+        asked: None,
+    })
 }
