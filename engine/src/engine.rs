@@ -482,6 +482,7 @@ impl Engine {
             Decision::Rejected(rejection, rests_on) => return Ok((rests_on, Verdict::Rejected(rejection))),
             Decision::Nothing => return Ok((Lsn::ZERO, Verdict::Nothing)),
         };
+        countable(locked, &event)?;
         let head = Peek {
             time: draft.now,
             request_id: &draft.request.id,
@@ -575,6 +576,24 @@ fn resolve<'a>(catalogue: &Catalogue, codes: impl Iterator<Item = &'a str>) -> R
 
 pub(crate) type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);
 pub(crate) type Slotted<'a, 'lock> = &'a mut Option<SlotGuard<'lock>>;
+
+/// Refuses a hold whose units would count past 32 bits to a node of its path: from stock and ahead of it together they may.
+fn countable(locked: &Locked<'_>, event: &Event) -> Result<(), Error> {
+    let Event::Held(held) = event else { return Ok(()) };
+    let Some(terms) = held.terms.as_ref().filter(|terms| !terms.path.is_empty()) else { return Ok(()) };
+    let lines = || held.lines.iter().chain(held.presold().iter().map(|ahead| &ahead.line));
+    for line in lines() {
+        let Some(entries) = locked.shard(line.sku.shard()).allotments.get(&line.sku) else { continue };
+        let asked: u64 = lines().filter(|other| other.sku == line.sku).map(|other| other.quantity.units()).sum();
+        let nodes = terms.path.iter().filter_map(|node| entries.get(node));
+        let counted = nodes.map(|own| u64::from(own.reserved) + u64::from(own.committed)).max().unwrap_or(0);
+        if counted + asked > u64::from(u32::MAX) {
+            // By its number: the catalogue is not to be read under the locks of shards.
+            return Err(Error::SumOverflow { sku: format!("#{}", line.sku.0), requested: counted + asked });
+        }
+    }
+    Ok(())
+}
 
 /// What an order may take of a demand's SKU, where anybody has an allotment of it.
 fn cap(shard: &Shard, request: &Reserve, demand: &reserve::Demand<'_>) -> Option<Cap> {
