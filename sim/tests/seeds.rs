@@ -11,6 +11,7 @@ const FOUND: &[(u64, u64)] = &[
     (141, 405),
     // A confirmation takes no units of a retired SKU; the model took a new one of the same code for it.
     (10_107, 1_523),
+    // Units from stock and ahead of it passed 32 bits at a node of the path, after the event was appended.
     (21_015, 200),
 ];
 
