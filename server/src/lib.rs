@@ -15,5 +15,6 @@ pub mod methods;
 pub mod metrics;
 pub mod node;
 pub mod refusal;
+pub mod reload;
 pub mod serve;
 pub mod shutdown;
