@@ -40,11 +40,16 @@ impl Committer {
 
     /// Waits until 64 more bytes are durable.
     pub(crate) async fn committed(&self) {
+        self.enlist().await.expect("the committer lives as long as the process");
+    }
+
+    /// Has 64 more bytes written; what it gives completes when they are durable.
+    pub(crate) fn enlist(&self) -> oneshot::Receiver<()> {
         let (done, durable) = oneshot::channel();
         if self.push(done) {
             self.work.notify_one();
         }
-        durable.await.expect("the committer lives as long as the process");
+        durable
     }
 
     /// Adds a waiter; gives whether it is the first.

@@ -1,6 +1,6 @@
 //! A server that has no stock: it answers every Reserve with the same hold.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use clap::Args;
 use prost_types::Timestamp;
@@ -8,8 +8,8 @@ use quartermaster_proto::v1::{
     self as api,
     allocation_service_server::{AllocationService, AllocationServiceServer},
 };
-use tokio::net::TcpListener;
-use tokio_stream::Empty;
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming, transport::server::TcpIncoming};
 
 use crate::commit::Committer;
@@ -17,6 +17,9 @@ use crate::commit::Committer;
 /// The tikv allocator, as the server has it.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Answers of a stream that may wait for the disk.
+const STREAM_DEPTH: usize = 4_096;
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -75,8 +78,12 @@ fn answer(request: api::ReserveRequest) -> api::ReserveResponse {
     }
 }
 
+fn result(request: api::ReserveRequest) -> api::ReserveResult {
+    api::ReserveResult { result: Some(api::reserve_result::Result::Response(answer(request))) }
+}
+
 fn none<T>() -> Result<Response<T>, Status> {
-    Err(Status::unimplemented("this is an echo of Reserve and nothing else"))
+    Err(Status::unimplemented("this is an echo of Reserve and its batches and streams, and nothing else"))
 }
 
 #[tonic::async_trait]
@@ -96,19 +103,36 @@ impl AllocationService for Echo {
         if let Some(committer) = &self.committer {
             committer.committed().await;
         }
-        let result =
-            |request| api::ReserveResult { result: Some(api::reserve_result::Result::Response(answer(request))) };
         let results: Vec<_> = request.into_inner().requests.into_iter().map(result).collect();
         Ok(Response::new(api::ReserveBatchResponse { position: None, results }))
     }
 
-    type ReserveStreamStream = Empty<Result<api::ReserveStreamResponse, Status>>;
+    type ReserveStreamStream = Pin<Box<dyn Stream<Item = Result<api::ReserveStreamResponse, Status>> + Send>>;
 
+    /// One commit for each message, many of them under way, answered in order.
     async fn reserve_stream(
         &self,
-        _: Request<Streaming<api::ReserveStreamRequest>>,
+        request: Request<Streaming<api::ReserveStreamRequest>>,
     ) -> Result<Response<Self::ReserveStreamStream>, Status> {
-        none()
+        let mut messages = request.into_inner();
+        let committer = self.committer.clone();
+        let (answers, ready) = mpsc::channel(STREAM_DEPTH);
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = messages.message().await {
+                let durable = committer.as_ref().map(|committer| committer.enlist());
+                let results = message.requests.into_iter().map(result).collect();
+                if answers.send((durable, api::ReserveStreamResponse { results })).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let answers = ReceiverStream::new(ready).then(|(durable, answer)| async move {
+            if let Some(durable) = durable {
+                durable.await.map_err(|_gone| Status::unavailable("the committer is gone"))?;
+            }
+            Ok(answer)
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn confirm(&self, _: Request<api::ConfirmRequest>) -> Result<Response<api::ConfirmResponse>, Status> {

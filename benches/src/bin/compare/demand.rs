@@ -1,0 +1,147 @@
+//! What is asked for: the same orders for every contender, drawn before the clock runs.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::ValueEnum;
+use quartermaster_loadtest::random::{SplitMix64, Zipf};
+
+/// SKUs that ordinary orders ask for.
+pub(crate) const SKUS: u32 = 100_000;
+/// Locations, each with a cell of every one of them.
+pub(crate) const LOCATIONS: u32 = 10;
+/// The SKU everybody wants; stocked at location 0 alone.
+pub(crate) const HOT: u32 = SKUS;
+/// The SKU that is sold out.
+pub(crate) const SOLD_OUT: u32 = SKUS + 1;
+/// Units in each stocked cell: more than any run takes.
+pub(crate) const UNITS: u32 = 2_000_000_000;
+
+/// Shape of the demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// One SKU at one location.
+    Hot,
+    /// One line, Zipf law with exponent 1 over 100,000 SKUs, any of 10 locations.
+    Zipf,
+    /// The same with three lines of three SKUs.
+    ThreeLines,
+    /// One line; 99 of 100 ask for a SKU that is sold out, the rest as `zipf`.
+    SoldOut,
+}
+
+impl Scenario {
+    /// As the tables have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Scenario::Hot => "one hot SKU",
+            Scenario::Zipf => "Zipf, 100,000 SKUs x 10",
+            Scenario::ThreeLines => "3 lines, Zipf",
+            Scenario::SoldOut => "99 % sold out",
+        }
+    }
+}
+
+/// One unit of a SKU at a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) sku: u32,
+    pub(crate) location: u32,
+}
+
+/// An order under a request id of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// Unique in a run of the comparison.
+    pub(crate) id: u64,
+    /// One to three lines, no SKU twice.
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Order {
+    /// Request id, 32 bytes as a UUID without its dashes has.
+    pub(crate) fn request_id(&self) -> String {
+        format!("{:016x}{:016x}", SplitMix64::new(self.id).bits(), self.id)
+    }
+
+    /// A buyer, one of a million.
+    pub(crate) fn buyer(&self) -> u64 {
+        SplitMix64::new(self.id ^ 0xB0).below(1_000_000)
+    }
+}
+
+/// Draws orders; ids are never given twice, whoever draws.
+#[derive(Clone, Debug)]
+pub(crate) struct Demand {
+    scenario: Scenario,
+    zipf: Arc<Zipf>,
+    next: Arc<AtomicU64>,
+}
+
+impl Demand {
+    pub(crate) fn new() -> Demand {
+        let ranks = NonZeroU32::new(SKUS).expect("there are SKUs");
+        Demand { scenario: Scenario::Zipf, zipf: Arc::new(Zipf::new(ranks, 1.0)), next: Arc::default() }
+    }
+
+    /// The same source of ids with another shape.
+    pub(crate) fn of(&self, scenario: Scenario) -> Demand {
+        Demand { scenario, ..self.clone() }
+    }
+
+    /// Orders for one round trip.
+    pub(crate) fn draw(&self, count: usize) -> Vec<Order> {
+        let wide = u64::try_from(count).unwrap_or(u64::MAX);
+        let first = self.next.fetch_add(wide, Ordering::Relaxed);
+        (first..first + wide).map(|id| self.order(id)).collect()
+    }
+
+    fn order(&self, id: u64) -> Order {
+        let mut random = SplitMix64::for_item(11, id);
+        let lines = match self.scenario {
+            Scenario::Hot => vec![Line { sku: HOT, location: 0 }],
+            Scenario::SoldOut if random.below(100) != 0 => vec![Line { sku: SOLD_OUT, location: 0 }],
+            Scenario::Zipf | Scenario::SoldOut => vec![self.line(&mut random)],
+            Scenario::ThreeLines => self.distinct(&mut random),
+        };
+        Order { id, lines }
+    }
+
+    fn line(&self, random: &mut SplitMix64) -> Line {
+        let sku = u32::try_from(self.zipf.sample(random)).expect("ranks fit");
+        let location = u32::try_from(random.below(LOCATIONS.into())).expect("there are few locations");
+        Line { sku, location }
+    }
+
+    fn distinct(&self, random: &mut SplitMix64) -> Vec<Line> {
+        let mut lines: Vec<Line> = Vec::with_capacity(3);
+        while lines.len() < 3 {
+            let line = self.line(random);
+            if lines.iter().all(|other| other.sku != line.sku) {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_shapes_are_kept() {
+        let demand = Demand::new();
+        let three = demand.of(Scenario::ThreeLines).draw(1_000);
+        let sold_out = demand.of(Scenario::SoldOut).draw(10_000);
+        assert!(three.iter().chain(&sold_out).enumerate().all(|(place, order)| order.id == place as u64));
+        for order in &three {
+            let [a, b, c] = order.lines[..] else { panic!("{order:?}") };
+            assert!(a.sku != b.sku && b.sku != c.sku && a.sku != c.sku);
+        }
+        let gone = sold_out.iter().filter(|order| order.lines[0].sku == SOLD_OUT).count();
+        assert!((9_850..=9_950).contains(&gone), "{gone}");
+        assert_eq!(three[0].request_id().len(), 32);
+    }
+}
