@@ -498,6 +498,8 @@ impl Event {
     #[must_use]
     pub fn bookings(&self) -> SmallVec<[Booking; 4]> {
         match self {
+            // Most holds are not sourced and replace nothing.
+            Self::Held(held) if held.sourced.is_none() && held.replaced_bookings.is_empty() => SmallVec::new(),
             Self::Held(held) => {
                 let own = held.sourced.iter().flat_map(|sourced| sourced.bookings.iter());
                 own.copied().chain(held.replaced_bookings.iter().copied()).collect()
@@ -566,6 +568,11 @@ impl ShardSet {
     /// Adds one.
     pub fn insert(&mut self, shard: ShardId) {
         self.0[usize::from(shard.0 >> 6)] |= 1 << (shard.0 & 63);
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, shard: ShardId) {
+        self.0[usize::from(shard.0 >> 6)] &= !(1 << (shard.0 & 63));
     }
 
     /// Whether it is in.

@@ -41,9 +41,7 @@ impl Fingerprinter {
             self.number(u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
-            let mut word = [0; 8];
-            word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            self.number(u64::from_le_bytes(word));
+            self.number(short_word(rest));
         }
         self
     }
@@ -68,6 +66,17 @@ impl Fingerprinter {
     }
 }
 
+/// One to seven bytes as the low bytes of a word, read as two overlapping halves or as first, middle and last: no loop, no branch a byte.
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let shift = 8 * (bytes.len() - 4);
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift;
+    }
+    let [first, .., last] = bytes else { return bytes.first().copied().map_or(0, u64::from) };
+    let middle = u64::from(bytes[bytes.len() / 2]);
+    u64::from(*first) | middle << (8 * (bytes.len() / 2)) | u64::from(*last) << (8 * (bytes.len() - 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +86,15 @@ mod tests {
         let one = Fingerprinter::default().text("ab").text("c").finish();
         let other = Fingerprinter::default().text("a").text("bc").finish();
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_short_word_has_the_bytes_in_their_places() {
+        let bytes = [0x81, 0x92, 0xA3, 0xB4, 0xC5, 0xD6, 0xE7];
+        for length in 0..=bytes.len() {
+            let placed = bytes[..length].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            assert_eq!(short_word(&bytes[..length]), placed, "{length} bytes");
+        }
     }
 
     #[test]

@@ -256,8 +256,9 @@ impl<'a> Locked<'a> {
 
     /// Whether all of these are locked.
     pub(crate) fn cover(&self, shards: &ShardSet) -> bool {
-        let held: ShardSet = self.0.iter().map(|shard| shard.id).collect();
-        shards.without(&held) == ShardSet::default()
+        let mut rest = *shards;
+        self.0.iter().for_each(|shard| rest.remove(shard.id));
+        rest == ShardSet::default()
     }
 
     pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Shard> {
