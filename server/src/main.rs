@@ -115,6 +115,7 @@ async fn serve_until_stopped(config: &Config) -> Result<u8, Failure> {
     let (server, port) = Server::bind(config).await.map_err(failed)?;
     let node = open_node(config, server.health().clone()).await?;
     server.metrics().set_sources(node.clone());
+    node.tell_slow_calls(Arc::clone(server.metrics().watch().slow()));
     let message_bytes_max = usize::try_from(config.message_bytes_max).map_err(failed)?;
     let services = grpc::routes(&node, message_bytes_max);
     let drained = server.run(port, services, stop, |grpc| server.announce(grpc)).await.map_err(failed)?;

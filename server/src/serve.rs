@@ -35,6 +35,8 @@ use crate::json;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
 use crate::shutdown::{self, Stop, Stopper};
+use crate::watch::Watch;
+use crate::watch::traces::TraceError;
 use accept::Connections;
 use admin::Admin;
 use front::Front;
@@ -58,6 +60,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The descriptors were refused by the reflection service.
     #[error("the API's descriptors cannot be served by reflection")]
     Reflection {
@@ -106,8 +111,9 @@ impl Server {
 
         let methods = Arc::new(Methods::new());
         let admission = Admission::new(config.in_flight_max, config.queue_wait_target, config.queue_wait_interval);
-        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission));
         let health = Health::new(&methods).await;
+        let watch = Arc::new(Watch::new(config)?);
+        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission), watch, health.clone());
 
         let page = Admin::new(Arc::clone(&metrics), health.clone());
         let (stopper, stop) = shutdown::order();
@@ -166,6 +172,7 @@ impl Server {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
         let connections = Connections::of(&self.config).at_most(room);
+        self.metrics.set_connections_max(connections.max());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();
         let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);

@@ -6,6 +6,7 @@ mod fake;
 mod hostile;
 mod json_view;
 mod load;
+mod observed;
 mod operation;
 mod running;
 /// HTTP/2 by hand, shared with the campaigns, which use all of it.
