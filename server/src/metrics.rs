@@ -26,6 +26,7 @@ pub use calls::{CallMetrics, Observation};
 pub use campaign::CAMPAIGNS_MAX;
 pub use returns::Returns;
 pub use rules::Rules;
+pub use runtime::Memory;
 pub use sources::{
     Audit, CampaignFigures, Decisions, Dedup, Disk, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Routes,
     Snapshots, Sources, Space, Stock,

@@ -191,13 +191,11 @@ fn every_mistake_names_key_place_and_remedy() {
         }
     }
     let traced = load("otlp_endpoint = 'http://127.0.0.1:4317'", &[], Flags::default());
-    match traced {
-        Ok(loaded) => assert!(cfg!(feature = "otel") && loaded.config.otlp_endpoint.is_some()),
-        Err(error) => {
-            assert!(!cfg!(feature = "otel"), "{error}");
-            let error = error.to_string();
-            assert!(error.contains("\"otlp_endpoint\" in file ") && error.contains("--features otel"), "{error}");
-        }
+    if cfg!(feature = "otel") {
+        assert_eq!(traced.unwrap().config.otlp_endpoint.as_deref(), Some("http://127.0.0.1:4317"));
+    } else {
+        let error = traced.unwrap_err().to_string();
+        assert!(error.contains("\"otlp_endpoint\" in file ") && error.contains("--features otel"), "{error}");
     }
     let text = OsString::from_vec(vec![b'/', 0xff]);
     let error = Config::load(&Flags::default(), [("QUARTERMASTER_DATA_DIR".into(), text)]).unwrap_err().to_string();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quartermaster_proto::v1::{ReserveRequest, ReserveStreamRequest};
 use quartermaster_server::config::Config;
+use quartermaster_server::serve::Server;
 use quartermaster_server::watch::slow::SlowCall;
 use tokio_stream::StreamExt;
 use tonic::Request;
@@ -117,4 +118,46 @@ async fn open_streams_and_calls_in_work_are_counted() {
     drop(messages);
     assert!(answers.next().await.is_none());
     assert_eq!(value(&running.scrape().await, "quartermaster_open_streams"), 0.0);
+}
+
+#[tokio::test]
+async fn the_pages_for_people_are_there_as_text_and_as_json() {
+    let running = Running::start(config()).await;
+    let mut client = running.allocation().await;
+    client.reserve(reserve("unknown-sku", &[("x-request-id", "failed-one")])).await.unwrap_err();
+    let get = async |path: &str| http(running.admin, "GET", path, "", b"").await;
+    let index = get("/").await;
+    assert_eq!(index.status, 200);
+    assert!(index.head.contains("content-type: text/html"), "{}", index.head);
+    let links: Vec<&str> = index.body.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(links.len(), 7);
+    for link in links {
+        let page = get(link).await;
+        assert_eq!(page.status, 200, "{link}");
+        assert_eq!(link.ends_with(".json"), page.head.contains("content-type: application/json"), "{link}");
+    }
+    assert!(get("/slow").await.body.contains("failed-one"));
+    assert_eq!(get("/slow.json").await.json()["calls"][0]["code"], "NotFound");
+    let status = get("/status.json").await.json();
+    assert_eq!(status["state"], "serving");
+    assert_eq!(status["slow"]["calls"][0]["request_id"], "failed-one");
+    assert!(get("/nowhere").await.body.contains("/status.json"));
+}
+
+#[tokio::test]
+async fn the_debug_port_is_off_until_it_is_asked_for() {
+    let (server, _port) = Server::bind(&config()).await.unwrap();
+    assert_eq!(server.debug_address(), None);
+    let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let (server, _port) = Server::bind(&Config { debug_listen: Some(free), ..config() }).await.unwrap();
+    let address = server.debug_address().unwrap();
+    for (path, part) in
+        [("/", "/runtime"), ("/runtime", "tasks alive"), ("/memory", "allocated"), ("/shards", "no node yet")]
+    {
+        let page = http(address, "GET", path, "", b"").await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.body.contains(part), "{path}: {}", page.body);
+    }
+    assert_eq!(http(address, "POST", "/runtime", "", b"").await.status, 405);
+    assert_eq!(http(address, "GET", "/nowhere", "", b"").await.status, 404);
 }
