@@ -47,7 +47,7 @@ def panel(title, unit, *queries, text="", width=8, kind="timeseries", stack=Fals
 
 OURS = 'grpc_service=~"quartermaster\\\\.v1\\\\..*"'
 RESERVE = 'kind="reserve"'
-SALE = 'kind=~"reserve|confirm|release|expire"'
+SALE = 'kind=~"reserve|confirm|release"'
 
 DASHBOARDS = {
     "overview": ("Quartermaster: overview", "Is it well? The first page to look at.", [
@@ -92,7 +92,8 @@ DASHBOARDS = {
         panel("Time to decide, 99 of 100", "s", (quantile(0.99, "quartermaster_decision_duration_seconds", "kind", SALE), "{{kind}}")),
         panel("Time of Reserve", "s", *[(quantile(q, "grpc_server_handling_seconds", where='grpc_method="Reserve"'), f"{q:.1%}")
                                         for q in (0.5, 0.99, 0.999)]),
-        panel("Confirmed, released, expired", "ops", (rate("quartermaster_decisions_total", "kind", 'kind=~"confirm|release|cancel|expire"'), "{{kind}}")),
+        panel("Confirmed, released, expired", "ops", (rate("quartermaster_decisions_total", "kind", 'kind=~"confirm|release|cancel"'), "{{kind}}"),
+              (rate("quartermaster_expired_total"), "expired")),
         panel("Reservations in memory", "none", (gauge("quartermaster_reservations"), "{{state}}")),
         panel("Oldest hold", "s", (gauge("quartermaster_oldest_hold_age_seconds"), "age"), text="As the auditor met it on its newest pass."),
         panel("Expiry", "s", (gauge("quartermaster_expiry_lag_seconds"), "late, newest"), (gauge("quartermaster_expiry_overdue_seconds"), "overdue now")),
