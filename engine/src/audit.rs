@@ -20,7 +20,9 @@ use crate::{
     engine::Engine,
     event::{Promise, ShardSet},
     id::{CampaignId, LocationId, NodeId, ReservationId, ReturnId, ShardId, SkuId},
+    reservation::State,
     shard::Shard,
+    time::Timestamp,
 };
 
 /// What an audit counted and found.
@@ -32,6 +34,8 @@ pub struct AuditReport {
     pub parts: u64,
     /// Differences. None, unless there is a bug.
     pub violations: Vec<Violation>,
+    /// When the oldest of the holds whose home was counted was made.
+    pub oldest_hold: Option<Timestamp>,
 }
 
 /// A difference between what must hold and what is.
@@ -264,6 +268,7 @@ impl Engine {
             let report = self.audit_shard(shard);
             total.cells += report.cells;
             total.parts += report.parts;
+            total.oldest_hold = total.oldest_hold.into_iter().chain(report.oldest_hold).min();
             total.violations.extend(report.violations);
         }
         total
@@ -310,6 +315,10 @@ fn audit(shard: &Shard) -> AuditReport {
         }
         if let Some(header) = &part.header {
             *crate::apply::count(&mut counts, header.state) += 1;
+            if header.state == State::Held {
+                let oldest = report.oldest_hold.map_or(header.created_at, |oldest| oldest.min(header.created_at));
+                report.oldest_hold = Some(oldest);
+            }
             if !header.state.is_open() && part.lines.iter().any(|line| !line.open.is_zero()) {
                 report.violations.push(Violation::OpenAfterEnd { reservation: *id });
             }

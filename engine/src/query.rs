@@ -256,6 +256,23 @@ impl Engine {
         total
     }
 
+    /// Running figures of each shard, in their order, each at its own moment. Request ids are not counted by shard.
+    #[must_use]
+    pub fn counts_by_shard(&self) -> Vec<Counts> {
+        let of = |shard| {
+            let shard = self.shards.read(shard);
+            let shortfalls = u64::try_from(shard.shortfalls.len()).unwrap_or(u64::MAX);
+            Counts { shortfalls, dedup_entries: 0, ..shard.counts }
+        };
+        ShardId::all().map(of).collect()
+    }
+
+    /// When the first hold is due that has not expired yet, or ended by itself and was not looked at since.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        ShardId::all().filter_map(|shard| self.shards.read(shard).expiries.peek().map(|due| due.0.0)).min()
+    }
+
     /// The LSN an answer is of: no event up to it is missing from what was read, and none that was read lies past it. Called with the
     /// locks of what was read held: every durable event has been applied wherever a lock is free.
     pub(crate) fn as_of(&self, newest: Lsn) -> Lsn {

@@ -122,6 +122,11 @@ impl<S: Storage, C: Clock> Core<S, C> {
         Ok(self.engine.submit(request, command, now))
     }
 
+    /// Whether new promises are refused for want of space on the disk.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk.is_full()
+    }
+
     /// How far durability is behind: the age of the oldest event seen at a tick that is not on disk yet.
     pub fn durable_lag(&self) -> Duration {
         self.lag.at(self.time.clock().elapsed())

@@ -71,6 +71,11 @@ impl Admission {
         self.now.load(Ordering::Relaxed)
     }
 
+    /// Callers that have calls in work; those in one slot are one.
+    pub fn callers(&self) -> u32 {
+        self.callers.active()
+    }
+
     /// The outermost bound.
     pub fn max(&self) -> u32 {
         self.max

@@ -7,6 +7,7 @@ mod error;
 mod limits;
 mod load;
 mod parts;
+mod ratio;
 mod show;
 mod value;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use error::ConfigError;
 pub use limits::Limit;
 pub use load::{Loaded, Origin};
+pub use ratio::Ratio;
 
 /// Declares the keys: for each its documentation, type, default and how its text form is read. Makes [`Config`] and [`Flags`] from
 /// the same lines, so that a key cannot be known to the file and not to the command line.
@@ -163,9 +165,25 @@ keys! {
     drain_grace: Duration = Duration::from_secs(10), as "humantime_serde";
     /// Form of the log on stderr: "text" (default) or "json".
     log_format: LogFormat = LogFormat::Text;
+    /// Calls that take at least so long are logged with where their time went, and kept for `quartermaster slow`; 0 for none, else 1 ms to
+    /// 1 h. Default 100 ms: a tenth of the default deadline.
+    slow_call_threshold: Duration = Duration::from_millis(100), as "humantime_serde";
+    /// Where traces are sent, the URL of an OTLP collector that speaks gRPC, as http://127.0.0.1:4317. No default: nothing is traced.
+    /// Only in builds with the feature `otel`.
+    otlp_endpoint: Option<String> = None;
+    /// Of the calls that belong to no trace so many begin one, 0 to 1; in a trace its caller's decision stands. Default 0.01.
+    trace_ratio: Ratio = Ratio::from_millionths(10_000);
+    /// Address of the debug port: threads, memory, shards. No default: it is off. Loopback only, unless `debug_public`.
+    debug_listen: Option<SocketAddr> = None;
+    /// Lets `debug_listen` be an address that others reach. What it shows is not for them: behind a firewall only. Default false.
+    debug_public: bool = false;
     /// What is logged: a level, or directives such as "info,quartermaster_server=debug". Default "info".
     log_level: String = "info".to_owned();
 }
+
+/// What is said of `otlp_endpoint` by a build that cannot trace.
+pub const NO_TRACES: &str =
+    "this build has no traces; build it with `cargo build --release --features otel`, or leave otlp_endpoint away";
 
 /// When a change is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

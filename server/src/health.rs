@@ -29,6 +29,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Phase; 5] = [Phase::Starting, Phase::Serving, Phase::Stalled, Phase::Draining, Phase::Failed];
+
     /// As GetStatus tells it.
     pub fn name(self) -> &'static str {
         match self {

@@ -29,6 +29,7 @@ use crate::deadline::GRPC_TIMEOUT;
 use crate::methods::{Method, Methods};
 use crate::refusal;
 use crate::serve::{Arrival, Call, Calls, STREAM_BODIES_MAX};
+use crate::watch::request_id::X_REQUEST_ID;
 
 const JSON: &str = "application/json";
 const PROTO: &str = "application/proto";
@@ -95,7 +96,7 @@ impl View {
             };
         }
         let Some(id) = methods.find(path) else {
-            return self.unknown(path, Arrival::of(&request));
+            return self.unknown(path, &request);
         };
         if request.method() != HttpMethod::POST {
             let hint = format!("{path} is called by POST with content-type: {JSON}");
@@ -106,8 +107,13 @@ impl View {
             Ok(form) => form,
             Err(refused) => return error::respond_as(methods, StatusCode::UNSUPPORTED_MEDIA_TYPE, &refused),
         };
-        match self.calls.admit(Some(id), Arrival::of(&request)) {
-            Ok(call) => self.call(call, method, form, request).await,
+        match self.calls.admit(Some(id), Arrival::of(&request), request.headers()) {
+            Ok(call) => {
+                let id = call.id();
+                let mut response = self.call(call, method, form, request).await;
+                response.headers_mut().insert(X_REQUEST_ID, id);
+                response
+            }
             Err(refused) => error::respond(methods, &self.calls.refusal(refused)),
         }
     }
@@ -189,9 +195,9 @@ impl View {
         }
     }
 
-    fn unknown(&self, path: &str, arrival: Arrival) -> Response<Body> {
+    fn unknown(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
-        if let Ok(call) = self.calls.admit(None, arrival) {
+        if let Ok(call) = self.calls.admit(None, Arrival::of(request), request.headers()) {
             call.end(Code::Unimplemented);
         }
         let shown: String = path.chars().take(200).collect();

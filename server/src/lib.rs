@@ -18,3 +18,4 @@ pub mod refusal;
 pub mod reload;
 pub mod serve;
 pub mod shutdown;
+pub mod watch;

@@ -107,14 +107,17 @@ fn serve(loaded: &Loaded) -> Result<u8, Failure> {
     loaded.log();
     let threads = usize::try_from(loaded.config.worker_threads).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.map_err(failed)?.block_on(serve_until_stopped(&loaded.config))
+    runtime.map_err(failed)?.block_on(serve_until_stopped(loaded))
 }
 
-async fn serve_until_stopped(config: &Config) -> Result<u8, Failure> {
+async fn serve_until_stopped(loaded: &Loaded) -> Result<u8, Failure> {
+    let config = &loaded.config;
     let stop = shutdown::on_signals().map_err(failed)?;
     let (server, port) = Server::bind(config).await.map_err(failed)?;
+    server.show_settings(loaded);
     let node = open_node(config, server.health().clone()).await?;
     server.metrics().set_sources(node.clone());
+    node.tell_slow_calls(Arc::clone(server.metrics().watch().slow()));
     let message_bytes_max = usize::try_from(config.message_bytes_max).map_err(failed)?;
     let services = grpc::routes(&node, message_bytes_max);
     let drained = server.run(port, services, stop, |grpc| server.announce(grpc)).await.map_err(failed)?;

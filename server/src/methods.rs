@@ -159,7 +159,7 @@ mod tests {
     fn what_is_urgent_exists_under_the_name_it_is_urgent_by() {
         let methods = Methods::new();
         let count = |priority| methods.all().iter().filter(|method| method.priority == priority).count();
-        assert_eq!(count(Priority::Settle), 7 + 4, "seven of allocation, all of administration");
+        assert_eq!(count(Priority::Settle), 7 + 5, "seven of allocation, all of administration");
         assert_eq!(count(Priority::Take), 3 + 6 + 2 + 1);
         assert!(count(Priority::Quote) >= 5);
     }

@@ -5,11 +5,13 @@ mod allotment;
 mod buckets;
 mod calls;
 mod campaign;
+pub mod families;
 mod page;
 mod process;
 mod publish;
 mod returns;
 mod rules;
+mod runtime;
 mod sources;
 mod supply;
 mod upkeep;
@@ -21,16 +23,21 @@ use std::time::Duration;
 pub use allotment::{Allotted, NODES_MAX};
 pub use buckets::{Buckets, Counted, Histogram, Unit};
 pub use calls::{CallMetrics, Observation};
+pub use campaign::CAMPAIGNS_MAX;
 pub use returns::Returns;
 pub use rules::Rules;
+pub use runtime::Memory;
 pub use sources::{
-    Audit, CampaignFigures, Decisions, Dedup, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Routes,
-    Snapshots, Sources, Stock,
+    Audit, CampaignFigures, Decisions, Dedup, Disk, Expiry, Journal, Labelled, Reading, Recovery, Reservations, Routes,
+    Snapshots, Sources, Space, Stock,
 };
 pub use upkeep::Upkeep;
 
 use crate::admission::{Admission, Priority, Refused};
+use crate::health::{Health, Phase};
 use crate::methods::Methods;
+use crate::watch::Watch;
+use crate::watch::steps::Step;
 use page::Page;
 use process::ProcessMetrics;
 
@@ -113,7 +120,11 @@ impl ShedCause {
 pub struct Metrics {
     calls: Arc<CallMetrics>,
     admission: Arc<Admission>,
+    watch: Arc<Watch>,
+    health: Health,
     connections: AtomicU64,
+    connections_max: AtomicU64,
+    open_streams: AtomicU64,
     shed: [AtomicU64; ShedCause::ALL.len()],
     /// Calls alone, by priority.
     shed_calls: [AtomicU64; Priority::ALL.len()],
@@ -124,11 +135,15 @@ pub struct Metrics {
 
 impl Metrics {
     /// Nothing counted yet.
-    pub fn new(methods: Arc<Methods>, admission: Arc<Admission>) -> Arc<Metrics> {
+    pub fn new(methods: Arc<Methods>, admission: Arc<Admission>, watch: Arc<Watch>, health: Health) -> Arc<Metrics> {
         Arc::new(Metrics {
             calls: CallMetrics::new(methods),
             admission,
+            watch,
+            health,
             connections: AtomicU64::new(0),
+            connections_max: AtomicU64::new(0),
+            open_streams: AtomicU64::new(0),
             shed: Default::default(),
             shed_calls: Default::default(),
             queue_wait: Histogram::new(),
@@ -146,6 +161,27 @@ impl Metrics {
     /// Rate, errors and duration of the calls.
     pub fn calls(&self) -> &Arc<CallMetrics> {
         &self.calls
+    }
+
+    /// What is known of calls that are over.
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    /// Where the figures of engine and journal are read, once that is known.
+    pub fn sources(&self) -> Option<&Arc<dyn Sources>> {
+        self.sources.get()
+    }
+
+    /// A stream of answers began, until what it gives is dropped.
+    pub fn stream(self: &Arc<Self>) -> OpenStream {
+        self.open_streams.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(self))
+    }
+
+    /// Tells how many connections may be open.
+    pub fn set_connections_max(&self, max: usize) {
+        self.connections_max.store(u64::try_from(max).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Counts a refusal.
@@ -173,27 +209,24 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut page = Page::new();
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
-        page.gauge("quartermaster_build_info", "1, labelled with what runs.");
+        page.open(&families::BUILD_INFO);
         page.sample(&labels, 1);
+        self.state(&mut page);
         self.calls.publish(&mut page);
-        page.gauge("quartermaster_inflight_requests", "Calls in work.");
-        page.sample(&[], self.admission.now());
-        page.gauge("quartermaster_inflight_requests_max", "Calls in work at which more are refused.");
-        page.sample(&[], self.admission.max());
-        page.gauge(
-            "quartermaster_inflight_limit",
-            "Calls in work at which new promises are refused: follows the queue.",
-        );
-        page.sample(&[], self.admission.limit());
-        page.histogram("quartermaster_queue_wait_seconds", "Time from a call's headers to a thread's turning to it.");
-        page.buckets(&[], &self.queue_wait.read());
-        page.gauge("quartermaster_connections", "Open connections of callers.");
-        page.sample(&[], self.connections.load(Ordering::Relaxed));
-        page.counter("quartermaster_shed_total", "Calls and connections refused, by the limit they met.");
+        self.watched(&mut page);
+        page.one(&families::INFLIGHT, self.admission.now());
+        page.one(&families::INFLIGHT_MAX, self.admission.max());
+        page.one(&families::INFLIGHT_LIMIT, self.admission.limit());
+        page.histogram(&families::QUEUE_WAIT, &self.queue_wait.read());
+        page.one(&families::OPEN_STREAMS, self.open_streams.load(Ordering::Relaxed));
+        page.one(&families::CALLERS, self.admission.callers());
+        page.one(&families::CONNECTIONS_MAX, self.connections_max.load(Ordering::Relaxed));
+        page.one(&families::CONNECTIONS, self.connections.load(Ordering::Relaxed));
+        page.open(&families::SHED);
         for cause in ShedCause::ALL {
             page.sample(&[("cause", cause.label())], self.shed[cause.index()].load(Ordering::Relaxed));
         }
-        page.counter("quartermaster_shed_calls_total", "Calls refused in overload, by what they can wait for.");
+        page.open(&families::SHED_CALLS);
         for priority in Priority::ALL {
             let shed = self.shed_calls[priority.index()].load(Ordering::Relaxed);
             page.sample(&[("priority", priority.label())], shed);
@@ -203,8 +236,42 @@ impl Metrics {
             publish::publish(&reading, &mut page);
             campaign::publish(&reading.campaigns, &mut page);
         }
+        runtime::publish(&mut page);
         let mut text = page.into_text();
         text.push_str(&self.process.render());
         text
+    }
+
+    fn state(&self, page: &mut Page) {
+        let now = self.health.phase();
+        page.one(&families::READY, u8::from(now == Phase::Serving));
+        page.open(&families::PHASE);
+        for phase in Phase::ALL {
+            page.sample(&[("phase", phase.name())], u8::from(phase == now));
+        }
+    }
+
+    /// What is known of calls that are over.
+    fn watched(&self, page: &mut Page) {
+        page.open(&families::STEP);
+        for step in Step::ALL {
+            page.buckets(&[("phase", step.name())], &self.watch.step(step).read());
+        }
+        page.one(&families::SLOW_CALLS, self.watch.slow().slow());
+        page.one(&families::SLOW_LINES_LEFT_OUT, self.watch.slow().lines_left_out());
+        let spans = self.watch.traces().counts();
+        page.one(&families::SPANS, spans.exported());
+        page.open(&families::SPANS_DROPPED);
+        page.sample(&[("reason", "queue")], spans.dropped_at_queue());
+        page.sample(&[("reason", "collector")], spans.dropped_at_collector());
+    }
+}
+
+/// A stream of answers that is counted as open; dropping it ends that.
+pub struct OpenStream(Arc<Metrics>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.open_streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -4,15 +4,17 @@
 mod campaigns;
 mod data_dir;
 mod decisions;
+pub(crate) mod labels;
 mod lock_waits;
 mod past;
 mod reading;
 mod returns;
 mod routes;
 mod status;
+mod timed_journal;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -33,6 +35,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::grpc::status::ApiError;
 use crate::health::Health;
+use crate::watch::{slow::SlowCalls, steps};
 pub use campaigns::CampaignPaces;
 use decisions::DecisionCounts;
 use lock_waits::LockWaits;
@@ -50,6 +53,8 @@ pub struct Node {
     routes: RouteCounts,
     campaigns: CampaignPaces,
     lock_waits: Arc<LockWaits>,
+    /// The calls that were slow, to be told of.
+    slow: OnceLock<Arc<SlowCalls>>,
     /// Threads, ended in this order at `close`.
     workers: Mutex<Vec<Worker>>,
     committer: Mutex<Option<CommitterHandle>>,
@@ -97,6 +102,7 @@ impl Node {
             routes: RouteCounts::default(),
             campaigns: CampaignPaces::default(),
             lock_waits,
+            slow: OnceLock::new(),
             workers: Mutex::new(Vec::new()),
             committer: Mutex::new(Some(committer)),
         });
@@ -154,8 +160,11 @@ impl Node {
     /// When the request cannot stand, the disk is full, or the journal is closed or full. Nothing changed.
     pub fn submit_now(&self, request: &Request, command: &Command) -> Result<Answer, ApiError> {
         let (began, now) = (Instant::now(), self.now());
+        steps::deciding();
         let answer = self.core.submit(request, command, now).map_err(|DiskFull| ApiError::DiskFull)?;
-        let time = began.elapsed();
+        let ended = Instant::now();
+        steps::decided(began, ended);
+        let time = ended - began;
         self.campaigns.count(command, &answer, now);
         self.decisions.count(command, &answer, time);
         self.routes.command(command, &answer, time);
@@ -183,11 +192,14 @@ impl Node {
         wants: Wants,
     ) -> Result<(Lsn, Result<Quote, Rejection>), ApiError> {
         let began = Instant::now();
+        steps::deciding();
         let (lsn, answer) = match self.core.engine().route(order, sourcing, wants, self.now()) {
             Ok((lsn, quote)) => (lsn, Ok(quote)),
             Err(error) => (Lsn::ZERO, Err(error)),
         };
-        self.routes.quote(&answer, began.elapsed());
+        let ended = Instant::now();
+        steps::decided(began, ended);
+        self.routes.quote(&answer, ended - began);
         Ok((lsn, answer?))
     }
 
@@ -234,7 +246,24 @@ impl Node {
     /// # Errors
     /// When the journal closes before.
     pub async fn settle(&self, lsn: Lsn) -> Result<(), ApiError> {
-        self.acks.wait(lsn).await.map_err(|JournalClosed| ApiError::JournalClosed)
+        if self.acks.durable() >= lsn {
+            return Ok(());
+        }
+        let began = steps::settling();
+        let settled = self.acks.wait(lsn).await.map_err(|JournalClosed| ApiError::JournalClosed);
+        steps::settled(began);
+        settled
+    }
+
+    /// Where the calls that were slow are kept, from now on. The first call counts.
+    pub fn tell_slow_calls(&self, slow: Arc<SlowCalls>) {
+        // A second server round one node would be a bug elsewhere; the first is told of.
+        let _kept = self.slow.set(slow);
+    }
+
+    /// The calls that were slow or failed, once it is known where they are kept.
+    pub fn slow_calls(&self) -> Option<&SlowCalls> {
+        self.slow.get().map(Arc::as_ref)
     }
 
     /// How long the oldest change that is not durable has been waiting, to within a tick of the timer.

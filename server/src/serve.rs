@@ -9,6 +9,7 @@ mod answer;
 mod arrival;
 mod calls;
 mod connection;
+mod debug;
 mod files;
 mod front;
 mod progress;
@@ -29,14 +30,17 @@ pub(crate) use arrival::Arrival;
 pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
 
 use crate::admission::Admission;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::health::{Health, Phase};
 use crate::json;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
 use crate::shutdown::{self, Stop, Stopper};
+use crate::watch::Watch;
+use crate::watch::traces::TraceError;
 use accept::Connections;
-use admin::Admin;
+use admin::{Admin, Settings, pages};
+use debug::Debug;
 use front::Front;
 
 /// Connections that wait to be accepted.
@@ -58,6 +62,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The descriptors were refused by the reflection service.
     #[error("the API's descriptors cannot be served by reflection")]
     Reflection {
@@ -88,7 +95,9 @@ pub struct Server {
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     health: Health,
-    /// Dropping it ends the metrics page.
+    settings: Settings,
+    debug_address: Option<SocketAddr>,
+    /// Dropping it ends the metrics page and the debug port.
     _admin: Stopper,
 }
 
@@ -106,15 +115,38 @@ impl Server {
 
         let methods = Arc::new(Methods::new());
         let admission = Admission::new(config.in_flight_max, config.queue_wait_target, config.queue_wait_interval);
-        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission));
         let health = Health::new(&methods).await;
+        let watch = Arc::new(Watch::new(config)?);
+        let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission), watch, health.clone());
 
-        let page = Admin::new(Arc::clone(&metrics), health.clone());
+        let settings = Settings::default();
+        let page = Admin::new(Arc::clone(&metrics), health.clone(), Arc::clone(&settings));
         let (stopper, stop) = shutdown::order();
         let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
-        tokio::spawn(connections.serve(listener, page, None, stop, Duration::ZERO));
+        tokio::spawn(connections.serve(listener, page, None, stop.clone(), Duration::ZERO));
+        let debug_address = match config.debug_listen {
+            None => None,
+            Some(asked) => {
+                let bound = TcpListener::bind(asked).await.and_then(with_address);
+                let (listener, address) = bound.map_err(|source| refused(asked, "debug", source))?;
+                tracing::warn!(%address, "the debug port is open");
+                let debug = Debug::new(Arc::clone(&metrics));
+                tokio::spawn(connections.serve(listener, debug, None, stop, Duration::ZERO));
+                Some(address)
+            }
+        };
         let config = config.clone();
-        let server = Server { config, metrics_address, methods, metrics, admission, health, _admin: stopper };
+        let server = Server {
+            config,
+            metrics_address,
+            methods,
+            metrics,
+            admission,
+            health,
+            settings,
+            debug_address,
+            _admin: stopper,
+        };
         Ok((server, Port { socket }))
     }
 
@@ -126,6 +158,19 @@ impl Server {
     /// The state, for whoever must tell or change it.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Shows `loaded` on the status page, secrets left out. The first call counts.
+    pub fn show_settings(&self, loaded: &Loaded) {
+        let rows = loaded.rows().into_iter();
+        let shown = rows.map(|(key, value, origin)| pages::shown(key, value, origin.to_string())).collect();
+        // Settings that were taken at run time are shown by whoever took them.
+        let _kept = self.settings.set(shown);
+    }
+
+    /// Address of the debug port, where there is one.
+    pub fn debug_address(&self) -> Option<SocketAddr> {
+        self.debug_address
     }
 
     /// Address of the metrics page, with the port the system chose where the configuration said 0.
@@ -166,6 +211,7 @@ impl Server {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
         let connections = Connections::of(&self.config).at_most(room);
+        self.metrics.set_connections_max(connections.max());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();
         let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);

@@ -163,12 +163,39 @@ fn every_mistake_names_key_place_and_remedy() {
         ("snapshot_interval = '1ms'", ("A", ""), Flags::default(), ["\"snapshot_interval\"", "file ", "0s for never"]),
         ("worker_threads = 0", ("A", ""), Flags::default(), ["\"worker_threads\" is 0", "file ", "1 to 1024"]),
         ("log_level = 'info,x=loud'", ("A", ""), Flags::default(), ["\"log_level\"", "file ", "expected one of"]),
+        (
+            "slow_call_threshold = '1us'",
+            ("A", ""),
+            Flags::default(),
+            ["\"slow_call_threshold\" is 1us", "file ", "0s for none, or 1ms to 1h"],
+        ),
+        ("trace_ratio = 1.5", ("A", ""), Flags::default(), ["\"trace_ratio\"", "file ", "a ratio from 0 to 1"]),
+        (
+            "",
+            ("QUARTERMASTER_TRACE_RATIO", "1%"),
+            Flags::default(),
+            ["\"trace_ratio\"", "environment QUARTERMASTER_TRACE_RATIO", "as 0.01"],
+        ),
+        (
+            "",
+            ("A", ""),
+            Flags { debug_listen: flag("0.0.0.0:7072"), ..Flags::default() },
+            ["\"debug_listen\" is 0.0.0.0:7072", "flag --debug-listen", "debug_public = true"],
+        ),
+        ("debug_public = 'yes'", ("A", ""), Flags::default(), ["\"debug_public\"", "file ", "bool"]),
         ("listen = ", ("A", ""), Flags::default(), ["not valid TOML", "line 1", ""]),
     ] {
         let error = load(toml, &[variable], flags).unwrap_err().to_string();
         for part in parts {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
+    }
+    let traced = load("otlp_endpoint = 'http://127.0.0.1:4317'", &[], Flags::default());
+    if cfg!(feature = "otel") {
+        assert_eq!(traced.unwrap().config.otlp_endpoint.as_deref(), Some("http://127.0.0.1:4317"));
+    } else {
+        let error = traced.unwrap_err().to_string();
+        assert!(error.contains("\"otlp_endpoint\" in file ") && error.contains("--features otel"), "{error}");
     }
     let text = OsString::from_vec(vec![b'/', 0xff]);
     let error = Config::load(&Flags::default(), [("QUARTERMASTER_DATA_DIR".into(), text)]).unwrap_err().to_string();

@@ -42,6 +42,6 @@ pub use reader::{Batch, LogPosition, LogReader, Record, Records, TornTail};
 pub use recovery::{RecoveryReport, Visit, open_read_only};
 pub use segment::{SEGMENT_HEADER_BYTES, SegmentInfo};
 pub use snapshot::{SnapshotReader, SnapshotStart, SnapshotStore, SnapshotWriter};
-pub use stats::{Histogram, LogStats};
+pub use stats::{BUCKET_BOUNDS, Histogram, LogStats};
 pub use storage::{FileStorage, SimStorage, Storage, StorageFile};
 pub use trim::TrimReport;

@@ -9,7 +9,10 @@ const SYNC_MICROS: [u64; 15] =
 /// Upper bounds of the buckets of [`LogStats::batch_records`], in records.
 const BATCH_RECORDS: [u64; 15] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384, 65_536, 262_144];
 
-const BUCKETS: usize = 16;
+/// Bounds of each histogram of a log.
+pub const BUCKET_BOUNDS: usize = 15;
+
+const BUCKETS: usize = BUCKET_BOUNDS + 1;
 
 /// A snapshot of the counters. Each rises by itself: two of them need not be of the same instant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,12 @@ mod directory;
 pub mod document;
 pub mod import;
 pub mod inspect;
+pub mod metrics;
 mod remote;
 pub mod returns;
 pub mod rules;
 mod show;
+pub mod slow;
 pub mod snapshot;
 pub mod status;
 pub mod supply;
@@ -63,6 +65,8 @@ pub enum Tool {
     Inbound(Box<supply::InboundArgs>),
     /// Prints the events of a data directory as JSON lines; works beside a running server.
     Inspect(Box<inspect::InspectArgs>),
+    /// Lists every metric the server has: name, type, unit, labels, most series, meaning.
+    Metrics(metrics::MetricsArgs),
     /// Keeps policies on a running server: how orders are sourced.
     Policy(document::DocumentArgs),
     /// Follows units that come back, on a running server: announced, received, inspected.
@@ -71,6 +75,8 @@ pub enum Tool {
     Repair(upkeep::RepairArgs),
     /// Keeps the stock rules of a running server: safety stock and allotments by rule.
     Rules(rules::RulesArgs),
+    /// Shows the last calls of a running server that were slow or failed, with where their time went.
+    Slow(slow::SlowArgs),
     /// Has a running server write a snapshot now.
     Snapshot(snapshot::SnapshotArgs),
     /// Shows how a running server is.
@@ -103,10 +109,12 @@ impl Tool {
             Tool::Freeze(args) => wait_for(upkeep::freeze(args)),
             Tool::Freezes(args) => wait_for(upkeep::freezes(args)),
             Tool::Inspect(args) => inspect::run(args),
+            Tool::Metrics(args) => metrics::run(args),
             Tool::Policy(args) => wait_for(document::run(DocumentKind::Policy, args)),
             Tool::Return(args) => wait_for(returns::run(args)),
             Tool::Repair(args) => wait_for(upkeep::repair(args)),
             Tool::Rules(args) => wait_for(rules::run(args)),
+            Tool::Slow(args) => wait_for(slow::run(args)),
             Tool::Snapshot(args) => wait_for(snapshot::run(args)),
             Tool::Status(args) => wait_for(status::run(args)),
             Tool::Tariff(args) => wait_for(document::run(DocumentKind::Tariff, args)),

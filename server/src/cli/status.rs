@@ -45,7 +45,7 @@ pub async fn run(args: &StatusArgs) -> ExitCode {
     }
 }
 
-fn page(status: &GetStatusResponse) -> String {
+pub(crate) fn page(status: &GetStatusResponse) -> String {
     let number = show::number;
     let position = status.position.unwrap_or_default();
     let started = status.start_time.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
@@ -104,7 +104,7 @@ fn page(status: &GetStatusResponse) -> String {
     rows.into_iter().map(|(name, text)| format!("{name:<16} {text}\n")).collect()
 }
 
-fn json_of(status: &GetStatusResponse) -> Value {
+pub(crate) fn json_of(status: &GetStatusResponse) -> Value {
     let position = status.position.unwrap_or_default();
     let seconds = |span: Option<prost_types::Duration>| {
         span.and_then(|span| Duration::try_from(span).ok()).map(|span| span.as_secs_f64())

@@ -77,6 +77,20 @@ pub(super) fn check(
     check.time("default_deadline", config.default_deadline, 10 * MILLISECOND, HOUR)?;
     check.number("worker_threads", config.worker_threads.into(), 1, 1_024)?;
     check.time("drain_grace", config.drain_grace, Duration::ZERO, 10 * MINUTE)?;
+    let slow = config.slow_call_threshold;
+    check.right(slow.is_zero() || (MILLISECOND..=HOUR).contains(&slow), "slow_call_threshold", text(slow), || {
+        "0s for none, or 1ms to 1h".to_owned()
+    })?;
+    if config.otlp_endpoint.is_some() && !cfg!(feature = "otel") {
+        let (key, origin) = ("otlp_endpoint".to_owned(), origin("otlp_endpoint"));
+        return Err(ConfigError::Value { key, origin, problem: super::NO_TRACES.to_owned() });
+    }
+    if let Some(address) = config.debug_listen.filter(|address| !address.ip().is_loopback() && !config.debug_public) {
+        check.right(false, "debug_listen", address, || {
+            "a loopback address such as 127.0.0.1:7072, or debug_public = true where a firewall stands before it"
+                .to_owned()
+        })?;
+    }
     if let Err(problem) = EnvFilter::try_new(&config.log_level) {
         let origin = origin("log_level");
         return Err(ConfigError::Value { key: "log_level".to_owned(), origin, problem: problem.to_string() });

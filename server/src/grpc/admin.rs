@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::{limits, status::ApiError};
 use crate::node::Node;
+use crate::watch::slow::SlowCalls;
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -55,5 +56,9 @@ impl AdminService for Admin {
             violations: u64::try_from(report.violations.len()).unwrap_or(u64::MAX),
             details: details.collect(),
         }))
+    }
+
+    async fn list_slow_calls(&self, _: Request<v1::ListSlowCallsRequest>) -> Reply<v1::ListSlowCallsResponse> {
+        Ok(Response::new(self.node.slow_calls().map(SlowCalls::told).unwrap_or_default()))
     }
 }

@@ -227,7 +227,7 @@ impl ApiError {
     /// A bug is told to the log with all there is, because the caller is told nothing of it.
     fn log(&self) {
         if let Self::Internal { what } = self {
-            tracing::error!(what, "internal error");
+            tracing::error!(what, request_id = %crate::watch::steps::current_id(), "internal error");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use quartermaster_engine::Engine;
 
-use super::page::Page;
+use super::{families, page::Page};
 
 /// Nodes that are told of: those with the largest quotas, so that the page stays bounded.
 pub const NODES_MAX: usize = 50;
@@ -42,10 +42,7 @@ impl Allotted {
 }
 
 pub(super) fn publish(nodes: &[Allotted], page: &mut Page) {
-    page.gauge(
-        "quartermaster_allotment_units",
-        "Units of the 50 channels and campaigns with the largest quotas, by node and kind (allotted, used, rest).",
-    );
+    page.open(&families::ALLOTMENT_UNITS);
     for own in nodes {
         for (kind, units) in [("allotted", own.quota), ("used", own.used), ("rest", own.rest)] {
             page.sample(&[("node", own.node.as_str()), ("kind", kind)], units);

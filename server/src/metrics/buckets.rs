@@ -45,7 +45,7 @@ pub struct Histogram {
 }
 
 /// 10 µs to 10 s in steps of 2 to 2.5, in nanoseconds: fine where an fsync and its queue lie, coarse beyond.
-const BOUNDS: [u64; 19] = [
+pub(super) const BOUNDS: [u64; 19] = [
     10_000,
     25_000,
     50_000,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::buckets::Histogram;
-use super::page::Page;
+use super::{families, page::Page};
 use crate::methods::{MethodId, Methods};
 
 /// Names of the status codes as grpc's Prometheus libraries label them, in the order of their numbers.
@@ -43,6 +44,7 @@ pub struct CallMetrics {
 
 #[derive(Debug, Default)]
 struct MethodMetrics {
+    started: AtomicU64,
     handled: [AtomicU64; CODES.len()],
     handling: Histogram,
 }
@@ -65,6 +67,7 @@ impl CallMetrics {
     /// A call that arrived at `started`.
     pub fn start(self: &Arc<Self>, method: Option<MethodId>, started: Instant) -> Observation {
         let index = method.map_or(self.methods.all().len(), MethodId::index);
+        self.by_method[index].started.fetch_add(1, Ordering::Relaxed);
         Observation { calls: Arc::clone(self), index, started, counted: false }
     }
 
@@ -76,7 +79,12 @@ impl CallMetrics {
     pub(super) fn publish(&self, page: &mut Page) {
         let names = self.methods.all().iter().map(|method| (method.service.as_str(), method.name.as_str()));
         let named: Vec<_> = names.chain([(UNKNOWN, UNKNOWN)]).zip(&self.by_method).collect();
-        page.counter("grpc_server_handled_total", "Calls answered, by method and status code.");
+        page.open(&families::STARTED);
+        for ((service, method), figures) in &named {
+            let labels = [("grpc_service", *service), ("grpc_method", *method)];
+            page.sample(&labels, figures.started.load(Ordering::Relaxed));
+        }
+        page.open(&families::HANDLED);
         for ((service, method), figures) in &named {
             for (code, handled) in CODES.iter().zip(&figures.handled) {
                 let handled = handled.load(Ordering::Relaxed);
@@ -86,7 +94,7 @@ impl CallMetrics {
                 }
             }
         }
-        page.histogram("grpc_server_handling_seconds", "Time from the request's headers to the end of the answer.");
+        page.open(&families::HANDLING);
         for ((service, method), figures) in &named {
             let buckets = figures.handling.read();
             if buckets.counts.iter().any(|count| *count > 0) {
@@ -97,15 +105,17 @@ impl CallMetrics {
 }
 
 impl Observation {
-    /// The call ended with `code`; only the first end counts.
-    pub fn end(&mut self, code: Code) {
+    /// The call ended with `code`. Gives how long it took; none when it had ended before, which is all that counts.
+    pub fn end(&mut self, code: Code) -> Option<Duration> {
         if self.counted {
-            return;
+            return None;
         }
         self.counted = true;
         let figures = &self.calls.by_method[self.index];
+        let total = self.started.elapsed();
         figures.handled[position(code)].fetch_add(1, Ordering::Relaxed);
-        figures.handling.observe(self.started.elapsed());
+        figures.handling.observe(total);
+        Some(total)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::buckets::{Buckets, Unit};
+use super::families::{Family, Kind};
 
 /// A page being written: a family is opened, then given its samples.
 pub(super) struct Page {
@@ -20,31 +21,33 @@ impl Page {
         self.text
     }
 
-    pub(super) fn counter(&mut self, name: &'static str, help: &'static str) {
-        self.open(name, "counter", help);
-    }
-
-    pub(super) fn gauge(&mut self, name: &'static str, help: &'static str) {
-        self.open(name, "gauge", help);
-    }
-
-    pub(super) fn histogram(&mut self, name: &'static str, help: &'static str) {
-        self.open(name, "histogram", help);
-    }
-
-    fn open(&mut self, name: &'static str, kind: &str, help: &str) {
+    /// Begins a metric; its samples follow.
+    pub(super) fn open(&mut self, family: &'static Family) {
+        let (name, help) = (family.name, family.help);
+        let kind = match family.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
         self.family = name;
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    /// A metric without labels, and its only sample.
+    pub(super) fn one(&mut self, family: &'static Family, value: impl Display) {
+        self.open(family);
+        self.sample(&[], value);
+    }
+
+    /// A histogram without labels.
+    pub(super) fn histogram(&mut self, family: &'static Family, buckets: &Buckets) {
+        self.open(family);
+        self.buckets(&[], buckets);
     }
 
     /// A sample of the open counter or gauge.
     pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
         self.line("", labels, None, value);
-    }
-
-    /// A counter or gauge without labels, and its only sample.
-    pub(super) fn single(&mut self, value: impl Display) {
-        self.sample(&[], value);
     }
 
     /// The samples of one histogram of the open family; none when it is not known.
@@ -68,14 +71,27 @@ impl Page {
         let all = labels.iter().copied().chain(bound.map(|bound| ("le", bound)));
         let mut separator = '{';
         for (name, label) in all {
-            // Values come from closed sets of names and numbers: nothing in them needs escaping.
-            self.write(format_args!("{separator}{name}=\"{label}\""));
+            self.write(format_args!("{separator}{name}=\""));
+            self.escaped(label);
+            self.text.push('"');
             separator = ',';
         }
         if separator == ',' {
             self.text.push('}');
         }
         self.write(format_args!(" {value}\n"));
+    }
+
+    /// Codes of channels and campaigns are the caller's, and may hold what the format gives a meaning.
+    fn escaped(&mut self, label: &str) {
+        for character in label.chars() {
+            match character {
+                '\\' => self.text.push_str("\\\\"),
+                '"' => self.text.push_str("\\\""),
+                '\n' => self.text.push_str("\\n"),
+                other => self.text.push(other),
+            }
+        }
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
@@ -103,15 +119,19 @@ mod tests {
 
     #[test]
     fn writes_what_prometheus_reads() {
+        static SHED: Family = Family { name: "shed_total", kind: Kind::Counter, labels: &[], help: "Refused." };
+        static WAIT: Family = Family { name: "wait_seconds", kind: Kind::Histogram(2), labels: &[], help: "Waited." };
         let mut page = Page::new();
-        page.counter("shed_total", "Refused.");
+        page.open(&SHED);
         page.sample(&[("cause", "in_flight")], 3);
-        page.histogram("wait_seconds", "Waited.");
+        page.sample(&[("cause", "a \"b\"\\c\nd")], 1);
+        page.open(&WAIT);
         let buckets = Buckets { bounds: &[50, 100], counts: vec![1, 2, 1], sum: 1_000_250, unit: Unit::Microseconds };
         page.buckets(&[("kind", "a")], &buckets);
         assert_eq!(
             page.into_text(),
             "# HELP shed_total Refused.\n# TYPE shed_total counter\nshed_total{cause=\"in_flight\"} 3\n\
+             shed_total{cause=\"a \\\"b\\\"\\\\c\\nd\"} 1\n\
              # HELP wait_seconds Waited.\n# TYPE wait_seconds histogram\n\
              wait_seconds_bucket{kind=\"a\",le=\"0.00005\"} 1\nwait_seconds_bucket{kind=\"a\",le=\"0.0001\"} 3\n\
              wait_seconds_bucket{kind=\"a\",le=\"+Inf\"} 4\nwait_seconds_sum{kind=\"a\"} 1.00025\n\

@@ -3,7 +3,7 @@
 use quartermaster_engine::event::returns::Disposition;
 use quartermaster_engine::returns::ReturnState;
 
-use super::page::Page;
+use super::{families, page::Page};
 
 /// Returns, as the engine counts them.
 #[derive(Clone, Debug, Default)]
@@ -17,14 +17,13 @@ pub struct Returns {
 }
 
 pub(super) fn publish(returns: &Returns, page: &mut Page) {
-    page.gauge("quartermaster_returns", "Returns kept, by state.");
+    page.open(&families::RETURNS);
     for state in ReturnState::ALL {
         page.sample(&[("state", state.name())], returns.states[state.index()]);
     }
-    page.counter("quartermaster_returned_units_total", "Units that came back and were inspected, by disposition.");
+    page.open(&families::RETURNED_UNITS);
     for disposition in Disposition::ALL {
         page.sample(&[("disposition", disposition.name())], returns.disposed[disposition.index()]);
     }
-    page.gauge("quartermaster_return_rate_alerts", "SKUs whose return rate is at or above `return_rate_alert`.");
-    page.single(returns.above_alert);
+    page.one(&families::RETURN_ALERTS, returns.above_alert);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::Page;
+use super::{families, page::Page};
 
 /// Stock rules and how far their evaluation is behind.
 #[derive(Clone, Debug, Default)]
@@ -24,23 +24,12 @@ pub struct Rules {
 }
 
 pub(super) fn publish(rules: &Rules, page: &mut Page) {
-    page.gauge("quartermaster_stock_rules", "Stock rules in the set, by whether they hold now.");
+    page.open(&families::STOCK_RULES);
     page.sample(&[("state", "holding")], rules.holding);
     page.sample(&[("state", "waiting")], rules.rules.saturating_sub(rules.holding));
-    page.gauge("quartermaster_stock_rules_skus_waiting", "SKUs that wait for an evaluation of the stock rules.");
-    page.single(rules.waiting);
-    page.gauge(
-        "quartermaster_stock_rules_lag_seconds",
-        "How long the SKU that waits longest for an evaluation has waited; 0 when none waits.",
-    );
-    page.single(rules.lag.as_secs_f64());
-    page.gauge(
-        "quartermaster_stock_rules_last_lag_seconds",
-        "How long the SKU that waited longest had waited, of the newest pass.",
-    );
-    page.single(rules.last_lag.as_secs_f64());
-    page.counter("quartermaster_stock_rules_evaluations_total", "SKUs of which the stock rules were evaluated.");
-    page.single(rules.evaluated);
-    page.counter("quartermaster_stock_rules_applied_total", "Evaluations that changed something, each one event.");
-    page.single(rules.applied);
+    page.one(&families::RULES_WAITING, rules.waiting);
+    page.one(&families::RULES_LAG, rules.lag.as_secs_f64());
+    page.one(&families::RULES_LAST_LAG, rules.last_lag.as_secs_f64());
+    page.one(&families::RULES_EVALUATIONS, rules.evaluated);
+    page.one(&families::RULES_APPLIED, rules.applied);
 }

@@ -14,6 +14,16 @@ use super::upkeep::Upkeep;
 pub trait Sources: Send + Sync {
     /// The figures now. Called at each scrape on a thread that may block; takes no lock that a request waits for long on.
     fn read(&self) -> Reading;
+
+    /// How the node is, for the status page; none where there is no node.
+    fn status(&self) -> Option<quartermaster_proto::v1::GetStatusResponse> {
+        None
+    }
+
+    /// Figures of each shard, for the debug port.
+    fn shards(&self) -> Vec<Counts> {
+        Vec::new()
+    }
 }
 
 /// One reading. Counters count from the start of the process; what is not known stays at its default.
@@ -31,12 +41,12 @@ pub struct Reading {
     pub route_parcels: Buckets,
     /// By how much each plan's cost may lie above the best.
     pub route_gap: Buckets,
-    /// Time of the phases of a request: convert, lock, decide, append, fsync, reply.
-    pub phase_duration: Vec<Labelled>,
     /// Time commands waited for the locks of their shards.
     pub shard_lock_wait: Buckets,
     /// The journal.
     pub journal: Journal,
+    /// The disk it is on.
+    pub disk: Disk,
     /// Its snapshots.
     pub snapshots: Snapshots,
     /// What the start had to do.
@@ -94,7 +104,13 @@ impl Reading {
         Reading {
             journal: Journal::of(log),
             stock: Stock { cells: counts.cells, shortfalls: counts.shortfalls, ..Stock::default() },
-            reservations: Reservations { held: counts.held, confirmed: counts.confirmed, ended: counts.ended },
+            reservations: Reservations {
+                held: counts.held,
+                confirmed: counts.confirmed,
+                pending: counts.pending,
+                ended: counts.ended,
+                oldest_hold: None,
+            },
             dedup: Dedup { entries: counts.dedup_entries, ..Dedup::default() },
             ..Reading::default()
         }
@@ -178,6 +194,10 @@ pub struct Journal {
     pub spare_failures: u64,
     /// Bytes appended and not yet durable.
     pub backlog_bytes: u64,
+    /// Bytes appended and not yet durable at which writes are refused.
+    pub backlog_bytes_max: u64,
+    /// Answers that wait for the disk.
+    pub waiters: u64,
     /// Bytes that can be written without taking space on the disk.
     pub headroom_bytes: u64,
     /// Newest LSN given out.
@@ -186,6 +206,24 @@ pub struct Journal {
     pub durable_lsn: u64,
     /// Age of the oldest event that is not durable yet; zero when all are.
     pub durable_lag: Duration,
+}
+
+/// The disk of the data directory.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    /// New promises are refused for want of space.
+    pub full: bool,
+    /// Its space; none when the system does not tell.
+    pub space: Option<Space>,
+}
+
+/// The space of a disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Space {
+    /// Bytes that the server may still take.
+    pub available_bytes: u64,
+    /// Bytes in all.
+    pub size_bytes: u64,
 }
 
 /// Snapshots of this process.
@@ -203,6 +241,8 @@ pub struct Snapshots {
     pub bytes: u64,
     /// Its LSN.
     pub lsn: u64,
+    /// Time between two; zero for none by time.
+    pub interval: Duration,
 }
 
 /// What the start had to do.
@@ -238,8 +278,12 @@ pub struct Reservations {
     pub held: u64,
     /// Confirmed and not shipped in full.
     pub confirmed: u64,
+    /// Placed or waiting: nothing taken yet.
+    pub pending: u64,
     /// Ended and still kept.
     pub ended: u64,
+    /// Age of the oldest hold, zero without one; none when nobody looks.
+    pub oldest_hold: Option<Duration>,
 }
 
 /// Request ids.
@@ -258,6 +302,8 @@ pub struct Expiry {
     pub expired: u64,
     /// How late the newest of them was.
     pub lag: Duration,
+    /// How long the first that is still to expire has been due.
+    pub overdue: Duration,
 }
 
 /// The auditor.

@@ -2,17 +2,12 @@
 
 use quartermaster_engine::query::supply::SupplyCounts;
 
-use super::page::Page;
+use super::{families, page::Page};
 
 pub(super) fn publish(supply: &SupplyCounts, page: &mut Page) {
-    page.gauge("quartermaster_inbounds_open", "Documents of expected units that are open.");
-    page.single(supply.inbounds);
-    page.gauge("quartermaster_inbound_units", "Units that open documents still expect.");
-    page.single(supply.incoming);
-    page.gauge("quartermaster_in_transit_units", "Of those, units that left another location.");
-    page.single(supply.in_transit);
-    page.gauge("quartermaster_presold_units", "Units promised from what is expected.");
-    page.single(supply.presold);
-    page.gauge("quartermaster_presale_shortfall_units", "Of those, units that nothing expected covers.");
-    page.single(supply.uncovered);
+    page.one(&families::INBOUNDS_OPEN, supply.inbounds);
+    page.one(&families::INBOUND_UNITS, supply.incoming);
+    page.one(&families::IN_TRANSIT, supply.in_transit);
+    page.one(&families::PRESOLD, supply.presold);
+    page.one(&families::UNCOVERED, supply.uncovered);
 }

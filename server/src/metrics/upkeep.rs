@@ -1,6 +1,6 @@
 //! Figures of freezes and repairs.
 
-use super::page::Page;
+use super::{families, page::Page};
 
 /// Freezes that stand, and units that repairs gave a remedy.
 #[derive(Clone, Debug, Default)]
@@ -12,11 +12,11 @@ pub struct Upkeep {
 }
 
 pub(super) fn publish(upkeep: &Upkeep, page: &mut Page) {
-    page.gauge("quartermaster_freezes", "Freezes that stand, by kind (sku, cell, location) and reason.");
+    page.open(&families::FREEZES);
     for (kind, reason, count) in &upkeep.freezes {
         page.sample(&[("kind", kind), ("reason", reason)], *count);
     }
-    page.counter("quartermaster_repaired_units_total", "Units in shortfall that repairs gave a remedy, by remedy.");
+    page.open(&families::REPAIRED);
     for (remedy, units) in ["moved", "cancelled"].into_iter().zip(upkeep.repaired) {
         page.sample(&[("remedy", remedy)], units);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use quartermaster_journal::FileStorage;
 use quartermaster_node::{Core, CoreConfig};
 
+use super::timed_journal::TimedJournal;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
 
@@ -54,5 +55,5 @@ pub(super) fn open(config: &Config) -> Result<Core<FileStorage, SystemClock>, Op
         snapshot_after_bytes: config.snapshot_after_bytes,
         journal_keep: config.journal_keep,
     };
-    Ok(Core::open(FileStorage::new(path), settings, SystemClock::start(), |log| Arc::new(log.clone()))?)
+    Ok(Core::open(FileStorage::new(path), settings, SystemClock::start(), |log| Arc::new(TimedJournal(log.clone())))?)
 }

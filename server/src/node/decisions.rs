@@ -12,7 +12,7 @@ use quartermaster_engine::{Answer, Error, Rejection, Verdict};
 
 use crate::metrics::{Decisions, Histogram, Labelled};
 
-const KINDS: [&str; 29] = [
+pub(super) const KINDS: [&str; 29] = [
     "reserve",
     "confirm",
     "release",
@@ -45,7 +45,7 @@ const KINDS: [&str; 29] = [
 ];
 
 /// Outcome and reason.
-const ENDS: &[(&str, &str)] = &[
+pub(super) const ENDS: &[(&str, &str)] = &[
     ("accepted", ""),
     ("accepted", "replayed"),
     ("accepted", "nothing_to_do"),

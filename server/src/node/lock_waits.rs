@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use quartermaster_engine::LockObserver;
 
 use crate::metrics::Histogram;
+use crate::watch::steps;
 
 /// Waits so far.
 pub(super) struct LockWaits {
@@ -29,6 +30,8 @@ impl LockObserver for LockWaits {
     }
 
     fn ended(&self, began: u64) {
-        self.waits.observe(Duration::from_nanos(self.nanos().saturating_sub(began)));
+        let waited = self.nanos().saturating_sub(began);
+        steps::waited_for_lock(waited);
+        self.waits.observe(Duration::from_nanos(waited));
     }
 }

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use quartermaster_engine::Counts;
+use quartermaster_engine::time::Timestamp;
 use quartermaster_journal::Journal as _;
+use quartermaster_proto::v1;
 
 use super::Node;
-use crate::metrics::{Allotted, Audit, CampaignFigures, Expiry, Reading, Recovery, Rules, Snapshots, Sources, Upkeep};
+use crate::metrics::{
+    Allotted, Audit, CAMPAIGNS_MAX, CampaignFigures, Disk, Expiry, Reading, Recovery, Rules, Snapshots, Sources, Space,
+    Upkeep,
+};
 
 impl Sources for Node {
     fn read(&self) -> Reading {
@@ -21,6 +27,9 @@ impl Sources for Node {
         reading.journal.appended_lsn = self.core.log().appended_lsn().get();
         reading.journal.durable_lsn = self.core.log().durable_lsn().get();
         reading.journal.durable_lag = self.core.durable_lag();
+        reading.journal.backlog_bytes_max = self.config.backlog_bytes_max;
+        reading.journal.waiters = wide(self.acks.waiting());
+        reading.disk = Disk { full: self.core.disk_is_full(), space: self.space() };
         let newest = self.core.newest_snapshot();
         let snapshots = self.core.snapshot_counts();
         reading.snapshots = Snapshots {
@@ -30,6 +39,7 @@ impl Sources for Node {
             duration: newest.duration,
             bytes: newest.bytes,
             lsn: newest.lsn.get(),
+            interval: self.config.snapshot_interval,
         };
         let recovered = self.core.recovered();
         reading.recovery =
@@ -45,7 +55,10 @@ impl Sources for Node {
         reading.expiry = Expiry {
             expired: self.core.expiries().expired(),
             lag: Duration::from_micros(self.core.expiries().lag().0),
+            overdue: self.core.engine().next_expiry().map_or(Duration::ZERO, |due| self.since(due)),
         };
+        reading.reservations.oldest_hold = (!self.config.audit_interval.is_zero())
+            .then(|| self.core.audits().oldest_hold().map_or(Duration::ZERO, |made| self.since(made)));
         reading.audit = Audit {
             // A run is a recount of every shard.
             runs: self.core.audits().shards() / 256,
@@ -63,12 +76,31 @@ impl Sources for Node {
         };
         reading
     }
+
+    fn status(&self) -> Option<v1::GetStatusResponse> {
+        Some(Node::status(self))
+    }
+
+    fn shards(&self) -> Vec<Counts> {
+        self.core.engine().counts_by_shard()
+    }
 }
 
-/// Campaigns that are told at most.
-const CAMPAIGNS_MAX: usize = 20;
-
 impl Node {
+    /// Space on the disk of the data directory.
+    fn space(&self) -> Option<Space> {
+        let disk = rustix::fs::statvfs(self.config.data_dir.as_deref()?).ok()?;
+        Some(Space {
+            available_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+            size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
+        })
+    }
+
+    /// Time since then; zero when it is still to come.
+    fn since(&self, then: Timestamp) -> Duration {
+        Duration::from_micros(self.now().0.saturating_sub(then.0))
+    }
+
     fn rules_figures(&self) -> Rules {
         let lag = self.core.engine().rules_lag(self.now());
         let settling = self.core.settling();

@@ -30,9 +30,9 @@ const OUTCOMES: [&str; 5] = ["complete", "partial", "none", "rejected", "error"]
 const NO_PLAN: usize = 2;
 
 /// Parcels of a plan.
-const PARCELS: [u64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 20, 50];
+pub(super) const PARCELS: [u64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 20, 50];
 /// Millionths that a plan may lie above the best.
-const GAPS: [u64; 9] = [0, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000];
+pub(super) const GAPS: [u64; 9] = [0, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000];
 
 /// The tables.
 pub(super) struct RouteCounts {

@@ -48,6 +48,11 @@ impl Connections {
         }
     }
 
+    /// Open at once.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
     /// No more than `max`, whatever the configuration says.
     pub(super) fn at_most(self, max: usize) -> Connections {
         Connections { max: self.max.min(max), ..self }

@@ -1,6 +1,7 @@
-//! The page for those who run the server, on its own port: metrics, liveness, readiness.
+//! The page for those who run the server, on its own port: metrics, liveness, readiness, status.
+pub(super) mod pages;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{Method, Request, Response, StatusCode};
@@ -15,31 +16,40 @@ use crate::metrics::Metrics;
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
-const INDEX: &str = "\
-Quartermaster
-/metrics   figures for Prometheus
-/healthz   200 while the process lives
-/readyz    200 while it takes calls, else 503
-";
+const HTML_TYPE: &str = "text/html; charset=utf-8";
+const JSON_TYPE: &str = "application/json";
+
+/// The settings as they are shown, once they are known.
+pub(super) type Settings = Arc<OnceLock<Vec<pages::Setting>>>;
 
 /// Answers on the metrics port.
 #[derive(Clone)]
 pub(super) struct Admin {
     metrics: Arc<Metrics>,
     health: Health,
+    settings: Settings,
 }
 
 impl Admin {
-    pub(super) fn new(metrics: Arc<Metrics>, health: Health) -> Admin {
-        Admin { metrics, health }
+    pub(super) fn new(metrics: Arc<Metrics>, health: Health, settings: Settings) -> Admin {
+        Admin { metrics, health, settings }
     }
 
-    async fn metrics(&self) -> Response<Body> {
-        let metrics = Arc::clone(&self.metrics);
-        match tokio::task::spawn_blocking(move || metrics.render()).await {
-            Ok(page) => respond(StatusCode::OK, METRICS_TYPE, page),
+    /// A page that asks the engine, made on a thread that may take a while.
+    async fn page(
+        &self,
+        content_type: &'static str,
+        make: impl FnOnce(&Admin) -> String + Send + 'static,
+    ) -> Response<Body> {
+        let admin = self.clone();
+        match tokio::task::spawn_blocking(move || make(&admin)).await {
+            Ok(page) => respond(StatusCode::OK, content_type, page),
             Err(_stopping) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT_TYPE, "stopping\n".to_owned()),
         }
+    }
+
+    fn settings(&self) -> &[pages::Setting] {
+        self.settings.get().map_or(&[], Vec::as_slice)
     }
 
     fn readiness(&self) -> Response<Body> {
@@ -57,17 +67,27 @@ impl Answer for Admin {
             return response;
         }
         match request.uri().path() {
-            "/" => respond(StatusCode::OK, TEXT_TYPE, INDEX.to_owned()),
-            "/metrics" => self.metrics().await,
+            "/" => respond(StatusCode::OK, HTML_TYPE, pages::index(self.health.phase())),
+            "/metrics" => self.page(METRICS_TYPE, |admin| admin.metrics.render()).await,
+            "/status" => {
+                self.page(TEXT_TYPE, |admin| pages::status_text(&admin.metrics, admin.health.phase(), admin.settings()))
+                    .await
+            }
+            "/status.json" => {
+                let make = |admin: &Admin| pages::status_json(&admin.metrics, admin.health.phase(), admin.settings());
+                self.page(JSON_TYPE, move |admin| format!("{:#}\n", make(admin))).await
+            }
+            "/slow" => self.page(TEXT_TYPE, |admin| pages::slow_text(&admin.metrics)).await,
+            "/slow.json" => self.page(JSON_TYPE, |admin| format!("{:#}\n", pages::slow_json(&admin.metrics))).await,
             // Never depends on the journal: an orchestrator must not restart a server because a disk is slow.
             "/healthz" => respond(StatusCode::OK, TEXT_TYPE, "alive\n".to_owned()),
             "/readyz" => self.readiness(),
-            _ => respond(StatusCode::NOT_FOUND, TEXT_TYPE, format!("nothing here; there is:\n{INDEX}")),
+            _ => respond(StatusCode::NOT_FOUND, TEXT_TYPE, format!("nothing here; there is:\n{}", pages::list())),
         }
     }
 }
 
-fn respond(status: StatusCode, content_type: &'static str, text: String) -> Response<Body> {
+pub(super) fn respond(status: StatusCode, content_type: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));

@@ -16,6 +16,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::calls::{Call, code_of};
+use crate::metrics::OpenStream;
 use crate::refusal;
 use crate::shutdown::Stop;
 
@@ -27,6 +28,8 @@ pub(super) struct Answer {
     body: Body,
     call: Option<Call>,
     quiet: Option<Quiet>,
+    /// Counts it as long as it is there.
+    _open: Option<OpenStream>,
 }
 
 /// Completes when a stop was ordered and nothing was said since for a while.
@@ -36,9 +39,10 @@ struct Quiet {
 }
 
 impl Answer {
-    /// The body of `call`. Given a `stop` it is a stream, to be ended when it is quiet then.
-    pub(super) fn new(body: Body, call: Call, stop: Option<Stop>) -> Answer {
-        Answer { body, call: Some(call), quiet: stop.map(Quiet::new) }
+    /// The body of `call`. Given a stop it is a stream, counted as open and to be ended when it is quiet then.
+    pub(super) fn new(body: Body, call: Call, stream: Option<(Stop, OpenStream)>) -> Answer {
+        let (quiet, open) = stream.map(|(stop, open)| (Quiet::new(stop), open)).unzip();
+        Answer { body, call: Some(call), quiet, _open: open }
     }
 
     fn end(&mut self, code: Code) {

@@ -1,5 +1,7 @@
 //! What is known of a request when its headers have been read, before any thread has turned to its call.
 
+use std::net::SocketAddr;
+
 use http::Request;
 use tokio::time::Instant;
 
@@ -12,6 +14,8 @@ pub(crate) struct Arrival {
     pub(crate) at: Instant,
     /// Whose call it is.
     pub(crate) caller: Caller,
+    /// Where it comes from.
+    pub(crate) address: SocketAddr,
 }
 
 impl Arrival {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
@@ -20,10 +20,13 @@ use super::refusals::Refusals;
 use crate::admission::{Admission, Permit, Priority, Refused};
 use crate::config::Config;
 use crate::deadline::Deadline;
-use crate::methods::{MethodId, Methods};
+use crate::methods::{Method, MethodId, Methods};
 use crate::metrics::{Metrics, Observation, ShedCause};
 use crate::refusal;
 use crate::shutdown::Stop;
+use crate::watch::request_id::X_REQUEST_ID;
+use crate::watch::steps::{self, Noted, Record, Times};
+use crate::watch::{Tag, Watch};
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -42,6 +45,7 @@ pub(crate) struct Calls {
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     refusals: Arc<Refusals>,
+    watch: Arc<Watch>,
     default_deadline: Duration,
     stop: Stop,
 }
@@ -52,7 +56,13 @@ pub(crate) struct Call {
     observation: Observation,
     method: Option<MethodId>,
     arrived: Instant,
+    admitted: Instant,
     waited: Duration,
+    tag: Tag,
+    /// What it noted on its way, once it has been handled.
+    noted: Option<Noted>,
+    methods: Arc<Methods>,
+    watch: Arc<Watch>,
     _permit: Permit,
 }
 
@@ -67,7 +77,8 @@ impl Calls {
     ) -> Calls {
         let default_deadline = config.default_deadline;
         let refusals = Arc::new(Refusals::new(config));
-        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, default_deadline, stop }
+        let watch = Arc::clone(metrics.watch());
+        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, watch, default_deadline, stop }
     }
 
     /// What may be called.
@@ -78,7 +89,7 @@ impl Calls {
     /// Answers a gRPC request.
     pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let method = self.methods.find(request.uri().path());
-        match self.admit(method, Arrival::of(&request)) {
+        match self.admit(method, Arrival::of(&request), request.headers()) {
             Ok(call) => self.run(call, request).await,
             Err(refused) => self.refusals.response(refused),
         }
@@ -88,8 +99,13 @@ impl Calls {
     ///
     /// # Errors
     /// When it is not let in.
-    pub(crate) fn admit(&self, method: Option<MethodId>, arrival: Arrival) -> Result<Call, Refused> {
-        let Arrival { at: arrived, caller } = arrival;
+    pub(crate) fn admit(
+        &self,
+        method: Option<MethodId>,
+        arrival: Arrival,
+        headers: &HeaderMap,
+    ) -> Result<Call, Refused> {
+        let Arrival { at: arrived, caller, address } = arrival;
         let now = Instant::now();
         let waited = now.saturating_duration_since(arrived);
         self.metrics.queue_wait(waited);
@@ -102,7 +118,18 @@ impl Calls {
             self.admission.enter(priority, caller, arrived, now)
         };
         match permit {
-            Ok(permit) => Ok(Call { observation, method, arrived, waited, _permit: permit }),
+            Ok(permit) => Ok(Call {
+                observation,
+                method,
+                arrived,
+                admitted: now,
+                waited,
+                tag: self.watch.tag(headers, address),
+                noted: None,
+                methods: Arc::clone(&self.methods),
+                watch: Arc::clone(&self.watch),
+                _permit: permit,
+            }),
             Err(refused) => {
                 self.metrics.shed_call(refused.into(), priority);
                 observation.end(Code::Unavailable);
@@ -144,23 +171,24 @@ impl Calls {
         // Routes are always ready: the bound on calls in work is ours.
         let mut routes = self.routes.clone();
         let response = match deadline {
-            None => routes.call(request).await,
+            None => call.recorded(routes.call(request)).await,
             Some(deadline) => {
                 request.extensions_mut().insert(deadline);
-                match within(deadline, routes.call(request)).await {
+                match call.recorded(within(deadline, routes.call(request))).await {
                     Some(response) => response,
                     None => return call.refuse(refusal::deadline(deadline.time)),
                 }
             }
         };
-        let Ok(response) = response;
+        let Ok(mut response) = response;
+        response.headers_mut().insert(X_REQUEST_ID, call.tag.id.header());
         // An answer that is only a status has it among the headers.
         if let Some(code) = code_of(response.headers()) {
-            call.observation.end(code);
+            call.end(code);
             return response;
         }
         let streams = call.method.is_some_and(|id| self.methods.get(id).descriptor.is_server_streaming());
-        let stop = streams.then(|| self.stop.clone());
+        let stop = streams.then(|| (self.stop.clone(), self.metrics.stream()));
         response.map(|body| Body::new(Answer::new(body, call, stop)))
     }
 }
@@ -183,15 +211,46 @@ async fn within<F: Future>(deadline: Deadline, work: F) -> Option<F::Output> {
 }
 
 impl Call {
+    /// Its id, as a header of its answer.
+    pub(crate) fn id(&self) -> HeaderValue {
+        self.tag.id.header()
+    }
+
     /// The call ends here with `status`.
-    pub(crate) fn refuse(mut self, status: Status) -> Response<Body> {
-        self.observation.end(status.code());
-        status.into_http()
+    pub(crate) fn refuse(self, status: Status) -> Response<Body> {
+        let id = self.id();
+        self.end(status.code());
+        let mut response = status.into_http();
+        response.headers_mut().insert(X_REQUEST_ID, id);
+        response
     }
 
     /// The call ends here with `code`.
     pub(crate) fn end(mut self, code: Code) {
-        self.observation.end(code);
+        self.ended(code);
+    }
+
+    /// Does `work` and keeps what it notes. Work that is broken off leaves nothing.
+    async fn recorded<F: Future>(&mut self, work: F) -> F::Output {
+        let record = Record::new(self.tag.id.clone(), self.admitted.into_std());
+        let (output, noted) = steps::recorded(record, work).await;
+        self.noted = noted;
+        output
+    }
+
+    fn ended(&mut self, code: Code) {
+        let Some(total) = self.observation.end(code) else { return };
+        let method = self.method.map(|id| self.methods.get(id));
+        let noted = self.noted.filter(|_| method.is_some_and(Method::is_unary));
+        let times: Option<Times> = noted.map(|noted| noted.times(self.waited, total));
+        self.watch.ended(&self.tag, method, code, total, times);
+    }
+}
+
+impl Drop for Call {
+    /// The caller went away.
+    fn drop(&mut self) {
+        self.ended(Code::Cancelled);
     }
 }
 

@@ -88,7 +88,7 @@ impl Connection {
         let builder = self.builder();
         let respond = service_fn(|mut request: Request<Incoming>| {
             // Here the headers have just been read; the answer begins when a thread turns to it.
-            let arrival = Arrival { at: Instant::now(), caller };
+            let arrival = Arrival { at: Instant::now(), caller, address };
             let (service, progress) = (service.clone(), Arc::clone(&progress));
             progress.asked();
             request.extensions_mut().insert(peer.clone());

@@ -230,4 +230,11 @@ impl AdminService for Fake {
     async fn run_audit(&self, _: Request<RunAuditRequest>) -> Result<Response<RunAuditResponse>, Status> {
         not_faked()
     }
+
+    async fn list_slow_calls(
+        &self,
+        _: Request<ListSlowCallsRequest>,
+    ) -> Result<Response<ListSlowCallsResponse>, Status> {
+        not_faked()
+    }
 }

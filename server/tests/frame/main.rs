@@ -6,8 +6,11 @@ mod fake;
 mod hostile;
 mod json_view;
 mod load;
+mod observed;
 mod operation;
 mod running;
+#[cfg(feature = "otel")]
+mod traced;
 /// HTTP/2 by hand, shared with the campaigns, which use all of it.
 #[allow(dead_code)]
 #[path = "../../../proof/src/wire.rs"]

@@ -4,6 +4,7 @@
 mod crash;
 mod data_dir;
 mod disk_full;
+mod ops;
 mod python_client;
 mod routing;
 mod support;

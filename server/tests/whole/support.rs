@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+    pub(crate) metrics: String,
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -34,14 +35,16 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let mut stderr = child.stderr.take().unwrap();
-        let Some(address) = line.strip_prefix("ready grpc=").and_then(|rest| rest.split(' ').next()) else {
+        let Some((address, metrics)) =
+            line.strip_prefix("ready grpc=").and_then(|rest| rest.trim_end().split_once(" metrics="))
+        else {
             let mut said = String::new();
             stderr.read_to_string(&mut said).unwrap();
             return Err((said, child.wait().unwrap()));
         };
         // Drained, so that a talkative server never waits for a reader.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        Ok(Server { child, address: address.to_owned() })
+        Ok(Server { child, address: address.to_owned(), metrics: metrics.to_owned() })
     }
 
     pub(crate) fn start(dir: &Path) -> Server {

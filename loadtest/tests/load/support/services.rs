@@ -378,4 +378,8 @@ impl AdminService for Fake {
     async fn run_audit(&self, _: Request<RunAuditRequest>) -> Answer<RunAuditResponse> {
         Ok(Response::new(RunAuditResponse::default()))
     }
+
+    async fn list_slow_calls(&self, _: Request<ListSlowCallsRequest>) -> Answer<ListSlowCallsResponse> {
+        absent("ListSlowCalls")
+    }
 }
