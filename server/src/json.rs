@@ -83,19 +83,22 @@ impl View {
     }
 
     /// Answers one request, a wrong one with what would have been right.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
         let path = request.uri().path();
         if path == "/" {
             return match *request.method() {
                 HttpMethod::GET | HttpMethod::HEAD => {
+                    if let Err(denial) = self.calls.gate().admit_to_index(&request) {
+                        return error::respond(methods, &denial.into());
+                    }
                     with_type(Full::from(index::page(methods)), "text/plain; charset=utf-8")
                 }
                 _ => not_allowed(methods, "GET, HEAD", "the index can only be read: GET /"),
             };
         }
         let Some(id) = methods.find(path) else {
-            return self.unknown(path, Arrival::of(&request));
+            return self.unknown(request);
         };
         if request.method() != HttpMethod::POST {
             let hint = format!("{path} is called by POST with content-type: {JSON}");
@@ -107,7 +110,14 @@ impl View {
             Err(refused) => return error::respond_as(methods, StatusCode::UNSUPPORTED_MEDIA_TYPE, &refused),
         };
         match self.calls.admit(Some(id), Arrival::of(&request)) {
-            Ok(call) => self.call(call, method, form, request).await,
+            Ok(call) => match self.calls.gate().admit(Some(id), methods, &mut request) {
+                Ok(()) => self.call(call, method, form, request).await,
+                Err(denial) => {
+                    let status = Status::from(denial);
+                    call.end(status.code());
+                    error::respond(methods, &status)
+                }
+            },
             Err(refused) => error::respond(methods, &self.calls.refusal(refused)),
         }
     }
@@ -189,12 +199,15 @@ impl View {
         }
     }
 
-    fn unknown(&self, path: &str, arrival: Arrival) -> Response<Body> {
+    fn unknown(&self, mut request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
-        if let Ok(call) = self.calls.admit(None, arrival) {
+        if let Ok(call) = self.calls.admit(None, Arrival::of(&request)) {
             call.end(Code::Unimplemented);
         }
-        let shown: String = path.chars().take(200).collect();
+        if let Err(denial) = self.calls.gate().admit(None, methods, &mut request) {
+            return error::respond(methods, &denial.into());
+        }
+        let shown: String = request.uri().path().chars().take(200).collect();
         let status = Status::unimplemented(format!("there is no {shown}; there is: {}", index::paths(methods)));
         error::respond_as(methods, StatusCode::NOT_FOUND, &status)
     }

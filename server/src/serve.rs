@@ -11,6 +11,7 @@ mod calls;
 mod connection;
 mod files;
 mod front;
+mod link;
 mod progress;
 mod refusals;
 
@@ -25,7 +26,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tonic_reflection::server::Builder;
 
-pub(crate) use arrival::Arrival;
+pub(crate) use arrival::{Arrival, Source};
 pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
 
 use crate::admission::Admission;
@@ -34,6 +35,7 @@ use crate::health::{Health, Phase};
 use crate::json;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
+use crate::security::{Security, SecurityError};
 use crate::shutdown::{self, Stop, Stopper};
 use accept::Connections;
 use admin::Admin;
@@ -58,6 +60,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// Certificates or tokens cannot be used.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// The descriptors were refused by the reflection service.
     #[error("the API's descriptors cannot be served by reflection")]
     Reflection {
@@ -88,6 +93,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     health: Health,
+    security: Security,
     /// Dropping it ends the metrics page.
     _admin: Stopper,
 }
@@ -96,31 +102,40 @@ impl Server {
     /// Takes both addresses and starts the metrics page, which tells that the server is starting.
     ///
     /// # Errors
-    /// [`ServeError::Listen`] when an address is not to be had.
+    /// [`ServeError::Listen`] when an address is not to be had, [`ServeError::Security`] when certificates or tokens cannot be used.
     pub async fn bind(config: &Config) -> Result<(Server, Port), ServeError> {
+        let methods = Arc::new(Methods::new());
+        let security = Security::open(config, &methods)?;
         let socket = take(config.listen).map_err(|source| refused(config.listen, "gRPC", source))?;
         let (listener, metrics_address) = TcpListener::bind(config.metrics_listen)
             .await
             .and_then(with_address)
             .map_err(|source| refused(config.metrics_listen, "metrics", source))?;
 
-        let methods = Arc::new(Methods::new());
         let admission = Admission::new(config.in_flight_max, config.queue_wait_target, config.queue_wait_interval);
         let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission));
         let health = Health::new(&methods).await;
 
-        let page = Admin::new(Arc::clone(&metrics), health.clone());
+        let page = Admin::new(Arc::clone(&metrics), health.clone(), Arc::clone(&security.gate));
         let (stopper, stop) = shutdown::order();
-        let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
+        security.watch(&stop);
+        metrics.set_security(Arc::clone(&security.figures));
+        let tls = security.tls.clone().filter(|_| config.metrics_tls);
+        let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX).with_tls(tls);
         tokio::spawn(connections.serve(listener, page, None, stop, Duration::ZERO));
         let config = config.clone();
-        let server = Server { config, metrics_address, methods, metrics, admission, health, _admin: stopper };
+        let server = Server { config, metrics_address, methods, metrics, admission, health, security, _admin: stopper };
         Ok((server, Port { socket }))
     }
 
     /// The metrics, to be given their sources.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What keeps strangers out, for whoever reloads it.
+    pub fn security(&self) -> &Security {
+        &self.security
     }
 
     /// The state, for whoever must tell or change it.
@@ -158,6 +173,7 @@ impl Server {
             Arc::clone(&self.methods),
             &self.metrics,
             Arc::clone(&self.admission),
+            Arc::clone(&self.security.gate),
             stop.clone(),
         );
         let front = Front::new(calls.clone(), json::View::new(&self.config, calls));
@@ -165,7 +181,7 @@ impl Server {
         if usize::try_from(self.config.connections_max).is_ok_and(|asked| asked > room) {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
-        let connections = Connections::of(&self.config).at_most(room);
+        let connections = Connections::of(&self.config).at_most(room).with_tls(self.security.tls.clone());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();
         let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);

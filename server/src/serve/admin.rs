@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use super::accept::Answer;
+use crate::auth::{Denial, Gate};
 use crate::health::{Health, Phase};
 use crate::metrics::Metrics;
 
@@ -27,11 +29,12 @@ Quartermaster
 pub(super) struct Admin {
     metrics: Arc<Metrics>,
     health: Health,
+    gate: Arc<Gate>,
 }
 
 impl Admin {
-    pub(super) fn new(metrics: Arc<Metrics>, health: Health) -> Admin {
-        Admin { metrics, health }
+    pub(super) fn new(metrics: Arc<Metrics>, health: Health, gate: Arc<Gate>) -> Admin {
+        Admin { metrics, health, gate }
     }
 
     async fn metrics(&self) -> Response<Body> {
@@ -58,7 +61,10 @@ impl Answer for Admin {
         }
         match request.uri().path() {
             "/" => respond(StatusCode::OK, TEXT_TYPE, INDEX.to_owned()),
-            "/metrics" => self.metrics().await,
+            "/metrics" => match self.gate.admit_to_metrics(&request) {
+                Ok(()) => self.metrics().await,
+                Err(denial) => denied(&denial),
+            },
             // Never depends on the journal: an orchestrator must not restart a server because a disk is slow.
             "/healthz" => respond(StatusCode::OK, TEXT_TYPE, "alive\n".to_owned()),
             "/readyz" => self.readiness(),
@@ -71,5 +77,21 @@ fn respond(status: StatusCode, content_type: &'static str, text: String) -> Resp
     let mut response = Response::new(Body::new(Full::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    response
+}
+
+/// What a reader is told who may not: in words, with the challenge that clients look for.
+fn denied(denial: &Denial) -> Response<Body> {
+    let status = Status::from(denial);
+    let http = match status.code() {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::FORBIDDEN,
+    };
+    let mut response = respond(http, TEXT_TYPE, format!("{denial}\n"));
+    if let Some(challenge) = status.metadata().clone().into_headers().remove(WWW_AUTHENTICATE) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }

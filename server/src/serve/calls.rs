@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::arrival::Arrival;
 use super::refusals::Refusals;
 use crate::admission::{Admission, Permit, Priority, Refused};
+use crate::auth::Gate;
 use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::methods::{MethodId, Methods};
@@ -42,6 +43,7 @@ pub(crate) struct Calls {
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     refusals: Arc<Refusals>,
+    gate: Arc<Gate>,
     default_deadline: Duration,
     stop: Stop,
 }
@@ -63,11 +65,12 @@ impl Calls {
         methods: Arc<Methods>,
         metrics: &Arc<Metrics>,
         admission: Arc<Admission>,
+        gate: Arc<Gate>,
         stop: Stop,
     ) -> Calls {
         let default_deadline = config.default_deadline;
         let refusals = Arc::new(Refusals::new(config));
-        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, default_deadline, stop }
+        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, gate, default_deadline, stop }
     }
 
     /// What may be called.
@@ -75,11 +78,19 @@ impl Calls {
         &self.methods
     }
 
+    /// Who may call.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Answers a gRPC request.
-    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub(super) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
         let method = self.methods.find(request.uri().path());
         match self.admit(method, Arrival::of(&request)) {
-            Ok(call) => self.run(call, request).await,
+            Ok(call) => match self.gate.admit(method, &self.methods, &mut request) {
+                Ok(()) => self.run(call, request).await,
+                Err(denial) => call.refuse(denial.into()),
+            },
             Err(refused) => self.refusals.response(refused),
         }
     }

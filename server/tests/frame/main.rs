@@ -7,7 +7,10 @@ mod hostile;
 mod json_view;
 mod load;
 mod operation;
+mod pki;
 mod running;
+mod tls;
+mod tokens;
 /// HTTP/2 by hand, shared with the campaigns, which use all of it.
 #[allow(dead_code)]
 #[path = "../../../proof/src/wire.rs"]
