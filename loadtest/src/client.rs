@@ -10,9 +10,12 @@ use quartermaster_proto::v1::admin_service_client::AdminServiceClient;
 use quartermaster_proto::v1::allocation_service_client::AllocationServiceClient;
 use quartermaster_proto::v1::catalog_service_client::CatalogServiceClient;
 use quartermaster_proto::v1::inventory_service_client::InventoryServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
+
+use crate::access::{Access, AccessError};
 
 /// Largest answer accepted: a page of the largest reservations stays well below.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -25,6 +28,8 @@ pub struct Client {
     channels: Arc<[Channel]>,
     next: Arc<AtomicUsize>,
     retry: RetryPolicy,
+    /// The header that proves who calls. Its Debug shows nothing of it.
+    authorization: Option<MetadataValue<Ascii>>,
 }
 
 /// How a call is bounded, and when it is sent again. Only UNAVAILABLE, DEADLINE_EXCEEDED, UNKNOWN and CANCELLED are sent again, with
@@ -57,6 +62,9 @@ pub struct Answered<T> {
 /// A server that cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// A file with a CA or a token cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The address is not a URL.
     #[error("{target:?} is not an address; it should look like http://127.0.0.1:7070")]
     Address {
@@ -81,18 +89,33 @@ impl Client {
     /// # Errors
     /// When the address is malformed or nobody answers there.
     pub async fn connect(target: &str, connections: usize, retry: RetryPolicy) -> Result<Self, ConnectError> {
+        Self::connect_as(target, connections, retry, &Access::default()).await
+    }
+
+    /// The same to a server behind TLS and tokens.
+    ///
+    /// # Errors
+    /// As `connect`, and when a file of `access` cannot be used.
+    pub async fn connect_as(
+        target: &str,
+        connections: usize,
+        retry: RetryPolicy,
+        access: &Access,
+    ) -> Result<Self, ConnectError> {
+        let authorization = access.authorization()?;
         let endpoint = Endpoint::from_shared(target.to_owned())
             .map_err(|source| ConnectError::Address { target: target.to_owned(), source })?
             .connect_timeout(CONNECT_TIME_MAX)
             .tcp_nodelay(true)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20);
+        let endpoint = access.secure(endpoint)?;
         let mut channels = Vec::with_capacity(connections.max(1));
         for _ in 0..connections.max(1) {
             let channel = endpoint.connect().await;
             channels.push(channel.map_err(|source| ConnectError::Unreachable { target: target.to_owned(), source })?);
         }
-        Ok(Client { channels: channels.into(), next: Arc::new(AtomicUsize::new(0)), retry })
+        Ok(Client { channels: channels.into(), next: Arc::new(AtomicUsize::new(0)), retry, authorization })
     }
 
     /// The same connections under another policy.
@@ -140,6 +163,7 @@ impl Client {
         loop {
             let mut attempt = Request::new(request.clone());
             attempt.set_timeout(self.retry.deadline);
+            self.authorize(&mut attempt);
             let status = match send(attempt).await {
                 Ok(response) => return Answered { result: Ok(response.into_inner()), retries },
                 Err(status) => status,
@@ -149,6 +173,13 @@ impl Client {
             }
             tokio::time::sleep(self.wait(&status, retries)).await;
             retries += 1;
+        }
+    }
+
+    /// Adds what proves who calls, for calls that are not made through `call`.
+    pub fn authorize<T>(&self, request: &mut Request<T>) {
+        if let Some(header) = &self.authorization {
+            request.metadata_mut().insert("authorization", header.clone());
         }
     }
 

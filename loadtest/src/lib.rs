@@ -2,6 +2,7 @@
 //! orders. This crate sees what a client sees, the contract and the wire, and never the engine.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod ask;
 pub mod check;
 pub mod client;

@@ -99,6 +99,7 @@ async fn import(client: &Client, rows: &[ImportRow], request_id: &str) -> Result
         async move {
             let mut request = tonic::Request::new(tokio_stream::iter(request.into_inner()));
             request.set_timeout(deadline);
+            client.authorize(&mut request);
             inventory.import_stock(request).await
         }
     });

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use quartermaster_loadtest::access::Access;
 use quartermaster_loadtest::client::{Client, RetryPolicy};
 use quartermaster_loadtest::demo::Catalogue;
 use quartermaster_loadtest::load::load;
@@ -42,6 +43,8 @@ struct SeedArgs {
     /// Server to load.
     #[arg(long, default_value = "http://127.0.0.1:7070")]
     target: String,
+    #[command(flatten)]
+    access: Access,
     /// Seed of the stock.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -88,7 +91,7 @@ async fn main() -> ExitCode {
 }
 
 async fn seed(args: &SeedArgs) -> Result<(), Box<dyn Error>> {
-    let client = Client::connect(&args.target, 1, RetryPolicy::default()).await?;
+    let client = Client::connect_as(&args.target, 1, RetryPolicy::default(), &args.access).await?;
     let catalogue = Catalogue::apparel(args.seed);
     let loaded = load(&client, catalogue.to_load(), &format!("seed-{}", args.seed)).await?;
     println!(

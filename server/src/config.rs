@@ -8,6 +8,7 @@ mod limits;
 mod load;
 mod parts;
 mod ratio;
+mod secure;
 mod show;
 mod value;
 
@@ -50,6 +51,9 @@ macro_rules! keys {
             /// Allows `--durability none`: a crash of the machine may lose everything since the start.
             #[arg(long)]
             pub unsafe_no_fsync: bool,
+            /// Allows addresses beyond loopback without TLS or authentication: whoever reaches them may do everything.
+            #[arg(long)]
+            pub insecure_public: bool,
             $( $(#[doc = $doc])+ #[arg(long, value_name = "VALUE")] pub $key: Option<String>, )+
         }
 
@@ -72,7 +76,7 @@ macro_rules! keys {
 keys! {
     /// Directory of journal and snapshots; made when it is missing. No default: where stock is kept is a decision.
     data_dir: Option<PathBuf> = None;
-    /// Address of gRPC and JSON. Default 127.0.0.1:7070: loopback, because there is no authentication yet; below the ephemeral ports.
+    /// Address of gRPC and JSON. Default 127.0.0.1:7070: loopback, because any other needs TLS and authentication; below the ephemeral ports.
     listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7070));
     /// Address of /metrics, /healthz and /readyz. Default 127.0.0.1:7071: apart from the traffic, so that it answers in overload.
     metrics_listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7071));
@@ -163,6 +167,50 @@ keys! {
     worker_threads: u32 = cores();
     /// Time calls in work have to finish at shutdown, 0 s to 10 min. Default 10 s: less than the 30 s of an orchestrator.
     drain_grace: Duration = Duration::from_secs(10), as "humantime_serde";
+    /// PEM file with the server's certificate and what leads from it to a CA; with it the port of gRPC and JSON speaks TLS 1.2 and 1.3 only.
+    /// Default none: loopback needs no TLS.
+    tls_cert_file: Option<PathBuf> = None;
+    /// PEM file with the private key that belongs to `tls_cert_file`.
+    tls_key_file: Option<PathBuf> = None;
+    /// PEM file with the CAs whose client certificates are taken; needed by `tls_client_auth` "optional" and "required".
+    tls_client_ca_file: Option<PathBuf> = None;
+    /// Client certificates: "off" (default), "optional" to take and "required" to demand one that a CA of `tls_client_ca_file` signed.
+    tls_client_auth: ClientAuth = ClientAuth::Off;
+    /// Time between looks at certificate, key, CA, tokens and key set files, which are read again when they changed, 1 s to 1 day. Default
+    /// 1 min: soon enough for a renewal, and a file that is wrong leaves what is in force.
+    tls_reload_interval: Duration = Duration::from_secs(60), as "humantime_serde";
+    /// Whether the metrics port speaks TLS too, with the same certificate. Default false.
+    metrics_tls: bool = false;
+    /// Whether /metrics needs a token or certificate with the role operator, analyst or admin. Default false; /healthz and /readyz never do.
+    metrics_auth: bool = false;
+    /// TOML file with who may call: names, SHA-256 of tokens, subjects of client certificates, roles, scopes. Default none; with it, or with
+    /// `jwt_issuer`, every call but a health check must prove who makes it.
+    tokens_file: Option<PathBuf> = None;
+    /// Issuer (`iss`) of JSON web tokens that are taken, exactly as it stands in them. Default none: no JWT is taken.
+    jwt_issuer: Option<String> = None;
+    /// Audience (`aud`) that they must be meant for.
+    jwt_audience: Option<String> = None;
+    /// Where the issuer's public keys are fetched: https, or http on loopback. Read at the start, every 10 min, and within 30 s of a token
+    /// that names a key which is not among them.
+    jwks_url: Option<String> = None;
+    /// The same keys from a file instead.
+    jwks_file: Option<PathBuf> = None;
+    /// Claim that names the caller, who becomes "jwt:NAME" in the journal. Default "sub".
+    jwt_name_claim: String = "sub".to_owned();
+    /// Claim with the caller's roles, a list or words in a text; "a.b" is b within a. Others than ours are passed over. Default "roles".
+    jwt_roles_claim: String = "roles".to_owned();
+    /// Claim with the channels the caller is bound to; a token without it is bound to none in particular. Default "channels".
+    jwt_channels_claim: String = "channels".to_owned();
+    /// Claim with the locations the caller is bound to, likewise. Default "locations".
+    jwt_locations_claim: String = "locations".to_owned();
+    /// Whether reflection and the index page need a token (of any role) when calls do. Default true.
+    reflection_auth: bool = true;
+    /// Calls a second of one caller, items of batches and streams each counted; 0 for no bound, else 1 to 1,000,000. A caller is who its
+    /// token or certificate says, else its address (IPv6: the /64). What finishes or frees a hold has four times as many of its own.
+    /// Default 0: how much one caller may want is the operator's to say.
+    rate_limit_per_caller: u32 = 0;
+    /// Calls that a caller may save up for a burst, 1 to 10,000,000. Default 1,000: a gateway's queue after a second of silence.
+    rate_burst_per_caller: u32 = 1_000;
     /// Form of the log on stderr: "text" (default) or "json".
     log_format: LogFormat = LogFormat::Text;
     /// Calls that take at least so long are logged with where their time went, and kept for `quartermaster slow`; 0 for none, else 1 ms to
@@ -195,6 +243,18 @@ pub enum Durability {
     Interval,
     /// After the write of its batch. Tests only.
     None,
+}
+
+/// What is asked of clients in the TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// No certificate.
+    Off,
+    /// A certificate may be shown, and must be good then.
+    Optional,
+    /// A good certificate, or no connection.
+    Required,
 }
 
 /// Form of the log.

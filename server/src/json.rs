@@ -84,19 +84,22 @@ impl View {
     }
 
     /// Answers one request, a wrong one with what would have been right.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
         let path = request.uri().path();
         if path == "/" {
             return match *request.method() {
                 HttpMethod::GET | HttpMethod::HEAD => {
+                    if let Err(denial) = self.calls.gate().admit_to_index(&request) {
+                        return error::respond(methods, &denial.into());
+                    }
                     with_type(Full::from(index::page(methods)), "text/plain; charset=utf-8")
                 }
                 _ => not_allowed(methods, "GET, HEAD", "the index can only be read: GET /"),
             };
         }
         let Some(id) = methods.find(path) else {
-            return self.unknown(path, &request);
+            return self.unknown(request);
         };
         if request.method() != HttpMethod::POST {
             let hint = format!("{path} is called by POST with content-type: {JSON}");
@@ -109,9 +112,16 @@ impl View {
         };
         match self.calls.admit(Some(id), Arrival::of(&request), request.headers()) {
             Ok(call) => {
-                let id = call.id();
-                let mut response = self.call(call, method, form, request).await;
-                response.headers_mut().insert(X_REQUEST_ID, id);
+                let shown = call.id();
+                let mut response = match self.calls.gate().admit(Some(id), methods, &mut request) {
+                    Ok(()) => self.call(call, method, form, request).await,
+                    Err(denial) => {
+                        let status = Status::from(denial);
+                        call.end(status.code());
+                        error::respond(methods, &status)
+                    }
+                };
+                response.headers_mut().insert(X_REQUEST_ID, shown);
                 response
             }
             Err(refused) => error::respond(methods, &self.calls.refusal(refused)),
@@ -195,12 +205,15 @@ impl View {
         }
     }
 
-    fn unknown(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
+    fn unknown(&self, mut request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
-        if let Ok(call) = self.calls.admit(None, Arrival::of(request), request.headers()) {
+        if let Ok(call) = self.calls.admit(None, Arrival::of(&request), request.headers()) {
             call.end(Code::Unimplemented);
         }
-        let shown: String = path.chars().take(200).collect();
+        if let Err(denial) = self.calls.gate().admit(None, methods, &mut request) {
+            return error::respond(methods, &denial.into());
+        }
+        let shown: String = request.uri().path().chars().take(200).collect();
         let status = Status::unimplemented(format!("there is no {shown}; there is: {}", index::paths(methods)));
         error::respond_as(methods, StatusCode::NOT_FOUND, &status)
     }

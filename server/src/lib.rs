@@ -3,6 +3,7 @@
 
 pub mod acks;
 pub mod admission;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -16,6 +17,8 @@ pub mod metrics;
 pub mod node;
 pub mod refusal;
 pub mod reload;
+pub mod security;
 pub mod serve;
 pub mod shutdown;
+pub mod tls;
 pub mod watch;

@@ -12,6 +12,7 @@ mod publish;
 mod returns;
 mod rules;
 mod runtime;
+mod security;
 mod sources;
 mod supply;
 mod upkeep;
@@ -36,6 +37,7 @@ pub use upkeep::Upkeep;
 use crate::admission::{Admission, Priority, Refused};
 use crate::health::{Health, Phase};
 use crate::methods::Methods;
+use crate::security::Figures;
 use crate::watch::Watch;
 use crate::watch::steps::Step;
 use page::Page;
@@ -58,6 +60,8 @@ pub enum ShedCause {
     Address,
     /// A connection did not say in time what it speaks.
     Handshake,
+    /// A TLS handshake failed or took too long.
+    TlsHandshake,
     /// A connection's peer did not take the answers it had asked for.
     Unread,
     /// A connection was told to go for its age and did not.
@@ -75,7 +79,7 @@ impl From<Refused> for ShedCause {
 }
 
 impl ShedCause {
-    const ALL: [ShedCause; 9] = [
+    const ALL: [ShedCause; 10] = [
         ShedCause::InFlight,
         ShedCause::Queue,
         ShedCause::Share,
@@ -85,6 +89,7 @@ impl ShedCause {
         ShedCause::Handshake,
         ShedCause::Unread,
         ShedCause::Age,
+        ShedCause::TlsHandshake,
     ];
 
     fn label(self) -> &'static str {
@@ -98,6 +103,7 @@ impl ShedCause {
             ShedCause::Handshake => "handshake",
             ShedCause::Unread => "unread",
             ShedCause::Age => "age",
+            ShedCause::TlsHandshake => "tls_handshake",
         }
     }
 
@@ -112,6 +118,7 @@ impl ShedCause {
             ShedCause::Handshake => 6,
             ShedCause::Unread => 7,
             ShedCause::Age => 8,
+            ShedCause::TlsHandshake => 9,
         }
     }
 }
@@ -130,6 +137,7 @@ pub struct Metrics {
     shed_calls: [AtomicU64; Priority::ALL.len()],
     queue_wait: Histogram,
     sources: OnceLock<Arc<dyn Sources>>,
+    security: OnceLock<Arc<Figures>>,
     process: ProcessMetrics,
 }
 
@@ -148,6 +156,7 @@ impl Metrics {
             shed_calls: Default::default(),
             queue_wait: Histogram::new(),
             sources: OnceLock::new(),
+            security: OnceLock::new(),
             process: ProcessMetrics::new(),
         })
     }
@@ -156,6 +165,11 @@ impl Metrics {
     pub fn set_sources(&self, sources: Arc<dyn Sources>) {
         // A second node in one process would be a bug elsewhere; the page keeps telling of the first.
         let _kept = self.sources.set(sources);
+    }
+
+    /// Where the figures of TLS and of the gate are read. The first call counts, later ones change nothing.
+    pub fn set_security(&self, figures: Arc<Figures>) {
+        let _kept = self.security.set(figures);
     }
 
     /// Rate, errors and duration of the calls.
@@ -230,6 +244,9 @@ impl Metrics {
         for priority in Priority::ALL {
             let shed = self.shed_calls[priority.index()].load(Ordering::Relaxed);
             page.sample(&[("priority", priority.label())], shed);
+        }
+        if let Some(figures) = self.security.get() {
+            security::publish(figures, &mut page);
         }
         if let Some(sources) = self.sources.get() {
             let reading = sources.read();

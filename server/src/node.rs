@@ -237,6 +237,7 @@ impl Node {
             | ApiError::NotReached { .. }
             | ApiError::NotSourced { .. }
             | ApiError::ExplanationGone { .. }
+            | ApiError::Denied(_)
             | ApiError::Internal { .. } => Lsn::ZERO,
         }
     }

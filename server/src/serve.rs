@@ -12,6 +12,7 @@ mod connection;
 mod debug;
 mod files;
 mod front;
+mod link;
 mod progress;
 mod refusals;
 
@@ -26,7 +27,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tonic_reflection::server::Builder;
 
-pub(crate) use arrival::Arrival;
+pub(crate) use arrival::{Arrival, Source};
 pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
 
 use crate::admission::Admission;
@@ -35,6 +36,7 @@ use crate::health::{Health, Phase};
 use crate::json;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
+use crate::security::{Security, SecurityError};
 use crate::shutdown::{self, Stop, Stopper};
 use crate::watch::Watch;
 use crate::watch::traces::TraceError;
@@ -65,6 +67,9 @@ pub enum ServeError {
     /// Traces cannot be sent.
     #[error(transparent)]
     Traces(#[from] TraceError),
+    /// Certificates or tokens cannot be used.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// The descriptors were refused by the reflection service.
     #[error("the API's descriptors cannot be served by reflection")]
     Reflection {
@@ -95,6 +100,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     health: Health,
+    security: Security,
     settings: Settings,
     debug_address: Option<SocketAddr>,
     /// Dropping it ends the metrics page and the debug port.
@@ -105,25 +111,30 @@ impl Server {
     /// Takes both addresses and starts the metrics page, which tells that the server is starting.
     ///
     /// # Errors
-    /// [`ServeError::Listen`] when an address is not to be had.
+    /// [`ServeError::Listen`] when an address is not to be had, [`ServeError::Security`] when certificates or tokens cannot be used.
     pub async fn bind(config: &Config) -> Result<(Server, Port), ServeError> {
+        let methods = Arc::new(Methods::new());
+        let security = Security::open(config, &methods)?;
         let socket = take(config.listen).map_err(|source| refused(config.listen, "gRPC", source))?;
         let (listener, metrics_address) = TcpListener::bind(config.metrics_listen)
             .await
             .and_then(with_address)
             .map_err(|source| refused(config.metrics_listen, "metrics", source))?;
 
-        let methods = Arc::new(Methods::new());
         let admission = Admission::new(config.in_flight_max, config.queue_wait_target, config.queue_wait_interval);
         let health = Health::new(&methods).await;
         let watch = Arc::new(Watch::new(config)?);
         let metrics = Metrics::new(Arc::clone(&methods), Arc::clone(&admission), watch, health.clone());
 
         let settings = Settings::default();
-        let page = Admin::new(Arc::clone(&metrics), health.clone(), Arc::clone(&settings));
+        let gate = Arc::clone(&security.gate);
+        let page = Admin::new(Arc::clone(&metrics), health.clone(), Arc::clone(&settings), gate);
         let (stopper, stop) = shutdown::order();
+        security.watch(&stop);
+        metrics.set_security(Arc::clone(&security.figures));
+        let tls = security.tls.clone().filter(|_| config.metrics_tls);
         let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
-        tokio::spawn(connections.serve(listener, page, None, stop.clone(), Duration::ZERO));
+        tokio::spawn(connections.clone().with_tls(tls).serve(listener, page, None, stop.clone(), Duration::ZERO));
         let debug_address = match config.debug_listen {
             None => None,
             Some(asked) => {
@@ -143,6 +154,7 @@ impl Server {
             metrics,
             admission,
             health,
+            security,
             settings,
             debug_address,
             _admin: stopper,
@@ -153,6 +165,11 @@ impl Server {
     /// The metrics, to be given their sources.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What keeps strangers out, for whoever reloads it.
+    pub fn security(&self) -> &Security {
+        &self.security
     }
 
     /// The state, for whoever must tell or change it.
@@ -203,6 +220,7 @@ impl Server {
             Arc::clone(&self.methods),
             &self.metrics,
             Arc::clone(&self.admission),
+            Arc::clone(&self.security.gate),
             stop.clone(),
         );
         let front = Front::new(calls.clone(), json::View::new(&self.config, calls));
@@ -210,7 +228,7 @@ impl Server {
         if usize::try_from(self.config.connections_max).is_ok_and(|asked| asked > room) {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
-        let connections = Connections::of(&self.config).at_most(room);
+        let connections = Connections::of(&self.config).at_most(room).with_tls(self.security.tls.clone());
         self.metrics.set_connections_max(connections.max());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();

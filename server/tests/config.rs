@@ -203,3 +203,66 @@ fn every_mistake_names_key_place_and_remedy() {
     let missing = Config::load(&Flags { config: Some("/nowhere/q.toml".into()), ..Flags::default() }, []).unwrap_err();
     assert!(missing.to_string().contains("/nowhere/q.toml"));
 }
+
+#[test]
+fn what_keeps_strangers_out_belongs_together_and_says_what_is_missing() {
+    let tls = "tls_cert_file = 'c'\ntls_key_file = 'k'\n";
+    let jwt = "jwt_issuer = 'i'\njwt_audience = 'a'\n";
+    let cases = [
+        ("tls_cert_file = 'c'", "its private key: set tls_key_file"),
+        ("tls_key_file = 'k'", "its certificate: set tls_cert_file"),
+        ("tls_client_auth = 'required'", "TLS: set tls_cert_file and tls_key_file"),
+        (&format!("{tls}tls_client_auth = 'optional'"), "set tls_client_ca_file"),
+        (&format!("{tls}tls_client_ca_file = 'ca'"), "tls_client_auth to be \"optional\" or \"required\""),
+        ("tls_client_auth = 'maybe'", "bad value of \"tls_client_auth\""),
+        ("metrics_tls = true", "TLS: set tls_cert_file"),
+        ("metrics_tls = 'yes'", "bad value of \"metrics_tls\""),
+        ("metrics_auth = true", "set tokens_file or jwt_issuer"),
+        ("jwt_issuer = 'i'", "jwt_audience: tokens of the issuer for others must not pass here"),
+        ("jwt_audience = 'a'", "needs jwt_issuer"),
+        (jwt, "its public keys: set jwks_url or jwks_file"),
+        ("jwks_file = 'f'", "needs jwt_issuer and jwt_audience"),
+        ("jwks_url = 'https://i/k'", "needs jwt_issuer and jwt_audience"),
+        (&format!("{jwt}jwks_file = 'f'\njwks_url = 'https://i/k'"), "keys come from one place"),
+        (&format!("{jwt}jwks_url = 'http://id.example/keys'"), "an https address, or http on loopback"),
+        ("rate_limit_per_caller = 1000001", "it must be 0 to 1000000"),
+        ("rate_burst_per_caller = 0", "it must be 1 to 10000000"),
+        ("tls_reload_interval = '10ms'", "it must be 1s to 1day"),
+    ];
+    for (toml, expected) in cases {
+        let said = load(toml, &[], Flags::default()).unwrap_err().to_string();
+        assert!(said.contains(expected), "{toml:?}: {said:?} does not say {expected:?}");
+        assert!(said.contains("file /"), "where it stands: {said}");
+    }
+    let all = format!("{tls}{jwt}jwks_url = 'http://127.0.0.1:1/k'\nmetrics_tls = true\nmetrics_auth = true");
+    let loaded = load(&all, &[("QUARTERMASTER_METRICS_AUTH", "false")], Flags::default()).unwrap();
+    assert!(loaded.config.metrics_tls && !loaded.config.metrics_auth && loaded.config.reflection_auth);
+}
+
+#[test]
+fn an_address_that_others_can_reach_wants_tls_and_authentication() {
+    let tls = "tls_cert_file = 'c'\ntls_key_file = 'k'\n";
+    let tokens = "tokens_file = 't'\n";
+    let cases = [
+        (
+            "listen = '0.0.0.0:7070'\n".to_owned(),
+            "TLS and authentication are not set: set tls_cert_file and tls_key_file, and tokens_file",
+        ),
+        (format!("listen = '[::]:7070'\n{tls}"), "authentication is not set: set tokens_file or jwt_issuer"),
+        (format!("listen = '10.0.0.1:7070'\n{tokens}"), "TLS is not set: set tls_cert_file and tls_key_file"),
+        (format!("metrics_listen = '0.0.0.0:7071'\n{tls}{tokens}"), "set metrics_tls = true and metrics_auth = true"),
+        (format!("metrics_listen = '0.0.0.0:7071'\n{tls}{tokens}metrics_tls = true"), "set metrics_auth = true"),
+        (format!("metrics_listen = '0.0.0.0:7071'\n{tls}{tokens}metrics_auth = true"), "set metrics_tls = true"),
+    ];
+    for (toml, expected) in cases {
+        let said = load(&toml, &[], Flags::default()).unwrap_err().to_string();
+        assert!(said.contains(expected), "{toml:?}: {said:?} does not say {expected:?}");
+        assert!(said.contains("--insecure-public") && said.contains("listen on 127.0.0.1"), "{said}");
+        load(&toml, &[], Flags { insecure_public: true, ..Flags::default() }).unwrap();
+    }
+    let safe = format!(
+        "listen = '0.0.0.0:7070'\nmetrics_listen = '0.0.0.0:7071'\n{tls}{tokens}metrics_tls = true\nmetrics_auth = true"
+    );
+    load(&safe, &[], Flags::default()).unwrap();
+    load("listen = '127.0.0.2:7070'\nmetrics_listen = '[::1]:7071'", &[], Flags::default()).unwrap();
+}

@@ -41,6 +41,7 @@ use self::data_set::{DataSet, Selection};
 pub use self::player::PlayError;
 use self::player::{Plan, Player};
 pub use self::report::ReplayReport;
+use crate::access::Access;
 use crate::client::{Client, ConnectError, RetryPolicy, sentence};
 use crate::load::{LoadError, Opening, load};
 use crate::machine::command_line;
@@ -53,6 +54,9 @@ pub struct ReplayArgs {
     /// Server to play against. Start it on an empty data directory.
     #[arg(long, default_value = "http://127.0.0.1:7070")]
     pub target: String,
+    /// How it is reached.
+    #[command(flatten)]
+    pub access: Access,
     /// Directory with the files.
     #[arg(long)]
     pub data: PathBuf,
@@ -160,7 +164,7 @@ pub async fn replay(args: &ReplayArgs, interrupted: impl Future<Output = ()>) ->
         currency: args.currency.clone(),
     })?);
     let retry = RetryPolicy { deadline: Duration::from_secs(30), attempts_max: 10, ..RetryPolicy::default() };
-    let client = Client::connect(&args.target, usize::from(args.connections), retry).await?;
+    let client = Client::connect_as(&args.target, usize::from(args.connections), retry, &args.access).await?;
     let before = get_status(&client).await.map_err(ReplayError::Read)?;
     let loaded = load(&client, opening(&set), &format!("replay-{}-opening", args.run)).await?;
     let plan = Plan {

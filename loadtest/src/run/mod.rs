@@ -13,6 +13,7 @@ use tonic::Status;
 
 pub use self::report::{RunReport, ServerSide};
 use self::senders::{ByCall, Shared};
+use crate::access::Access;
 use crate::client::{Client, ConnectError, RetryPolicy, sentence};
 use crate::latency::LatencySummary;
 use crate::machine::{Machine, command_line};
@@ -54,6 +55,9 @@ pub struct RunArgs {
     /// Server under test.
     #[arg(long, default_value = "http://127.0.0.1:7070")]
     pub target: String,
+    /// How it is reached.
+    #[command(flatten)]
+    pub access: Access,
     /// Reservations a second (open loop), or "max" (closed loop: as many as --in-flight allows).
     #[arg(long, default_value = "1000")]
     pub rate: Rate,
@@ -155,7 +159,7 @@ pub async fn run(args: &RunArgs) -> Result<RunReport, RunError> {
         attempts_max: args.attempts,
         ..RetryPolicy::default()
     };
-    let client = Client::connect(&args.target, usize::from(args.connections), retry).await?;
+    let client = Client::connect_as(&args.target, usize::from(args.connections), retry, &args.access).await?;
     let call = |call| move |status| RunError::Call { call, status };
     let before = get_status(&client).await.map_err(call("GetStatus"))?;
     let skus = if args.sku.is_empty() {

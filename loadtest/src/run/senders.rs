@@ -184,7 +184,9 @@ async fn one_stream(
 ) -> Result<(), Status> {
     let (outbound, messages) = mpsc::channel(window);
     let mut allocation = shared.client.allocation();
-    let mut inbound = allocation.reserve_stream(ReceiverStream::new(messages)).await?.into_inner();
+    let mut request = tonic::Request::new(ReceiverStream::new(messages));
+    shared.client.authorize(&mut request);
+    let mut inbound = allocation.reserve_stream(request).await?.into_inner();
     let places = Arc::new(Semaphore::new(window));
     let sender = {
         let (shared, pending, places) = (shared.clone(), Arc::clone(pending), Arc::clone(&places));

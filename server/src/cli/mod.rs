@@ -19,6 +19,7 @@ pub mod status;
 pub mod supply;
 #[cfg(test)]
 mod testing;
+pub mod token;
 pub mod upkeep;
 pub mod verify;
 pub mod why;
@@ -85,6 +86,8 @@ pub enum Tool {
     Tariff(document::DocumentArgs),
     /// Lifts freezes.
     Thaw(upkeep::ThawArgs),
+    /// Makes and checks tokens: who may call a server.
+    Token(token::TokenArgs),
     /// Sends units from one location to another, on a running server.
     Transfer(Box<supply::TransferArgs>),
     /// Checks a data directory that no server uses: every checksum, every unit, every reservation.
@@ -119,6 +122,7 @@ impl Tool {
             Tool::Status(args) => wait_for(status::run(args)),
             Tool::Tariff(args) => wait_for(document::run(DocumentKind::Tariff, args)),
             Tool::Thaw(args) => wait_for(upkeep::thaw(args)),
+            Tool::Token(args) => token::run(args),
             Tool::Verify(args) => verify::run(args),
             Tool::Why(args) => wait_for(why::run(args)),
         }

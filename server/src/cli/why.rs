@@ -47,8 +47,9 @@ fn page(reservation: &str, answer: &ExplainReservationResponse) -> String {
     let (plan, policy) = (quote.plan.unwrap_or_default(), quote.policy.unwrap_or_default());
     let decided = answer.decide_time.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
     let lsn = show::number(answer.position.unwrap_or_default().lsn);
+    let by = if answer.actor.is_empty() { String::new() } else { format!(", asked for by {}", answer.actor) };
     let mut text = format!(
-        "reservation {reservation}, decided {decided} at LSN {lsn} by policy {} version {}, step {}\n",
+        "reservation {reservation}{by}, decided {decided} at LSN {lsn} by policy {} version {}, step {}\n",
         policy.name, policy.version, plan.step
     );
     let Some(explanation) = quote.explanation else {
@@ -191,9 +192,10 @@ mod tests {
                 alternatives: Vec::new(),
             }),
             summary_only: false,
+            actor: "web-gateway".into(),
         };
         let expected = "\
-reservation 0000000000100, decided 2026-11-11T00:00:00Z at LSN 1,234 by policy default version 0, step first
+reservation 0000000000100, asked for by web-gateway, decided 2026-11-11T00:00:00Z at LSN 1,234 by policy default version 0, step first
 
 Ships in 1 parcel: HZ-DC1 has all of it.
 

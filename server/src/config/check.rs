@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
 use super::load::Origin;
-use super::{Config, Durability};
+use super::{Config, Durability, secure};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,6 +23,7 @@ const GIB: u64 = 1 << 30;
 pub(super) fn check(
     config: &Config,
     unsafe_no_fsync: bool,
+    insecure_public: bool,
     origin: impl Fn(&str) -> Origin,
 ) -> Result<(), ConfigError> {
     let check = Check { origin: &origin };
@@ -98,7 +99,10 @@ pub(super) fn check(
     if config.durability == Durability::None && !unsafe_no_fsync {
         return Err(ConfigError::UnsafeDurability { origin: origin("durability") });
     }
-    Ok(())
+    check.time("tls_reload_interval", config.tls_reload_interval, SECOND, DAY)?;
+    check.number("rate_limit_per_caller", config.rate_limit_per_caller.into(), 0, 1_000_000)?;
+    check.number("rate_burst_per_caller", config.rate_burst_per_caller.into(), 1, 10_000_000)?;
+    secure::check(config, insecure_public, &origin)
 }
 
 struct Check<'a> {

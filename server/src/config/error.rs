@@ -1,6 +1,7 @@
 //! Why a configuration was refused: always which key, where it stands, and what would be right.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::load::Origin;
@@ -63,6 +64,33 @@ pub enum ConfigError {
     UnsafeDurability {
         /// Where it stands.
         origin: Origin,
+    },
+    /// A key that needs another one.
+    #[error("\"{key}\" in {origin} needs {needs}")]
+    Needs {
+        /// The key.
+        key: &'static str,
+        /// Where it stands.
+        origin: Origin,
+        /// What else must be set, and how.
+        needs: String,
+    },
+    /// An address that others can reach, without what keeps them out.
+    #[error(
+        "\"{key}\" is {address} in {origin}, which other machines can reach, and {missing} not set: set {missing_keys}, listen on 127.0.0.1, \
+         or say with the flag --insecure-public that whoever reaches it may do everything"
+    )]
+    Public {
+        /// The key of the address.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Where it stands.
+        origin: Origin,
+        /// What is missing, with its verb.
+        missing: &'static str,
+        /// The keys that would set it.
+        missing_keys: &'static str,
     },
     /// A key without a default was not given.
     #[error("\"{key}\" is not set; give --{flag}, QUARTERMASTER_{variable} or \"{key}\" in the configuration file")]

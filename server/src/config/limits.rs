@@ -39,6 +39,8 @@ impl Config {
             ("message_bytes_max", self.message_bytes_max, "bytes"),
             ("queue_wait_interval", milliseconds(self.queue_wait_interval), "milliseconds"),
             ("queue_wait_target", milliseconds(self.queue_wait_target), "milliseconds"),
+            ("rate_burst_per_caller", self.rate_burst_per_caller.into(), "calls"),
+            ("rate_limit_per_caller", self.rate_limit_per_caller.into(), "calls per second"),
             ("return_entries_max", self.return_entries_max, "reservations"),
             ("return_rate_alert", self.return_rate_alert.into(), "per mille"),
             ("return_rate_min_units", self.return_rate_min_units, "units"),

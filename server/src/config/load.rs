@@ -69,7 +69,7 @@ impl Config {
             let key = error.path.join(".");
             ConfigError::Value { origin: origin_of(&key), key, problem: error.kind.to_string() }
         })?;
-        check::check(&config, flags.unsafe_no_fsync, origin_of)?;
+        check::check(&config, flags.unsafe_no_fsync, flags.insecure_public, origin_of)?;
         let origins = KEYS.iter().map(|key| (*key, origin_of(key))).collect();
         Ok(Loaded { config, origins })
     }

@@ -51,6 +51,7 @@ impl Loaded {
         for (key, value, origin) in self.rows() {
             tracing::info!(target: "quartermaster_server::config", key, value, %origin, "setting");
         }
+        self.warn_of_open_doors();
         let durability = self.config.loss_window();
         match self.config.durability {
             Durability::Fsync => tracing::info!(target: "quartermaster_server::config", "{durability}"),

@@ -55,11 +55,19 @@ pub(super) mod bytes {
     }
 }
 
-/// The value of a flag or of an environment variable: a whole number where it is one, else text. Keys that are text by nature stay
+/// The value of a flag or of an environment variable: a whole number, true or false where it is one, else text. Keys that are text by nature stay
 /// text, so that a directory may be called 2026.
 pub(super) fn from_text(key: &str, text: &str) -> Value {
     match text.parse::<u64>() {
-        Ok(number) if !matches!(key, "data_dir" | "log_level") => Value::from(number),
-        Ok(_) | Err(_) => Value::from(text),
+        Ok(number) if !is_text(key) => Value::from(number),
+        Ok(_) | Err(_) => match text.parse::<bool>() {
+            Ok(switch) if !is_text(key) => Value::from(switch),
+            Ok(_) | Err(_) => Value::from(text),
+        },
     }
+}
+
+fn is_text(key: &str) -> bool {
+    let ends = ["_dir", "_file", "_url", "_claim", "_issuer", "_audience"];
+    key == "log_level" || ends.iter().any(|end| key.ends_with(end))
 }

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     batch::Decided,
+    caller::{self, Caller},
     convert::{allocation, answers, checks::Checks, reservations, supply},
     import, limits,
     status::ApiError,
@@ -37,17 +38,20 @@ impl AllocationService for Allocation {
     type ReserveStreamStream = Pin<Box<dyn Stream<Item = Result<v1::ReserveStreamResponse, Status>> + Send>>;
 
     async fn reserve(&self, request: Request<v1::ReserveRequest>) -> Reply<v1::ReserveResponse> {
-        let (request, command) = allocation::reserve(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::reserve(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(answers::reserve(&self.node, answer)?))
     }
 
     async fn reserve_batch(&self, request: Request<v1::ReserveBatchRequest>) -> Reply<v1::ReserveBatchResponse> {
+        let caller = Caller::of(&request);
         let requests = request.into_inner().requests;
         let mut checks = Checks::default();
         checks.length("requests", requests.len(), 1, &limits::BATCH_REQUESTS_MAX);
         checks.finish(())?;
-        let decided = Decided::of(&self.node, requests).await;
+        caller.charge(requests.len())?;
+        let decided = Decided::of(&self.node, &caller, requests).await;
         self.node.settle(decided.lsn).await?;
         let position = Some(self.node.position(decided.lsn));
         Ok(Response::new(v1::ReserveBatchResponse { position, results: decided.results }))
@@ -57,31 +61,35 @@ impl AllocationService for Allocation {
         &self,
         request: Request<Streaming<v1::ReserveStreamRequest>>,
     ) -> Reply<Self::ReserveStreamStream> {
-        let answers = stream::answers(Arc::clone(&self.node), request.into_inner());
+        let answers = stream::answers(Arc::clone(&self.node), Caller::of(&request), request.into_inner());
         Ok(Response::new(Box::pin(answers)))
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmRequest>) -> Reply<v1::ConfirmResponse> {
-        let (request, command) = allocation::confirm(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::confirm(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(answers::confirm(&self.node, answer)?))
     }
 
     async fn release(&self, request: Request<v1::ReleaseRequest>) -> Reply<v1::ReleaseResponse> {
-        let (request, command) = allocation::release(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::release(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(answers::release(&self.node, answer)?))
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Reply<v1::CancelResponse> {
-        let (request, command) = allocation::cancel(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::cancel(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(answers::cancel(&self.node, answer)?))
     }
 
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Reply<v1::ExtendResponse> {
-        let (request, command) = allocation::extend(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::extend(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let mut told = answers::extend(&self.node, answer)?;
         // The event tells the new expiry alone. An order that is placed is extended as a hold is, and stays placed.
         if let (Some(v1::extend_response::Outcome::Update(update)), Command::Reservation(id, _)) =
@@ -95,19 +103,22 @@ impl AllocationService for Allocation {
     }
 
     async fn ship(&self, request: Request<v1::ShipRequest>) -> Reply<v1::ShipResponse> {
-        let (request, command) = allocation::ship(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::ship(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(answers::ship(&self.node, answer)?))
     }
 
     async fn reassign(&self, request: Request<v1::ReassignRequest>) -> Reply<v1::ReassignResponse> {
-        let (request, command) = allocation::reassign(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allocation::reassign(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(answers::reassign(&self.node, answer)?))
     }
 
     async fn get_reservation(&self, request: Request<v1::GetReservationRequest>) -> Reply<v1::GetReservationResponse> {
-        let id = allocation::get(request.get_ref())?;
+        let (_, message) = caller::opened(&self.node, request)?;
+        let id = allocation::get(&message)?;
         let (lsn, found) = self.node.engine().reservation(id).map_err(ApiError::from)?;
         self.node.settle(lsn).await?;
         let place = self.node.engine().place_in_line(id).and_then(|place| i64::try_from(place).ok());
@@ -122,14 +133,17 @@ impl AllocationService for Allocation {
         &self,
         request: Request<v1::ListReservationsRequest>,
     ) -> Reply<v1::ListReservationsResponse> {
+        let caller = Caller::of(&request);
         let page = allocation::list(request.into_inner())?;
-        let (lsn, found, more) = if page.filter.buyer_id.is_empty() {
+        let (lsn, mut found, more) = if page.filter.buyer_id.is_empty() {
             self.scan(page.filter, page.after, page.size).await?
         } else {
             self.node.engine().reservations(&page.filter, page.after, page.size)
         };
         self.node.settle(lsn).await?;
         let next_page_token = found.last().filter(|_| more).map(|last| page.pages.token(last.id.0)).unwrap_or_default();
+        // A page is cut where it is cut for everybody; what is not for the caller is left out of it.
+        found.retain(|found| caller.sees(&self.node, found));
         let catalogue = self.node.engine().catalogue();
         let mut reservations: Vec<v1::Reservation> =
             found.iter().map(|found| reservations::reservation(&catalogue, found)).collect();

@@ -6,7 +6,7 @@ use quartermaster_engine as engine;
 use quartermaster_proto::v1::{self, allotment_service_server::AllotmentService};
 use tonic::{Request, Response, Status};
 
-use super::{convert::allotment, status::ApiError};
+use super::{caller, convert::allotment, status::ApiError};
 use crate::node::Node;
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -29,8 +29,9 @@ impl Allotment {
 impl AllotmentService for Allotment {
     async fn set_allotments(&self, request: Request<v1::SetAllotmentsRequest>) -> Reply<v1::SetAllotmentsResponse> {
         use v1::set_allotments_response::Outcome;
-        let (request, command) = allotment::set(request.into_inner())?;
-        let told = allotment::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allotment::set(message)?;
+        let told = allotment::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let outcome = Some(told.outcome.map_or_else(Outcome::Rejection, Outcome::Set));
         let (position, replayed) = (Some(told.position), told.replayed);
         Ok(Response::new(v1::SetAllotmentsResponse { position, replayed, outcome }))
@@ -41,8 +42,9 @@ impl AllotmentService for Allotment {
         request: Request<v1::RaiseAllotmentsRequest>,
     ) -> Reply<v1::RaiseAllotmentsResponse> {
         use v1::raise_allotments_response::Outcome;
-        let (request, command) = allotment::raise(request.into_inner())?;
-        let told = allotment::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allotment::raise(message)?;
+        let told = allotment::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let outcome = Some(told.outcome.map_or_else(Outcome::Rejection, Outcome::Raised));
         let (position, replayed) = (Some(told.position), told.replayed);
         Ok(Response::new(v1::RaiseAllotmentsResponse { position, replayed, outcome }))
@@ -53,8 +55,9 @@ impl AllotmentService for Allotment {
         request: Request<v1::LowerAllotmentsRequest>,
     ) -> Reply<v1::LowerAllotmentsResponse> {
         use v1::lower_allotments_response::Outcome;
-        let (request, command) = allotment::lower(request.into_inner())?;
-        let told = allotment::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allotment::lower(message)?;
+        let told = allotment::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let outcome = Some(told.outcome.map_or_else(Outcome::Rejection, Outcome::Lowered));
         let (position, replayed) = (Some(told.position), told.replayed);
         Ok(Response::new(v1::LowerAllotmentsResponse { position, replayed, outcome }))
@@ -62,8 +65,9 @@ impl AllotmentService for Allotment {
 
     async fn move_allotments(&self, request: Request<v1::MoveAllotmentsRequest>) -> Reply<v1::MoveAllotmentsResponse> {
         use v1::move_allotments_response::Outcome;
-        let (request, command) = allotment::step(request.into_inner())?;
-        let told = allotment::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allotment::step(message)?;
+        let told = allotment::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let outcome = Some(told.outcome.map_or_else(Outcome::Rejection, Outcome::Moved));
         let (position, replayed) = (Some(told.position), told.replayed);
         Ok(Response::new(v1::MoveAllotmentsResponse { position, replayed, outcome }))
@@ -73,8 +77,9 @@ impl AllotmentService for Allotment {
         &self,
         request: Request<v1::ReturnAllotmentsRequest>,
     ) -> Reply<v1::ReturnAllotmentsResponse> {
-        let (request, command) = allotment::give_back(request.into_inner())?;
-        let told = allotment::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = allotment::give_back(message)?;
+        let told = allotment::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let (position, replayed, returned) = told.done()?;
         let (position, returned) = (Some(position), Some(returned));
         Ok(Response::new(v1::ReturnAllotmentsResponse { position, replayed, returned }))

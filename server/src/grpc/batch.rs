@@ -4,6 +4,7 @@ use quartermaster_journal::Lsn;
 use quartermaster_proto::v1::{self, reserve_result::Result as Outcome};
 
 use super::{
+    caller::Caller,
     convert::{allocation, answers},
     status::ApiError,
 };
@@ -25,7 +26,7 @@ impl Decided {
     /// Decides requests. One that fails does not keep the others.
     ///
     /// When the caller leaves in the middle, what was decided stays decided and the rest is not begun.
-    pub(crate) async fn of(node: &Node, requests: Vec<v1::ReserveRequest>) -> Self {
+    pub(crate) async fn of(node: &Node, caller: &Caller, requests: Vec<v1::ReserveRequest>) -> Self {
         let mut decided = Self { lsn: Lsn::ZERO, results: Vec::with_capacity(requests.len()) };
         let mut lines = 0;
         for request in requests {
@@ -34,7 +35,7 @@ impl Decided {
                 tokio::task::yield_now().await;
                 lines = 0;
             }
-            let outcome = match decide(node, request) {
+            let outcome = match decide(node, caller, request) {
                 Ok((lsn, response)) => {
                     decided.lsn = decided.lsn.max(lsn);
                     Outcome::Response(response)
@@ -50,8 +51,13 @@ impl Decided {
     }
 }
 
-fn decide(node: &Node, message: v1::ReserveRequest) -> Result<(Lsn, v1::ReserveResponse), ApiError> {
+fn decide(
+    node: &Node,
+    caller: &Caller,
+    mut message: v1::ReserveRequest,
+) -> Result<(Lsn, v1::ReserveResponse), ApiError> {
+    caller.check(node, &mut message)?;
     let (request, command) = allocation::reserve(message)?;
-    let answer = node.submit_now(&request, &command)?;
+    let answer = node.submit_now(&caller.signed(request), &command)?;
     Ok((answer.lsn, answers::reserve(node, answer)?))
 }

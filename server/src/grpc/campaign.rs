@@ -11,6 +11,7 @@ use quartermaster_proto::v1::{self, campaign_service_server::CampaignService};
 use tonic::{Request, Response, Status};
 
 use super::{
+    caller,
     convert::{
         answers::{Told, units},
         campaign,
@@ -49,8 +50,9 @@ impl CampaignService for Campaign {
         request: Request<v1::UpsertCampaignsRequest>,
     ) -> Reply<v1::UpsertCampaignsResponse> {
         use v1::upsert_campaigns_response::Outcome;
-        let (request, command) = campaign::upsert(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = campaign::upsert(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let told = Told::of(&self.node, answer, |catalogue, event| {
             let Event::Campaign(event) = event else { return None };
             let CampaignEvent::Upserted { campaigns, created, .. } = &**event else { return None };
@@ -90,8 +92,9 @@ impl CampaignService for Campaign {
     }
 
     async fn end_campaign(&self, request: Request<v1::EndCampaignRequest>) -> Reply<v1::EndCampaignResponse> {
-        let (request, command) = campaign::end(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = campaign::end(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let told = Told::of(&self.node, answer, |_, event| {
             let Event::Campaign(event) = event else { return None };
             let CampaignEvent::Closed { returned, buyers, .. } = &**event else { return None };

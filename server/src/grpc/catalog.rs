@@ -12,6 +12,7 @@ use quartermaster_proto::v1::{self, catalog_service_server::CatalogService};
 use tonic::{Request, Response, Status};
 
 use super::{
+    caller,
     convert::{
         answers::{Told, entry_count, upserted},
         catalog::{self, Page},
@@ -53,15 +54,17 @@ impl Catalog {
 #[tonic::async_trait]
 impl CatalogService for Catalog {
     async fn upsert_skus(&self, request: Request<v1::UpsertSkusRequest>) -> Reply<v1::UpsertSkusResponse> {
-        let (request, command) = catalog::upsert_skus(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = catalog::upsert_skus(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertSkusResponse { position: Some(position), replayed, created, updated }))
     }
 
     async fn retire_skus(&self, request: Request<v1::RetireSkusRequest>) -> Reply<v1::RetireSkusResponse> {
-        let (request, command) = catalog::retire_skus(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = catalog::retire_skus(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let told = Told::of(&self.node, answer, |_, event| match event {
             Event::SkusRetired { .. } | Event::Summary(_) => Some(entry_count(event)),
             _ => None,
@@ -84,8 +87,9 @@ impl CatalogService for Catalog {
         &self,
         request: Request<v1::UpsertLocationsRequest>,
     ) -> Reply<v1::UpsertLocationsResponse> {
-        let (request, command) = catalog::upsert_locations(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = catalog::upsert_locations(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertLocationsResponse { position: Some(position), replayed, created, updated }))
     }
@@ -103,8 +107,9 @@ impl CatalogService for Catalog {
     }
 
     async fn upsert_channels(&self, request: Request<v1::UpsertChannelsRequest>) -> Reply<v1::UpsertChannelsResponse> {
-        let (request, command) = catalog::upsert_channels(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = catalog::upsert_channels(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertChannelsResponse { position: Some(position), replayed, created, updated }))
     }
@@ -121,8 +126,9 @@ impl CatalogService for Catalog {
     }
 
     async fn upsert_regions(&self, request: Request<v1::UpsertRegionsRequest>) -> Reply<v1::UpsertRegionsResponse> {
-        let (request, command) = regions::upsert(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = regions::upsert(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, (created, updated)) = self.upserted(answer)?;
         Ok(Response::new(v1::UpsertRegionsResponse { position: Some(position), replayed, created, updated }))
     }

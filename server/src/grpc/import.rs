@@ -13,6 +13,7 @@ use quartermaster_journal::{AppendError, Lsn};
 use quartermaster_proto::v1;
 
 use super::{
+    caller::Caller,
     convert::{answers::entry_count, levels},
     rows::Rows,
     status::ApiError,
@@ -30,7 +31,7 @@ const OFFER_DELAY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When a row cannot stand, before anything is written; when the id was used otherwise; and as any change.
-pub(crate) async fn run(node: &Arc<Node>, rows: Rows) -> Result<v1::ImportStockResponse, ApiError> {
+pub(crate) async fn run(node: &Arc<Node>, caller: &Caller, rows: Rows) -> Result<v1::ImportStockResponse, ApiError> {
     let rows = Arc::new(rows);
     let checked = {
         let (node, rows) = (Arc::clone(node), Arc::clone(&rows));
@@ -46,7 +47,7 @@ pub(crate) async fn run(node: &Arc<Node>, rows: Rows) -> Result<v1::ImportStockR
         {
             node.settle(oldest).await?;
         }
-        let answer = write(node, &rows, part).await?;
+        let answer = write(node, caller, &rows, part).await?;
         waiting.push_back(answer.lsn);
         replayed &= answer.replayed;
         last = answer.lsn;
@@ -89,16 +90,16 @@ fn check(engine: &Engine, rows: &Rows) -> Result<(), ApiError> {
 }
 
 /// Writes a part, as soon as the journal has room for it.
-async fn write(node: &Arc<Node>, rows: &Arc<Rows>, part: usize) -> Result<Answer, ApiError> {
+async fn write(node: &Arc<Node>, caller: &Caller, rows: &Arc<Rows>, part: usize) -> Result<Answer, ApiError> {
     let mut offers = 0;
     loop {
         let offered = {
-            let (node, rows) = (Arc::clone(node), Arc::clone(rows));
+            let (node, caller, rows) = (Arc::clone(node), caller.clone(), Arc::clone(rows));
             blocking(move || {
                 let id = part_id(&rows.request_id, part, rows.chunks());
                 let import = ImportStock { rows: rows.chunk(part), reference: rows.reference.clone() };
                 let command = Command::Stock(StockCommand::Import(import));
-                node.submit_now(&Request { id, actor: String::new() }, &command)
+                node.submit_now(&caller.signed(Request { id, actor: String::new() }), &command)
             })
         };
         match offered.await {

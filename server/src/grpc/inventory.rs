@@ -14,6 +14,7 @@ use quartermaster_proto::v1::{self, inventory_service_server::InventoryService};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    caller::{self, Caller},
     convert::{
         answers::{Told, entry_count, units},
         checks::grouped,
@@ -47,31 +48,35 @@ impl Inventory {
 #[tonic::async_trait]
 impl InventoryService for Inventory {
     async fn set_stock(&self, request: Request<v1::SetStockRequest>) -> Reply<v1::SetStockResponse> {
-        let (request, command) = inventory::set(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = inventory::set(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         let level = levels.into_iter().next();
         Ok(Response::new(v1::SetStockResponse { position: Some(position), replayed, level }))
     }
 
     async fn adjust_stock(&self, request: Request<v1::AdjustStockRequest>) -> Reply<v1::AdjustStockResponse> {
-        let (request, command) = inventory::adjust(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = inventory::adjust(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         let level = levels.into_iter().next();
         Ok(Response::new(v1::AdjustStockResponse { position: Some(position), replayed, level }))
     }
 
     async fn receive_stock(&self, request: Request<v1::ReceiveStockRequest>) -> Reply<v1::ReceiveStockResponse> {
-        let (request, command) = inventory::receive(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = inventory::receive(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         Ok(Response::new(v1::ReceiveStockResponse { position: Some(position), replayed, levels }))
     }
 
     async fn move_stock(&self, request: Request<v1::MoveStockRequest>) -> Reply<v1::MoveStockResponse> {
-        let (request, command) = inventory::step(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = inventory::step(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let Levels { position, replayed, levels } = Levels::of(&self.node, answer)?;
         let level = levels.into_iter().next();
         Ok(Response::new(v1::MoveStockResponse { position: Some(position), replayed, level }))
@@ -81,14 +86,16 @@ impl InventoryService for Inventory {
         &self,
         request: Request<Streaming<v1::ImportStockRequest>>,
     ) -> Reply<v1::ImportStockResponse> {
+        let caller = Caller::of(&request);
         let mut messages = request.into_inner();
         let mut rows = Rows::default();
         let mut is_first = true;
-        while let Some(message) = messages.message().await.map_err(legible::status)? {
+        while let Some(mut message) = messages.message().await.map_err(legible::status)? {
+            caller.check(&self.node, &mut message)?;
             rows.add(message, is_first)?;
             is_first = false;
         }
-        Ok(Response::new(import::run(&self.node, rows).await?))
+        Ok(Response::new(import::run(&self.node, &caller, rows).await?))
     }
 
     async fn get_availability(
@@ -159,8 +166,9 @@ impl InventoryService for Inventory {
     }
 
     async fn set_cell_facts(&self, request: Request<v1::SetCellFactsRequest>) -> Reply<v1::SetCellFactsResponse> {
-        let (request, command) = facts::set(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = facts::set(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let told = Told::of(&self.node, answer, |_, event| match event {
             Event::CellFactsSet { .. } | Event::Summary(_) => Some(entry_count(event)),
             _ => None,
@@ -170,8 +178,9 @@ impl InventoryService for Inventory {
     }
 
     async fn count_stock(&self, request: Request<v1::CountStockRequest>) -> Reply<v1::CountStockResponse> {
-        let (request, command) = returns::count(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::count(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(returns::counted(&self.node, answer)?))
     }
 }

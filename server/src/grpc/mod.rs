@@ -4,6 +4,7 @@ mod admin;
 mod allocation;
 mod allotment;
 mod batch;
+mod caller;
 mod campaign;
 mod catalog;
 mod convert;

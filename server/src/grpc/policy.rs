@@ -14,6 +14,7 @@ use quartermaster_proto::v1::{self, policy_service_server::PolicyService};
 use tonic::{Request, Response, Status};
 
 use super::{
+    caller,
     convert::{
         answers::Told,
         documents::{self, Linted},
@@ -72,8 +73,9 @@ impl Policy {
 #[tonic::async_trait]
 impl PolicyService for Policy {
     async fn draft_document(&self, request: Request<v1::DraftDocumentRequest>) -> Reply<v1::DraftDocumentResponse> {
-        let (request, command) = documents::draft(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = documents::draft(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, document) = self.changed(answer)?;
         let (_, directory) = self.directory().await?;
         let found =
@@ -103,15 +105,17 @@ impl PolicyService for Policy {
         &self,
         request: Request<v1::ActivateDocumentRequest>,
     ) -> Reply<v1::ActivateDocumentResponse> {
-        let (request, command) = documents::activate(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = documents::activate(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, document) = self.changed(answer)?;
         Ok(Response::new(v1::ActivateDocumentResponse { position: Some(position), replayed, document: Some(document) }))
     }
 
     async fn retire_document(&self, request: Request<v1::RetireDocumentRequest>) -> Reply<v1::RetireDocumentResponse> {
-        let (request, command) = documents::retire(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = documents::retire(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, document) = self.changed(answer)?;
         Ok(Response::new(v1::RetireDocumentResponse { position: Some(position), replayed, document: Some(document) }))
     }

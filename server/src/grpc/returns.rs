@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quartermaster_proto::v1::{self, return_service_server::ReturnService};
 use tonic::{Request, Response, Status};
 
-use super::{convert::returns, status::ApiError};
+use super::{caller, convert::returns, status::ApiError};
 use crate::node::Node;
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -28,8 +28,9 @@ impl Returns {
 impl ReturnService for Returns {
     async fn announce_return(&self, request: Request<v1::AnnounceReturnRequest>) -> Reply<v1::AnnounceReturnResponse> {
         use v1::announce_return_response::Outcome;
-        let (request, command) = returns::announce(request.into_inner())?;
-        let told = returns::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::announce(message)?;
+        let told = returns::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         Ok(Response::new(v1::AnnounceReturnResponse {
             position: Some(told.position),
             replayed: told.replayed,
@@ -39,8 +40,9 @@ impl ReturnService for Returns {
 
     async fn exchange_return(&self, request: Request<v1::ExchangeReturnRequest>) -> Reply<v1::ExchangeReturnResponse> {
         use v1::exchange_return_response::Outcome;
-        let (request, command) = returns::exchange(request.into_inner())?;
-        let told = returns::exchanged(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::exchange(message)?;
+        let told = returns::exchanged(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         Ok(Response::new(v1::ExchangeReturnResponse {
             position: Some(told.position),
             replayed: told.replayed,
@@ -50,8 +52,9 @@ impl ReturnService for Returns {
 
     async fn receive_return(&self, request: Request<v1::ReceiveReturnRequest>) -> Reply<v1::ReceiveReturnResponse> {
         use v1::receive_return_response::Outcome;
-        let (request, command) = returns::receive(request.into_inner())?;
-        let told = returns::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::receive(message)?;
+        let told = returns::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         Ok(Response::new(v1::ReceiveReturnResponse {
             position: Some(told.position),
             replayed: told.replayed,
@@ -63,8 +66,9 @@ impl ReturnService for Returns {
         &self,
         request: Request<v1::ReceiveUnmatchedReturnRequest>,
     ) -> Reply<v1::ReceiveUnmatchedReturnResponse> {
-        let (request, command) = returns::receive_unmatched(request.into_inner())?;
-        let told = returns::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::receive_unmatched(message)?;
+        let told = returns::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let (position, replayed, update) = told.done()?;
         Ok(Response::new(v1::ReceiveUnmatchedReturnResponse {
             position: Some(position),
@@ -75,8 +79,9 @@ impl ReturnService for Returns {
 
     async fn inspect_return(&self, request: Request<v1::InspectReturnRequest>) -> Reply<v1::InspectReturnResponse> {
         use v1::inspect_return_response::Outcome;
-        let (request, command) = returns::inspect(request.into_inner())?;
-        let told = returns::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::inspect(message)?;
+        let told = returns::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         Ok(Response::new(v1::InspectReturnResponse {
             position: Some(told.position),
             replayed: told.replayed,
@@ -85,8 +90,9 @@ impl ReturnService for Returns {
     }
 
     async fn cancel_return(&self, request: Request<v1::CancelReturnRequest>) -> Reply<v1::CancelReturnResponse> {
-        let (request, command) = returns::cancel(request.into_inner())?;
-        let told = returns::told(&self.node, self.node.submit(&request, &command).await?)?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = returns::cancel(message)?;
+        let told = returns::told(&self.node, self.node.submit(&caller.signed(request), &command).await?)?;
         let (position, replayed, update) = told.done()?;
         Ok(Response::new(v1::CancelReturnResponse { position: Some(position), replayed, update: Some(update) }))
     }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::{
+    caller::{self, Caller},
     convert::{checks::Checks, explained, routing, sourced, split, time},
     limits, replay,
     status::ApiError,
@@ -64,25 +65,32 @@ impl Routing {
 #[tonic::async_trait]
 impl RoutingService for Routing {
     async fn route(&self, request: Request<v1::RouteRequest>) -> Reply<v1::RouteResponse> {
-        let answer = self.quote(request.into_inner()).await;
+        let (_, message) = caller::opened(&self.node, request)?;
+        let answer = self.quote(message).await;
         self.node.settle(answer.as_ref().map_or_else(|error| self.node.rests_on(error), |(lsn, _)| *lsn)).await?;
         Ok(Response::new(answer?.1))
     }
 
     async fn route_batch(&self, request: Request<v1::RouteBatchRequest>) -> Reply<v1::RouteBatchResponse> {
+        let caller = Caller::of(&request);
         let requests = request.into_inner().requests;
         let mut checks = Checks::default();
         checks.length("requests", requests.len(), 1, &limits::ROUTE_BATCH_REQUESTS_MAX);
         checks.finish(())?;
+        caller.charge(requests.len())?;
         let (mut newest, mut lines) = (Lsn::ZERO, 0);
         let mut results = Vec::with_capacity(requests.len());
-        for request in requests {
+        for mut request in requests {
             lines += request.lines.len().max(1);
             if lines > LINES_PER_TURN {
                 tokio::task::yield_now().await;
                 lines = 0;
             }
-            let (lsn, outcome) = match self.quote(request).await {
+            let quoted = match caller.check(&self.node, &mut request) {
+                Ok(()) => self.quote(request).await,
+                Err(denied) => Err(denied),
+            };
+            let (lsn, outcome) = match quoted {
                 Ok((lsn, response)) => (lsn, Outcome::Response(response)),
                 Err(error) => (self.node.rests_on(&error), Outcome::Error(error.into())),
             };
@@ -94,11 +102,12 @@ impl RoutingService for Routing {
     }
 
     async fn merge(&self, request: Request<v1::MergeRequest>) -> Reply<v1::MergeResponse> {
-        let (request, merge, preview) = routing::merge(request.into_inner())?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, merge, preview) = routing::merge(message)?;
         let answer = if preview {
             self.node.preview_merge(&merge).await?
         } else {
-            self.node.submit(&request, &quartermaster_engine::command::Command::Merge(merge)).await?
+            self.node.submit(&caller.signed(request), &quartermaster_engine::command::Command::Merge(merge)).await?
         };
         Ok(Response::new(routing::merge_answer(&self.node, answer)?))
     }
@@ -107,7 +116,8 @@ impl RoutingService for Routing {
         &self,
         request: Request<v1::ExplainReservationRequest>,
     ) -> Reply<v1::ExplainReservationResponse> {
-        let id = routing::explain(request.get_ref())?;
+        let (_, message) = caller::opened(&self.node, request)?;
+        let id = routing::explain(&message)?;
         let found = self.node.engine().reservation(id).map_err(ApiError::from);
         self.node.settle(found.as_ref().map_or_else(|error| self.node.rests_on(error), |(lsn, _)| *lsn)).await?;
         let sourcing = found?.1.sourcing.ok_or(ApiError::NotSourced { id })?;
@@ -116,7 +126,8 @@ impl RoutingService for Routing {
     }
 
     async fn split(&self, request: Request<v1::SplitRequest>) -> Reply<v1::SplitResponse> {
-        let ask = split::ask(request.into_inner())?;
+        let (_, message) = caller::opened(&self.node, request)?;
+        let ask = split::ask(message)?;
         let answer = self.off_the_threads(move |node| split::answer(node, &ask)).await;
         self.node.settle(answer.as_ref().map_or_else(|error| self.node.rests_on(error), |(lsn, _)| *lsn)).await?;
         Ok(Response::new(answer?.1))
@@ -141,6 +152,7 @@ fn explain(node: &Node, id: ReservationId, decided: Lsn) -> Result<v1::ExplainRe
         position: Some(v1::Position { epoch: epoch.get(), ..node.position(decided) }),
         decide_time: Some(time::to_wire(record.time)),
         summary_only: told.is_none(),
+        actor: record.actor.clone(),
         quote: Some(v1::Quote {
             policy: Some(sourced::policy(decision)),
             plan: Some(plan),

@@ -14,6 +14,7 @@ use quartermaster_sourcing::rules::RuleSet;
 use tonic::{Request, Response, Status};
 
 use super::{
+    caller,
     convert::{
         answers::Told,
         documents,
@@ -74,7 +75,8 @@ impl Rules {
 #[tonic::async_trait]
 impl RulesService for Rules {
     async fn put_stock_rules(&self, request: Request<v1::PutStockRulesRequest>) -> Reply<v1::PutStockRulesResponse> {
-        let Put { request, text, expected_version, dry_run } = rules::put(request.into_inner())?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let Put { request, text, expected_version, dry_run } = rules::put(message)?;
         let set = RuleSet::read(&text).map_err(|error| {
             let fault = DocumentFault { path: "text".into(), message: error.to_string() };
             ApiError::from(Error::InvalidStockRules { faults: vec![fault] })
@@ -83,7 +85,7 @@ impl RulesService for Rules {
             return Ok(Response::new(self.preview(set).await?));
         }
         let command = Command::Rules(RulesCommand::Put { set: Box::new(set), expected_version });
-        let answer = self.node.submit(&request, &command).await?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let told = Told::of(&self.node, answer, |_, event| match event {
             Event::Rules(event) => match **event {
                 RulesEvent::Put { version, .. } => Some(version),

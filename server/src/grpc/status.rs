@@ -8,6 +8,7 @@ use quartermaster_proto::v1::{self, ErrorReason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::auth::Denial;
 use crate::refusal::{DOMAIN, short_name};
 
 /// Delay told where the journal's queue is full: a few group commits.
@@ -87,6 +88,9 @@ pub enum ApiError {
         /// The first that is left.
         oldest: Lsn,
     },
+    /// Who calls may not, or not so often.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// A bug.
     #[error("internal error; the server's log says more")]
     Internal {
@@ -121,6 +125,7 @@ impl ApiError {
             Self::ShuttingDown | Self::NotReached { .. } => Some(ELSEWHERE_DELAY),
             Self::JournalClosed | Self::DiskFull => Some(REPAIR_DELAY),
             Self::Engine(error) | Self::Row { error, .. } => engine_retry_after(error),
+            Self::Denied(denial) => denial.retry_after(),
             Self::Invalid(_)
             | Self::Deadline
             | Self::NotSourced { .. }
@@ -179,6 +184,7 @@ impl ApiError {
             | Self::NotReached { .. }
             | Self::NotSourced { .. }
             | Self::ExplanationGone { .. }
+            | Self::Denied(_)
             | Self::Internal { .. } => Vec::new(),
         }
     }
@@ -196,6 +202,7 @@ impl ApiError {
             Self::Deadline => (Code::DeadlineExceeded, ErrorReason::Deadline),
             Self::NotSourced { .. } => (Code::FailedPrecondition, ErrorReason::NotSourced),
             Self::ExplanationGone { .. } => (Code::FailedPrecondition, ErrorReason::ExplanationGone),
+            Self::Denied(denial) => denial.class(),
             Self::Internal { .. } => (Code::Internal, ErrorReason::Internal),
         }
     }
@@ -211,6 +218,7 @@ impl ApiError {
             }
             Self::NotReached { min_lsn, lsn } => vec![("min_lsn", min_lsn.to_string()), ("lsn", lsn.to_string())],
             Self::NotSourced { id } => vec![("reservation_id", id.to_string())],
+            Self::Denied(denial) => denial.facts(),
             Self::ExplanationGone { decided, oldest } => {
                 vec![("decided_lsn", decided.to_string()), ("oldest_lsn", oldest.to_string())]
             }
@@ -500,6 +508,9 @@ fn summary(violations: &[FieldViolation]) -> String {
 impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         error.log();
+        if let ApiError::Denied(denial) = &error {
+            return denial.into();
+        }
         let (code, reason) = error.class();
         let facts: HashMap<String, String> =
             error.facts().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -9,16 +9,17 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Status, Streaming};
 
-use super::{batch::Decided, convert::checks::Checks, legible, limits, status::ApiError};
+use super::{batch::Decided, caller::Caller, convert::checks::Checks, legible, limits, status::ApiError};
 use crate::node::Node;
 
 /// The answers to the messages of `inbound`. They end with it, or after the answer to the last good message with its error.
 pub(crate) fn answers(
     node: Arc<Node>,
+    caller: Caller,
     inbound: Streaming<v1::ReserveStreamRequest>,
 ) -> impl Stream<Item = Result<v1::ReserveStreamResponse, Status>> + Send + 'static {
     let (queue, decided) = mpsc::channel(limits::STREAM_MESSAGES_MAX.size());
-    tokio::spawn(read(Arc::clone(&node), inbound, queue));
+    tokio::spawn(read(Arc::clone(&node), caller, inbound, queue));
     ReceiverStream::new(decided).then(move |decided| {
         let node = Arc::clone(&node);
         async move { settled(&node, decided?).await }
@@ -28,6 +29,7 @@ pub(crate) fn answers(
 /// Reads and decides until the caller has no more, makes a mistake or leaves.
 async fn read(
     node: Arc<Node>,
+    caller: Caller,
     mut inbound: Streaming<v1::ReserveStreamRequest>,
     queue: mpsc::Sender<Result<Decided, Status>>,
 ) {
@@ -45,7 +47,11 @@ async fn read(
         if let Err(error) = check(requests.len()) {
             return place.send(Err(error.into()));
         }
-        place.send(Ok(Decided::of(&node, requests).await));
+        tokio::select! {
+            () = caller.charge_in_time(requests.len()) => {}
+            () = queue.closed() => return,
+        }
+        place.send(Ok(Decided::of(&node, &caller, requests).await));
     }
 }
 

@@ -7,6 +7,7 @@ use quartermaster_proto::v1::{self, supply_service_server::SupplyService};
 use tonic::{Request, Response, Status};
 
 use super::{
+    caller,
     convert::{answers::Told, checks::Checks, supply, time},
     limits,
     status::ApiError,
@@ -42,32 +43,36 @@ impl SupplyService for Supply {
         &self,
         request: Request<v1::AnnounceInboundRequest>,
     ) -> Reply<v1::AnnounceInboundResponse> {
-        let (request, command) = supply::announce(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = supply::announce(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, update) = self.told(answer)?.done()?;
         let (position, update) = (Some(position), Some(update));
         Ok(Response::new(v1::AnnounceInboundResponse { position, replayed, update }))
     }
 
     async fn change_inbound(&self, request: Request<v1::ChangeInboundRequest>) -> Reply<v1::ChangeInboundResponse> {
-        let (request, command) = supply::change(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = supply::change(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, update) = self.told(answer)?.done()?;
         let (position, update) = (Some(position), Some(update));
         Ok(Response::new(v1::ChangeInboundResponse { position, replayed, update }))
     }
 
     async fn receive_inbound(&self, request: Request<v1::ReceiveInboundRequest>) -> Reply<v1::ReceiveInboundResponse> {
-        let (request, command) = supply::receive(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = supply::receive(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, update) = self.told(answer)?.done()?;
         let (position, update) = (Some(position), Some(update));
         Ok(Response::new(v1::ReceiveInboundResponse { position, replayed, update }))
     }
 
     async fn cancel_inbound(&self, request: Request<v1::CancelInboundRequest>) -> Reply<v1::CancelInboundResponse> {
-        let (request, command) = supply::cancel(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = supply::cancel(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let (position, replayed, update) = self.told(answer)?.done()?;
         let (position, update) = (Some(position), Some(update));
         Ok(Response::new(v1::CancelInboundResponse { position, replayed, update }))
@@ -75,8 +80,9 @@ impl SupplyService for Supply {
 
     async fn ship_transfer(&self, request: Request<v1::ShipTransferRequest>) -> Reply<v1::ShipTransferResponse> {
         use v1::ship_transfer_response::Outcome;
-        let (request, command) = supply::ship(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = supply::ship(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         let told = self.told(answer)?;
         Ok(Response::new(v1::ShipTransferResponse {
             position: Some(told.position),

@@ -6,7 +6,7 @@ use quartermaster_engine::query::upkeep::FreezeFilter;
 use quartermaster_proto::v1::{self, upkeep_service_server::UpkeepService};
 use tonic::{Request, Response, Status};
 
-use super::{convert::upkeep, status::ApiError};
+use super::{caller, convert::upkeep, status::ApiError};
 use crate::node::Node;
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -28,14 +28,16 @@ impl Upkeep {
 #[tonic::async_trait]
 impl UpkeepService for Upkeep {
     async fn freeze_stock(&self, request: Request<v1::FreezeStockRequest>) -> Reply<v1::FreezeStockResponse> {
-        let (request, command) = upkeep::freeze(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = upkeep::freeze(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(upkeep::frozen(&self.node, answer)?))
     }
 
     async fn thaw_stock(&self, request: Request<v1::ThawStockRequest>) -> Reply<v1::ThawStockResponse> {
-        let (request, command) = upkeep::thaw(request.into_inner())?;
-        let answer = self.node.submit(&request, &command).await?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let (request, command) = upkeep::thaw(message)?;
+        let answer = self.node.submit(&caller.signed(request), &command).await?;
         Ok(Response::new(upkeep::thawed(&self.node, answer)?))
     }
 
@@ -61,11 +63,12 @@ impl UpkeepService for Upkeep {
         &self,
         request: Request<v1::RepairShortfallsRequest>,
     ) -> Reply<v1::RepairShortfallsResponse> {
-        let asked = upkeep::repair(request.into_inner())?;
+        let (caller, message) = caller::opened(&self.node, request)?;
+        let asked = upkeep::repair(message)?;
         let node = Arc::clone(&self.node);
         // It looks at every reservation of the shards in shortfall: off the threads that answer calls.
         let decide = move || match &asked.request {
-            Some(request) => node.submit_now(request, &asked.command()),
+            Some(request) => node.submit_now(&caller.signed(request.clone()), &asked.command()),
             None => node.preview_repair(&asked.repair),
         };
         let answer =

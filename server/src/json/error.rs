@@ -1,6 +1,6 @@
 //! Error statuses as JSON, as the Connect protocol writes them: `{"code", "message", "details"}`, the details decoded.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use prost_reflect::DynamicMessage;
@@ -23,6 +23,9 @@ pub(super) fn respond_as(methods: &Methods, http: StatusCode, status: &Status) -
     let mut response = Response::new(Body::new(Full::from(object(methods, status).to_string())));
     *response.status_mut() = http;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    if let Some(challenge) = status.metadata().clone().into_headers().remove(WWW_AUTHENTICATE) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
 use crate::shutdown::Stop;
+use crate::tls::Tls;
 
 /// Pause after the system refused to accept, usually because all file descriptors are in use: no busy loop, no exit.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -30,7 +31,7 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
 }
 
 /// What holds for every connection of a listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connections {
     /// Open at once.
     max: usize,
@@ -51,6 +52,11 @@ impl Connections {
     /// Open at once.
     pub(super) fn max(&self) -> usize {
         self.max
+    }
+
+    /// Through TLS, where there is any.
+    pub(super) fn with_tls(self, tls: Option<Arc<Tls>>) -> Connections {
+        Connections { each: self.each.with_tls(tls), ..self }
     }
 
     /// No more than `max`, whatever the configuration says.
@@ -83,7 +89,7 @@ impl Connections {
                 Ok(_refused) if open.len() >= self.max => shed(ShedCause::Connections),
                 Ok((stream, peer)) => match addresses.enter(peer.ip()) {
                     Some(place) => {
-                        let serving = self.each.serve(stream, service.clone(), metrics.clone(), stop.clone());
+                        let serving = self.each.clone().serve(stream, service.clone(), metrics.clone(), stop.clone());
                         open.spawn(async move {
                             let _place = place;
                             serving.await;

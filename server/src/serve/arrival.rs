@@ -1,11 +1,13 @@
 //! What is known of a request when its headers have been read, before any thread has turned to its call.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::Request;
 use tokio::time::Instant;
 
 use crate::admission::Caller;
+use crate::tls::Peer;
 
 /// When a request came, and from whom. Among its extensions.
 #[derive(Clone, Copy, Debug)]
@@ -26,4 +28,13 @@ impl Arrival {
     pub(crate) fn of<B>(request: &Request<B>) -> Arrival {
         *request.extensions().get().expect("Invariant: the accept loop notes the arrival of every request")
     }
+}
+
+/// Where a connection comes from. Among the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// Its address, of IPv6 the half that tells subscribers apart.
+    pub(crate) network: IpAddr,
+    /// Who showed a client certificate.
+    pub(crate) certificate: Option<Arc<Peer>>,
 }

@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::arrival::Arrival;
 use super::refusals::Refusals;
 use crate::admission::{Admission, Permit, Priority, Refused};
+use crate::auth::Gate;
 use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::methods::{Method, MethodId, Methods};
@@ -46,6 +47,7 @@ pub(crate) struct Calls {
     admission: Arc<Admission>,
     refusals: Arc<Refusals>,
     watch: Arc<Watch>,
+    gate: Arc<Gate>,
     default_deadline: Duration,
     stop: Stop,
 }
@@ -73,12 +75,14 @@ impl Calls {
         methods: Arc<Methods>,
         metrics: &Arc<Metrics>,
         admission: Arc<Admission>,
+        gate: Arc<Gate>,
         stop: Stop,
     ) -> Calls {
         let default_deadline = config.default_deadline;
         let refusals = Arc::new(Refusals::new(config));
         let watch = Arc::clone(metrics.watch());
-        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, watch, default_deadline, stop }
+        let metrics = Arc::clone(metrics);
+        Calls { routes, methods, metrics, admission, refusals, watch, gate, default_deadline, stop }
     }
 
     /// What may be called.
@@ -86,11 +90,19 @@ impl Calls {
         &self.methods
     }
 
+    /// Who may call.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Answers a gRPC request.
-    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    pub(super) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
         let method = self.methods.find(request.uri().path());
         match self.admit(method, Arrival::of(&request), request.headers()) {
-            Ok(call) => self.run(call, request).await,
+            Ok(call) => match self.gate.admit(method, &self.methods, &mut request) {
+                Ok(()) => self.run(call, request).await,
+                Err(denial) => call.refuse(denial.into()),
+            },
             Err(refused) => self.refusals.response(refused),
         }
     }

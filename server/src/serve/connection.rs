@@ -15,12 +15,14 @@ use tokio::time::{Instant, sleep};
 use tonic::transport::server::Connected;
 
 use super::accept::Answer;
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Source};
+use super::link::Link;
 use super::progress::{Progress, Taken, Wire};
-use crate::admission::Caller;
+use crate::admission::{Caller, network};
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
 use crate::shutdown::Stop;
+use crate::tls::Tls;
 
 /// Headers of one request together, 8 KiB: gRPC needs a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 8 << 10;
@@ -43,8 +45,10 @@ const HTTP1_HEADER_TIME: Duration = Duration::from_secs(30);
 const HTTP1_BUFFER_BYTES: usize = 16 << 10;
 
 /// What holds for a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connection {
+    /// None in the clear.
+    tls: Option<Arc<Tls>>,
     streams_max: u32,
     handshake_time: Duration,
     keepalive_interval: Duration,
@@ -61,6 +65,7 @@ type Cut = ShedCause;
 impl Connection {
     pub(super) fn of(config: &Config) -> Connection {
         Connection {
+            tls: None,
             streams_max: config.concurrency_per_connection,
             handshake_time: config.handshake_timeout,
             keepalive_interval: config.keepalive_interval,
@@ -69,6 +74,11 @@ impl Connection {
             age_max: config.connection_age_max,
             age_grace: config.connection_age_grace,
         }
+    }
+
+    /// The same through TLS, where there is any.
+    pub(super) fn with_tls(self, tls: Option<Arc<Tls>>) -> Connection {
+        Connection { tls, ..self }
     }
 
     /// Serves one to its end. How it ended is the peer's business: what was asked on it is counted by call.
@@ -83,8 +93,12 @@ impl Connection {
         let _gone = stream.set_nodelay(true);
         let Ok(address) = stream.peer_addr() else { return };
         let (peer, caller) = (stream.connect_info(), Caller::at(address.ip()));
+        let Some(link) = Link::open(stream, self.tls.as_deref(), self.handshake_time).await else {
+            return metrics.iter().for_each(|metrics| metrics.shed(ShedCause::TlsHandshake));
+        };
+        let source = Source { network: network(address.ip()), certificate: link.peer() };
         let progress = Arc::new(Progress::default());
-        let io = TokioIo::new(Wire::new(stream, Arc::clone(&progress)));
+        let io = TokioIo::new(Wire::new(link, Arc::clone(&progress)));
         let builder = self.builder();
         let respond = service_fn(|mut request: Request<Incoming>| {
             // Here the headers have just been read; the answer begins when a thread turns to it.
@@ -93,6 +107,7 @@ impl Connection {
             progress.asked();
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(arrival);
+            request.extensions_mut().insert(source.clone());
             async move {
                 let response = service.answer(request).await;
                 Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))

@@ -11,8 +11,9 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tonic::body::Body;
+
+use super::link::Link;
 
 /// Bytes after which a peer has said what it speaks: HTTP/2's preface of 24 and the head of the SETTINGS that must follow it.
 const SPOKEN_BYTES: u64 = 24 + 9;
@@ -48,14 +49,14 @@ impl Progress {
     }
 }
 
-/// A socket that counts.
+/// A connection that counts what goes through it.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Link,
     progress: Arc<Progress>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, progress: Arc<Progress>) -> Wire {
+    pub(super) fn new(stream: Link, progress: Arc<Progress>) -> Wire {
         Wire { stream, progress }
     }
 

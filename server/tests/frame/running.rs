@@ -9,6 +9,7 @@ use quartermaster_proto::v1::inventory_service_server::InventoryServiceServer;
 use quartermaster_server::config::Config;
 use quartermaster_server::health::Health;
 use quartermaster_server::metrics::Metrics;
+use quartermaster_server::security::Security;
 use quartermaster_server::serve::{Drained, Server};
 use quartermaster_server::shutdown::{self, Stopper};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub struct Running {
     pub fake: Fake,
     pub health: Health,
     pub metrics: Arc<Metrics>,
+    pub security: Security,
     pub stopper: Stopper,
     pub serving: JoinHandle<Drained>,
 }
@@ -56,12 +58,13 @@ impl Running {
         let admin = server.metrics_address();
         let health = server.health().clone();
         let metrics = Arc::clone(server.metrics());
+        let security = server.security().clone();
         let serving =
             tokio::spawn(
                 async move { server.run(port, services, stop, |grpc| ready.send(grpc).unwrap()).await.unwrap() },
             );
         let grpc = address.await.unwrap();
-        Running { grpc, admin, fake, health, metrics, stopper, serving }
+        Running { grpc, admin, fake, health, metrics, security, stopper, serving }
     }
 
     pub async fn channel(&self) -> Channel {

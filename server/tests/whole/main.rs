@@ -1,6 +1,7 @@
 //! The whole server as a process: killed, starved of disk, damaged, and driven by a client that we did not write.
 #![allow(missing_docs)]
 
+mod actor;
 mod crash;
 mod data_dir;
 mod disk_full;

@@ -13,6 +13,7 @@ mod reservations;
 mod returns;
 mod routing;
 mod rules;
+mod scopes;
 mod stock;
 mod streams;
 mod supply;

@@ -22,6 +22,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{
+    auth::{Denial, Role, Roles},
     grpc::status::{ApiError, FieldViolation},
     refusal::short_name,
 };
@@ -412,6 +413,47 @@ fn table() -> Vec<(ApiError, Code, &'static str, &'static str, Option<u64>)> {
             None,
         ),
         (ApiError::Internal { what: "a secret" }, Code::Internal, "INTERNAL", "", None),
+        (Denial::TokenMissing.into(), Code::Unauthenticated, "TOKEN_MISSING", "", None),
+        (Denial::TokenMalformed.into(), Code::Unauthenticated, "TOKEN_MALFORMED", "", None),
+        (Denial::TokenUnknown.into(), Code::Unauthenticated, "TOKEN_UNKNOWN", "", None),
+        (Denial::TokenExpired.into(), Code::Unauthenticated, "TOKEN_EXPIRED", "", None),
+        (Denial::TokenEarly.into(), Code::Unauthenticated, "TOKEN_NOT_YET_VALID", "", None),
+        (Denial::TokenIssuer.into(), Code::Unauthenticated, "TOKEN_ISSUER", "", None),
+        (Denial::TokenAudience.into(), Code::Unauthenticated, "TOKEN_AUDIENCE", "", None),
+        (
+            Denial::TokenClaims { claim: "roles".into() }.into(),
+            Code::Unauthenticated,
+            "TOKEN_CLAIMS",
+            "claim=roles",
+            None,
+        ),
+        (Denial::KeysUnavailable.into(), Code::Unavailable, "KEYS_UNAVAILABLE", "", Some(5_000)),
+        (
+            Denial::Role {
+                method: "AdminService/RunAudit".into(),
+                needed: Roles::of(&[Role::Admin]),
+                has: Roles::of(&[Role::Gateway, Role::Analyst]),
+            }
+            .into(),
+            Code::PermissionDenied,
+            "ROLE_MISSING",
+            "has=gateway, analyst method=AdminService/RunAudit needed=admin",
+            None,
+        ),
+        (
+            Denial::Scope { what: "channel", value: "app".into(), bound: "web".into() }.into(),
+            Code::PermissionDenied,
+            "OUT_OF_SCOPE",
+            "bound_to=web channel=app",
+            None,
+        ),
+        (
+            Denial::Rate { rate: 10, burst: 20, retry_after: Duration::from_millis(70) }.into(),
+            Code::ResourceExhausted,
+            "RATE_LIMITED",
+            "burst=20 rate=10",
+            Some(70),
+        ),
     ]
 }
 
@@ -449,8 +491,9 @@ fn every_reason_but_those_without_a_cause_is_given() {
 #[test]
 fn retrying_is_told_exactly_where_it_helps() {
     for (error, code, reason, ..) in table() {
-        let helps =
-            code == Code::Unavailable || (code == Code::ResourceExhausted && matches!(error, ApiError::DiskFull));
+        let helps = code == Code::Unavailable
+            || (code == Code::ResourceExhausted
+                && matches!(error, ApiError::DiskFull | ApiError::Denied(Denial::Rate { .. })));
         assert_eq!(error.retry_after().is_some(), helps, "{reason} {error:?}");
     }
 }

@@ -12,12 +12,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
-    Code, Status,
+    Code, Request, Status,
+    service::InterceptorLayer,
     transport::{Channel, Endpoint, Server},
 };
 use tonic_types::StatusExt;
 
 use crate::{
+    auth::{Identity, Principal},
     config::Config,
     grpc,
     health::{Health, Phase},
@@ -71,6 +73,20 @@ impl World {
         tokio::spawn(serve);
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self { node, channel, dir }
+    }
+
+    /// The same node as this caller sees it.
+    pub(super) async fn seen_by(&self, principal: Principal) -> Channel {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let identity = Identity::of_principal(principal);
+        let signed = InterceptorLayer::new(move |mut request: Request<()>| {
+            request.extensions_mut().insert(identity.clone());
+            Ok(request)
+        });
+        let server = Server::builder().layer(signed).add_routes(grpc::routes(&self.node, MESSAGE_BYTES_MAX));
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
     }
 
     /// Locations L1, L2 (priorities 1 and 2) and P (paused); channels app (active) and old; and these cells of SKUs that stand in the
