@@ -93,7 +93,8 @@ impl Watch {
             self.traces.end(traced, &ended);
         }
         tracing::debug!(target: "quartermaster_server::calls", request_id = tag.id.as_str(), method = name(), ?code, ?total, "call");
-        if self.slow.wants(code, total) {
+        let is_stream = method.is_some_and(|method| !method.is_unary());
+        if self.slow.wants(code, total, is_stream) {
             let trace_id = match (&tag.traced, &tag.parent) {
                 (Some(traced), _) => request_id::hex(&traced.trace_id),
                 (None, Some(parent)) => request_id::hex(&parent.trace_id),
@@ -107,6 +108,7 @@ impl Watch {
                 request_id: tag.id.as_str().to_owned(),
                 trace_id,
                 total,
+                is_stream,
                 times: times.unwrap_or_default(),
             });
         }

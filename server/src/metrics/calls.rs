@@ -105,6 +105,11 @@ impl CallMetrics {
 }
 
 impl Observation {
+    /// What may be called.
+    pub(crate) fn methods(&self) -> &Methods {
+        &self.calls.methods
+    }
+
     /// The call ended with `code`. Gives how long it took; none when it had ended before, which is all that counts.
     pub fn end(&mut self, code: Code) -> Option<Duration> {
         if self.counted {

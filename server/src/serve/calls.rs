@@ -63,7 +63,6 @@ pub(crate) struct Call {
     tag: Tag,
     /// What it noted on its way, once it has been handled.
     noted: Option<Noted>,
-    methods: Arc<Methods>,
     watch: Arc<Watch>,
     _permit: Permit,
 }
@@ -138,7 +137,6 @@ impl Calls {
                 waited,
                 tag: self.watch.tag(headers, address),
                 noted: None,
-                methods: Arc::clone(&self.methods),
                 watch: Arc::clone(&self.watch),
                 _permit: permit,
             }),
@@ -252,7 +250,7 @@ impl Call {
 
     fn ended(&mut self, code: Code) {
         let Some(total) = self.observation.end(code) else { return };
-        let method = self.method.map(|id| self.methods.get(id));
+        let method = self.method.map(|id| self.observation.methods().get(id));
         let noted = self.noted.filter(|_| method.is_some_and(Method::is_unary));
         let times: Option<Times> = noted.map(|noted| noted.times(self.waited, total));
         self.watch.ended(&self.tag, method, code, total, times);

@@ -42,6 +42,8 @@ pub struct SlowCall {
     pub trace_id: String,
     /// From its headers to the end of its answer.
     pub total: Duration,
+    /// Whether messages or answers came as a stream.
+    pub is_stream: bool,
     /// Where the time went, as far as it is known.
     pub times: Times,
 }
@@ -96,18 +98,20 @@ impl SlowCalls {
         }
     }
 
-    /// Whether a call that took `total` and ended with `code` is one to keep.
-    pub(super) fn wants(&self, code: Code, total: Duration) -> bool {
-        code != Code::Ok || self.is_slow(total)
+    /// Whether a call that took `total` and ended with `code` is one to keep. A stream lasts as long as its caller likes: it is never slow,
+    /// and that its caller ends it is no failure.
+    pub(super) fn wants(&self, code: Code, total: Duration, is_stream: bool) -> bool {
+        let failed = code != Code::Ok && !(is_stream && code == Code::Cancelled);
+        failed || self.is_slow(total, is_stream)
     }
 
-    fn is_slow(&self, total: Duration) -> bool {
-        nanos(total) >= self.threshold.load(Ordering::Relaxed)
+    fn is_slow(&self, total: Duration, is_stream: bool) -> bool {
+        !is_stream && nanos(total) >= self.threshold.load(Ordering::Relaxed)
     }
 
     /// Keeps a call that is wanted, and logs it when it is slow.
     pub(super) fn keep(&self, call: SlowCall) {
-        if !self.is_slow(call.total) {
+        if !self.is_slow(call.total, call.is_stream) {
             return push(&self.failed, call);
         }
         self.counts[0].fetch_add(1, Ordering::Relaxed);
@@ -222,6 +226,7 @@ mod tests {
             request_id: number.to_string(),
             trace_id: String::new(),
             total,
+            is_stream: false,
             times: Times::default(),
         }
     }
@@ -242,9 +247,14 @@ mod tests {
     #[test]
     fn what_is_slow_is_a_setting_and_zero_turns_it_off() {
         let calls = SlowCalls::new(Duration::from_millis(100));
-        let wants = |millis| calls.wants(Code::Ok, Duration::from_millis(millis));
+        let wants = |millis| calls.wants(Code::Ok, Duration::from_millis(millis), false);
         assert!(wants(100) && !wants(99));
-        assert!(calls.wants(Code::Internal, Duration::ZERO), "what failed is always kept");
+        assert!(calls.wants(Code::Internal, Duration::ZERO, false), "what failed is always kept");
+        assert!(!calls.wants(Code::Ok, Duration::from_secs(3_600), true), "a stream lasts as long as it likes");
+        assert!(!calls.wants(Code::Cancelled, Duration::from_secs(3_600), true), "and ends when its caller likes");
+        assert!(
+            calls.wants(Code::Internal, Duration::ZERO, true) && calls.wants(Code::Cancelled, Duration::ZERO, false)
+        );
         calls.take(&Config { slow_call_threshold: Duration::from_millis(5), ..Config::default() }).unwrap();
         assert!(wants(5) && !wants(4));
         calls.set_threshold(Duration::ZERO);

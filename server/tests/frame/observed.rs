@@ -101,7 +101,7 @@ async fn a_caller_who_goes_away_is_kept_as_cancelled() {
 
 #[tokio::test]
 async fn open_streams_and_calls_in_work_are_counted() {
-    let running = Running::start(config()).await;
+    let running = Running::start(Config { slow_call_threshold: Duration::from_millis(1), ..config() }).await;
     let mut client = running.allocation().await;
     let (messages, inbound) = tokio::sync::mpsc::channel(1);
     let inbound = tokio_stream::wrappers::ReceiverStream::new(inbound);
@@ -117,6 +117,7 @@ async fn open_streams_and_calls_in_work_are_counted() {
     assert_eq!(value(&page, &format!("grpc_server_started_total{stream}")), 1.0);
     drop(messages);
     assert!(answers.next().await.is_none());
+    assert!(kept(&running).is_empty(), "a stream is never slow, however long it was open");
     assert_eq!(value(&running.scrape().await, "quartermaster_open_streams"), 0.0);
 }
 

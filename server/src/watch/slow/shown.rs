@@ -150,6 +150,7 @@ mod tests {
             request_id: "gw-1".to_owned(),
             trace_id: String::new(),
             total: Duration::from_millis(250),
+            is_stream: false,
             times,
         });
         let told = calls.told();
