@@ -3,6 +3,7 @@
 
 pub mod acks;
 pub mod admission;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -18,3 +19,4 @@ pub mod refusal;
 pub mod reload;
 pub mod serve;
 pub mod shutdown;
+pub mod systemd;

@@ -9,6 +9,7 @@ mod page;
 mod process;
 mod publish;
 mod returns;
+mod room;
 mod rules;
 mod sources;
 mod supply;

@@ -13,6 +13,7 @@ mod files;
 mod front;
 mod progress;
 mod refusals;
+mod tunables;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -34,10 +35,13 @@ use crate::health::{Health, Phase};
 use crate::json;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
+use crate::reload::Reload;
 use crate::shutdown::{self, Stop, Stopper};
+use crate::systemd;
 use accept::Connections;
 use admin::Admin;
 use front::Front;
+use tunables::Tunables;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
@@ -87,6 +91,7 @@ pub struct Server {
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
+    tunables: Arc<Tunables>,
     health: Health,
     /// Dropping it ends the metrics page.
     _admin: Stopper,
@@ -112,15 +117,26 @@ impl Server {
         let page = Admin::new(Arc::clone(&metrics), health.clone());
         let (stopper, stop) = shutdown::order();
         let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
-        tokio::spawn(connections.serve(listener, page, None, stop, Duration::ZERO));
+        tokio::spawn(connections.serve(listener, page, None, stop, || Duration::ZERO));
+        let tunables = Arc::new(Tunables::new(config, Arc::clone(&admission)));
         let config = config.clone();
-        let server = Server { config, metrics_address, methods, metrics, admission, health, _admin: stopper };
+        let server = Server { config, metrics_address, methods, metrics, admission, tunables, health, _admin: stopper };
         Ok((server, Port { socket }))
     }
 
     /// The metrics, to be given their sources.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Its bounds that can change.
+    pub fn tunables(&self) -> Arc<dyn Reload> {
+        Arc::clone(&self.tunables) as _
+    }
+
+    /// Calls in work now.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// The state, for whoever must tell or change it.
@@ -153,7 +169,7 @@ impl Server {
             .map_err(|source| refused(self.config.listen, "gRPC", source))?;
 
         let calls = Calls::new(
-            &self.config,
+            Arc::clone(&self.tunables),
             routes,
             Arc::clone(&self.methods),
             &self.metrics,
@@ -165,16 +181,18 @@ impl Server {
         if usize::try_from(self.config.connections_max).is_ok_and(|asked| asked > room) {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
-        let connections = Connections::of(&self.config).at_most(room);
+        let connections = Connections::of(&self.config).at_most(room).drained_by(self.health.drains());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();
-        let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);
+        let tunables = Arc::clone(&self.tunables);
+        let serving = connections.serve(listener, front, metrics, stop_accepting, move || tunables.drain_grace());
         let serving = tokio::spawn(serving);
 
         self.health.set(Phase::Serving).await;
         ready(address);
         stop.ordered().await;
-        self.health.set(Phase::Draining).await;
+        self.health.stop().await;
+        systemd::stopping(self.tunables.drain_grace());
         stopper.stop();
         let cut_off = serving.await.expect("the accept loop does not panic and is never aborted");
         Ok(Drained { cut_off })

@@ -55,11 +55,17 @@ pub(super) mod bytes {
     }
 }
 
+/// Keys whose values are text, whatever they look like.
+fn is_text(key: &str) -> bool {
+    matches!(key, "data_dir" | "log_level" | "backup_target")
+}
+
 /// The value of a flag or of an environment variable: a whole number where it is one, else text. Keys that are text by nature stay
 /// text, so that a directory may be called 2026.
 pub(super) fn from_text(key: &str, text: &str) -> Value {
     match text.parse::<u64>() {
-        Ok(number) if !matches!(key, "data_dir" | "log_level") => Value::from(number),
+        Ok(number) if !is_text(key) => Value::from(number),
+        Err(_) if matches!(text, "true" | "false") && !is_text(key) => Value::from(text == "true"),
         Ok(_) | Err(_) => Value::from(text),
     }
 }

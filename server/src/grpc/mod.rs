@@ -12,6 +12,7 @@ mod import;
 mod inventory;
 mod legible;
 pub mod limits;
+pub mod operations;
 mod policy;
 mod replay;
 mod returns;

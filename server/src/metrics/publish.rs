@@ -53,6 +53,7 @@ pub(super) fn publish(reading: &Reading, page: &mut Page) {
     page.single(reading.audit.runs);
     page.counter("quartermaster_conservation_violations_total", "Differences the auditor found. Must stay 0.");
     page.single(reading.audit.violations);
+    super::room::publish(&reading.disk, &reading.backups, page);
     super::rules::publish(&reading.rules, page);
     super::returns::publish(&reading.returns, page);
     allotment::publish(&reading.allotments, page);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tonic::body::Body;
@@ -30,13 +31,15 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
 }
 
 /// What holds for every connection of a listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connections {
     /// Open at once.
     max: usize,
     /// Open at once from one address.
     per_address_max: usize,
     each: Connection,
+    /// Rises with each drain, which all present connections are to leave by.
+    drains: watch::Receiver<u64>,
 }
 
 impl Connections {
@@ -45,12 +48,19 @@ impl Connections {
             max: usize::try_from(config.connections_max).unwrap_or(usize::MAX),
             per_address_max: usize::try_from(config.connections_per_address_max).unwrap_or(usize::MAX),
             each: Connection::of(config),
+            // Nobody drains it: the sender is gone.
+            drains: watch::channel(0).1,
         }
     }
 
     /// No more than `max`, whatever the configuration says.
     pub(super) fn at_most(self, max: usize) -> Connections {
         Connections { max: self.max.min(max), ..self }
+    }
+
+    /// Asked to leave when `drains` rises.
+    pub(super) fn drained_by(self, drains: watch::Receiver<u64>) -> Connections {
+        Connections { drains, ..self }
     }
 
     /// Accepts and serves until `stop`, then lets the connections finish for at most `grace`. Gives how many were cut off.
@@ -60,7 +70,7 @@ impl Connections {
         service: impl Answer,
         metrics: Option<Arc<Metrics>>,
         mut stop: Stop,
-        grace: Duration,
+        grace: impl Fn() -> Duration + Send,
     ) -> usize {
         let mut open = JoinSet::new();
         let addresses = Addresses::at_most(self.per_address_max);
@@ -78,7 +88,8 @@ impl Connections {
                 Ok(_refused) if open.len() >= self.max => shed(ShedCause::Connections),
                 Ok((stream, peer)) => match addresses.enter(peer.ip()) {
                     Some(place) => {
-                        let serving = self.each.serve(stream, service.clone(), metrics.clone(), stop.clone());
+                        let drains = self.drains.clone();
+                        let serving = self.each.serve(stream, service.clone(), metrics.clone(), stop.clone(), drains);
                         open.spawn(async move {
                             let _place = place;
                             serving.await;
@@ -93,7 +104,7 @@ impl Connections {
             }
         }
         drop(listener);
-        let finished = timeout(grace, async { while open.join_next().await.is_some() {} }).await;
+        let finished = timeout(grace(), async { while open.join_next().await.is_some() {} }).await;
         let cut_off = if finished.is_ok() { 0 } else { open.len() };
         if let Some(metrics) = &metrics {
             metrics.set_connections(0);

@@ -16,9 +16,8 @@ use tower::Service;
 
 use super::answer::Answer;
 use super::arrival::Arrival;
-use super::refusals::Refusals;
+use super::tunables::Tunables;
 use crate::admission::{Admission, Permit, Priority, Refused};
-use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::methods::{MethodId, Methods};
 use crate::metrics::{Metrics, Observation, ShedCause};
@@ -41,8 +40,7 @@ pub(crate) struct Calls {
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
-    refusals: Arc<Refusals>,
-    default_deadline: Duration,
+    tunables: Arc<Tunables>,
     stop: Stop,
 }
 
@@ -58,16 +56,14 @@ pub(crate) struct Call {
 
 impl Calls {
     pub(super) fn new(
-        config: &Config,
+        tunables: Arc<Tunables>,
         routes: Routes,
         methods: Arc<Methods>,
         metrics: &Arc<Metrics>,
         admission: Arc<Admission>,
         stop: Stop,
     ) -> Calls {
-        let default_deadline = config.default_deadline;
-        let refusals = Arc::new(Refusals::new(config));
-        Calls { routes, methods, metrics: Arc::clone(metrics), admission, refusals, default_deadline, stop }
+        Calls { routes, methods, metrics: Arc::clone(metrics), admission, tunables, stop }
     }
 
     /// What may be called.
@@ -80,7 +76,7 @@ impl Calls {
         let method = self.methods.find(request.uri().path());
         match self.admit(method, Arrival::of(&request)) {
             Ok(call) => self.run(call, request).await,
-            Err(refused) => self.refusals.response(refused),
+            Err(refused) => self.tunables.refusal_response(refused),
         }
     }
 
@@ -113,7 +109,7 @@ impl Calls {
 
     /// What a call that was not let in is told.
     pub(crate) fn refusal(&self, refused: Refused) -> Status {
-        self.refusals.status(refused)
+        self.tunables.refusal(refused)
     }
 
     /// UNAVAILABLE: as many JSON bodies of streams are held as there may be.
@@ -128,7 +124,7 @@ impl Calls {
     /// INVALID_ARGUMENT when its `grpc-timeout` is malformed.
     pub(crate) fn deadline(&self, call: &Call, headers: &HeaderMap) -> Result<Option<Deadline>, Status> {
         let waits = call.method.is_some_and(|id| self.methods.get(id).has_default_deadline());
-        Deadline::of(headers, waits.then_some(self.default_deadline), call.arrived)
+        Deadline::of(headers, waits.then_some(self.tunables.default_deadline()), call.arrived)
     }
 
     /// Hands an admitted call to its service and answers it, at the latest when its time is up: that of the [`Deadline`] among the

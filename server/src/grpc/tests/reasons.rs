@@ -346,6 +346,7 @@ fn table() -> Vec<(ApiError, Code, &'static str, &'static str, Option<u64>)> {
         (ApiError::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN", "", Some(200)),
         (ApiError::JournalClosed, Code::Unavailable, "JOURNAL_CLOSED", "", Some(5_000)),
         (ApiError::DiskFull, Code::ResourceExhausted, "DISK_FULL", "", Some(5_000)),
+        (ApiError::OverBudget { budget_bytes: 9 }, Code::ResourceExhausted, "DISK_FULL", "", Some(5_000)),
         (ApiError::Deadline, Code::DeadlineExceeded, "DEADLINE", "", None),
         (
             ApiError::NotReached { min_lsn: 9, lsn: Lsn::new(7) },
@@ -449,8 +450,8 @@ fn every_reason_but_those_without_a_cause_is_given() {
 #[test]
 fn retrying_is_told_exactly_where_it_helps() {
     for (error, code, reason, ..) in table() {
-        let helps =
-            code == Code::Unavailable || (code == Code::ResourceExhausted && matches!(error, ApiError::DiskFull));
+        let helps = code == Code::Unavailable
+            || (code == Code::ResourceExhausted && matches!(error, ApiError::DiskFull | ApiError::OverBudget { .. }));
         assert_eq!(error.retry_after().is_some(), helps, "{reason} {error:?}");
     }
 }
