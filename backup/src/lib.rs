@@ -36,7 +36,7 @@ pub use history::{HistoryId, IDENTITY_FILE};
 pub use live::{Live, Pace, Pin};
 pub use manifest::{FORMAT, Manifest, ManifestFile, ManifestSnapshot};
 pub use prune::Pruned;
-pub use restore::{Listing, Point, Restored, list, restore};
+pub use restore::{Listing, Point, Restored, list, newest_backup_us, restore};
 pub use target::{DirectoryTarget, MemoryTarget, Object, Target, TargetError};
 
 /// Largest object in bytes, but for a batch that is longer: what a backup or a restore holds in memory at once.

@@ -97,6 +97,16 @@ pub fn list(target: &dyn Target) -> Result<Listing, Error> {
     Ok(Listing { history: history.to_string(), shard, backups, possible, pieces, shelf })
 }
 
+/// When the newest backup at `target` ended, in microseconds since the Unix epoch; none when there is none.
+///
+/// # Errors
+/// When the target does not answer, or that manifest is damaged or newer.
+pub fn newest_backup_us(target: &dyn Target) -> Result<Option<u64>, Error> {
+    // Names begin with the time.
+    let newest = Manifest::objects(target)?.pop();
+    newest.map(|name| Manifest::read(target, &name).map(|manifest| manifest.ended_us)).transpose()
+}
+
 impl Listing {
     fn wrong(&self, asked: String) -> Error {
         WrongPoint { asked, possible: self.possible.clone() }.into()

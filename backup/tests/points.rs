@@ -85,7 +85,8 @@ fn any_point_restored_is_the_fold_of_the_log_up_to_it() {
             let expected = folded_hash(EngineConfig::default(), &records[..usize::try_from(lsn).unwrap()]).unwrap();
             assert_eq!(restored.state_hash, expected, "seed {seed}: another state at LSN {lsn}");
             // A server opens it, goes on from there, and under an epoch that the history never had.
-            let core = Core::open(disk, &config(), world.clock.clone(), |log| std::sync::Arc::new(log.clone())).unwrap();
+            let core =
+                Core::open(disk, &config(), world.clock.clone(), |log| std::sync::Arc::new(log.clone())).unwrap();
             assert_eq!(core.log().appended_lsn().get(), lsn);
             assert_eq!(state_hash(core.engine()), expected, "seed {seed}");
             assert!(core.log().epoch().get() > listing.backups.iter().map(|one| one.epoch).max().unwrap());

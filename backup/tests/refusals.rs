@@ -60,7 +60,8 @@ fn a_copy_of_the_directory_that_went_its_own_way_is_told_by_its_chain() {
     world.core = None;
     world.archive = None;
     world.storage = copy;
-    let core = Core::open(world.storage.clone(), &config(), world.clock.clone(), |log| std::sync::Arc::new(log.clone()));
+    let core =
+        Core::open(world.storage.clone(), &config(), world.clock.clone(), |log| std::sync::Arc::new(log.clone()));
     let kept = usize::try_from(core.as_ref().unwrap().log().appended_lsn().get()).unwrap();
     drop(core);
     world.records.lock().truncate(kept);

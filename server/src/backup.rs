@@ -15,8 +15,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use quartermaster_backup::{Archive, Created, Error, HistoryId, Live, Order, Pin, Target, create};
-use quartermaster_journal::{FileStorage, Lsn};
+use quartermaster_backup::{Archive, Created, Error, HistoryId, Live, Order, Pin, Target, create, newest_backup_us};
+use quartermaster_journal::{FileStorage, Journal as _, Lsn};
 use quartermaster_node::{Clock as _, Core};
 
 pub use place::Place;
@@ -36,6 +36,9 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Time the thread has to end at shutdown; a target that hangs is left behind.
 const END: Duration = Duration::from_secs(2);
+
+/// After a start, time until the schedule is looked at for the first time: not while everybody waits for the server.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// After a failure the archive, and a scheduled backup, wait this long.
 const RETRY: Duration = Duration::from_secs(30);
@@ -254,6 +257,10 @@ impl Backups {
     /// Takes other settings: from the next copy on, the rate at once.
     pub(crate) fn take(&self, config: &Config) {
         let settings = Settings::of(config);
+        if *self.settings.lock() == settings {
+            // A reload of other settings moves no schedule.
+            return;
+        }
         let mut state = self.state.lock();
         state.running.iter().for_each(|running| running.progress.set_rate(settings.bytes_per_second));
         if !settings.archive {
@@ -332,13 +339,17 @@ impl Backups {
 /// When the next copies are due, under `settings`.
 fn schedule(state: &mut State, settings: &Settings, now: Instant) {
     let has_target = settings.target.is_some();
-    state.next_backup = (has_target && !settings.interval.is_zero()).then(|| now + settings.interval);
+    // Whether it is due by then, the newest backup at the target tells: a server that is restarted each day makes daily backups, too.
+    state.next_backup = (has_target && !settings.interval.is_zero()).then(|| now + FIRST_LOOK.min(settings.interval));
     state.next_archive = (has_target && settings.archive).then_some(now);
 }
 
 /// What the thread does next.
 enum Work {
+    /// With its number.
     Backup(u64, Place),
+    /// If the newest at the target is old enough.
+    Scheduled(u64, Place),
     Archive(Place),
 }
 
@@ -388,7 +399,7 @@ impl Backups {
         if state.next_backup.is_some_and(|at| at <= now) {
             state.next_backup = Some(now + settings.interval);
             state.numbers += 1;
-            return Some(Work::Backup(state.numbers, place));
+            return Some(Work::Scheduled(state.numbers, place));
         }
         if state.next_archive.is_some_and(|at| at <= now) {
             return Some(Work::Archive(place));
@@ -399,7 +410,7 @@ impl Backups {
     fn work(&self, node: &Node, work: Work, kept: &mut Option<(Place, Box<dyn Target>, Archive)>) {
         let settings = self.settings.lock().clone();
         let (number, place) = match &work {
-            Work::Backup(number, place) => (*number, place.clone()),
+            Work::Backup(number, place) | Work::Scheduled(number, place) => (*number, place.clone()),
             Work::Archive(place) => (0, place.clone()),
         };
         let progress = Arc::new(Progress::new(settings.bytes_per_second));
@@ -420,6 +431,12 @@ impl Backups {
         let own = settings.target.as_ref() == Some(&place);
         let slot = usize::from(own && settings.archive);
         let result = self.copy(node, &work, &place, &settings, &progress, slot, kept);
+        if let Err(Failed::NotDue(left)) = result {
+            let mut state = self.state.lock();
+            state.running = None;
+            state.next_backup = state.next_backup.map(|_| Instant::now() + left);
+            return;
+        }
         let lets_go = slot == 0 || result.as_ref().is_err_and(Failed::is_final);
         let result = result.map_err(|error| {
             *kept = None;
@@ -462,6 +479,10 @@ impl Backups {
             let archive = Archive::open(&live, &*target, fresh_id(), slot == 1)?;
             *kept = Some((place.clone(), target, archive));
         }
+        if let Work::Scheduled(..) = work {
+            let (_, target, _) = kept.as_ref().expect("Invariant: opened above");
+            self.check_due(core, &**target, settings.interval)?;
+        }
         let (_, target, archive) = kept.as_mut().expect("Invariant: opened above");
         let done = match work {
             Work::Archive(_) => {
@@ -473,7 +494,7 @@ impl Backups {
                     ..Done::default()
                 }
             }
-            Work::Backup(..) => {
+            Work::Backup(..) | Work::Scheduled(..) => {
                 let clock = || self.clock.wall();
                 let order = Order { software: env!("CARGO_PKG_VERSION"), keep: settings.keep, clock: &clock };
                 Done::of(create(&live, &**target, archive, &order)?)
@@ -484,6 +505,25 @@ impl Backups {
             *kept = None;
         }
         Ok(done)
+    }
+
+    /// Whether a scheduled backup is to be made now.
+    fn check_due(
+        &self,
+        core: &Core<FileStorage, SystemClock>,
+        target: &dyn Target,
+        interval: Duration,
+    ) -> Result<(), Failed> {
+        if core.log().durable_lsn() == Lsn::ZERO {
+            // Nothing is there to be backed up: no failure, and soon no longer so.
+            return Err(Failed::NotDue(RETRY.min(interval)));
+        }
+        let Some(made_us) = newest_backup_us(target)? else { return Ok(()) };
+        let age = Duration::from_micros(self.clock.wall().saturating_sub(made_us));
+        match interval.checked_sub(age) {
+            Some(left) if !left.is_zero() => Err(Failed::NotDue(left)),
+            _ => Ok(()),
+        }
     }
 
     fn hold(&self, core: &Core<FileStorage, SystemClock>, slot: usize, from: Option<Lsn>) {
@@ -518,6 +558,9 @@ enum Failed {
     Target(String),
     #[error(transparent)]
     Copy(#[from] Error),
+    /// A scheduled backup, so long before its time.
+    #[error("not due for another {0:?}")]
+    NotDue(Duration),
 }
 
 impl Failed {
@@ -525,6 +568,7 @@ impl Failed {
     fn is_final(&self) -> bool {
         match self {
             Failed::Target(_) => true,
+            Failed::NotDue(_) => false,
             Failed::Copy(error) => matches!(
                 error,
                 Error::OtherHistory { .. }

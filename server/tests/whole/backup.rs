@@ -125,6 +125,27 @@ async fn an_archive_follows_the_journal_and_a_target_that_goes_stops_nothing() {
     assert!(answer.position.unwrap().lsn > lsn);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_counts_from_the_newest_backup_at_the_target_and_not_from_the_start() {
+    let (data, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = ["--backup-target", text(to.path()), "--backup-interval", "30days"];
+    let server = Server::try_start(data.path(), &settings).unwrap_or_else(|(said, _)| panic!("{said}"));
+    stock(&server.channel().await, 1, 10).await;
+    until("the first backup", || server.page("/metrics").contains("quartermaster_backups_total{result=\"made\"} 1\n"));
+    server.kill();
+    let server = Server::try_start(data.path(), &settings).unwrap_or_else(|(said, _)| panic!("{said}"));
+    let date = |text: &str| text.split_once('T').map(|(day, _)| day.trim().to_owned()).unwrap_or_default();
+    let (_, said) = run(&["backup", "list", "--from", text(to.path())]);
+    let made = said.split("LSN 1 to ").nth(1).and_then(|rest| rest.split('(').nth(1)).map(date).unwrap();
+    let next = || date(server.ask(&["backup", "status"]).1.split("next").nth(1).unwrap());
+    // Until the target has been looked at, the look itself is what comes next.
+    until("the look at the target", || next() != made);
+    assert!(server.page("/metrics").contains("quartermaster_backups_total{result=\"made\"} 0\n"));
+    let (_, said) = run(&["backup", "list", "--from", text(to.path()), "--output", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn wrong_targets_points_and_directories_say_what_would_be_right() {
     let empty = tempfile::tempdir().unwrap();
