@@ -2,12 +2,13 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 21] = [
+const FILES: [&str; 22] = [
     "quartermaster/v1/common.proto",
     "quartermaster/v1/allocation.proto",
     "quartermaster/v1/inventory.proto",
     "quartermaster/v1/catalog.proto",
     "quartermaster/v1/admin.proto",
+    "quartermaster/v1/operations.proto",
     "quartermaster/v1/sourcing.proto",
     "quartermaster/v1/routing.proto",
     "quartermaster/v1/policy.proto",

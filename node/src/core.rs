@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quartermaster_engine::command::{Command, Request};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Engine, EngineConfig, Error};
@@ -17,7 +18,7 @@ use crate::settling::Settling;
 use crate::snapshots::Snapshots;
 use crate::timer::Expiries;
 
-/// What is fixed while a data directory is open.
+/// Settings a data directory is opened with.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
     /// Settings of the engine.
@@ -30,6 +31,32 @@ pub struct CoreConfig {
     pub snapshot_after_bytes: u64,
     /// For how long segments are kept that no snapshot needs; zero to give them up at once.
     pub journal_keep: Duration,
+    /// Bytes that journal and snapshots may take together; 0 for all there are.
+    pub disk_budget_bytes: u64,
+}
+
+/// The part of [`CoreConfig`] that can change while the directory is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// As in [`CoreConfig`].
+    pub snapshot_interval: Duration,
+    /// As in [`CoreConfig`].
+    pub snapshot_after_bytes: u64,
+    /// As in [`CoreConfig`].
+    pub journal_keep: Duration,
+    /// As in [`CoreConfig`].
+    pub disk_budget_bytes: u64,
+}
+
+impl CoreConfig {
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            snapshot_interval: self.snapshot_interval,
+            snapshot_after_bytes: self.snapshot_after_bytes,
+            journal_keep: self.journal_keep,
+            disk_budget_bytes: self.disk_budget_bytes,
+        }
+    }
 }
 
 /// There is no room for new promises. Nothing changed.
@@ -38,7 +65,8 @@ pub struct DiskFull;
 
 /// An engine with its disk and its clock, from `open` to `close`. What it does in the background are steps that the caller calls.
 pub struct Core<S: Storage, C: Clock> {
-    pub(crate) config: CoreConfig,
+    /// Guards a few numbers, for as long as copying them takes.
+    schedule: Mutex<Schedule>,
     pub(crate) storage: S,
     pub(crate) engine: Engine,
     pub(crate) log: Log<S>,
@@ -60,18 +88,18 @@ impl<S: Storage, C: Clock> Core<S, C> {
     /// When the directory is held by another process, damaged, of a newer version, or cannot be read or written.
     pub fn open(
         storage: S,
-        config: CoreConfig,
+        config: &CoreConfig,
         clock: C,
         journal: impl FnOnce(&Log<S>) -> Arc<dyn Journal>,
     ) -> Result<Core<S, C>, OpenError> {
         let began = clock.elapsed();
-        let opened = open::open(storage.clone(), &config, journal)?;
+        let opened = open::open(storage.clone(), config, journal)?;
         for excluded in opened.engine.catalogue().directory().stages().excluded() {
             tracing::warn!(what = %excluded.what, why = %excluded.fault, "kept, but not in use: this version cannot use it");
         }
         let recovered = Recovered { duration: clock.elapsed().saturating_sub(began), ..opened.recovered };
         Ok(Core {
-            config,
+            schedule: Mutex::new(config.schedule()),
             engine: opened.engine,
             log: opened.log,
             snapshots: Snapshots::new(storage.clone(), recovered.snapshot_lsn, clock.elapsed()),
@@ -101,6 +129,26 @@ impl<S: Storage, C: Clock> Core<S, C> {
         &self.log
     }
 
+    /// The settings that can change.
+    pub fn schedule(&self) -> Schedule {
+        *self.schedule.lock()
+    }
+
+    /// Changes them: from the next step on they hold.
+    pub fn set_schedule(&self, schedule: Schedule) {
+        *self.schedule.lock() = schedule;
+    }
+
+    /// Where the files are.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &C {
+        self.time.clock()
+    }
+
     /// The time, read once for each request.
     pub fn now(&self) -> Timestamp {
         self.time.now()
@@ -116,7 +164,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         command: &Command,
         now: Timestamp,
     ) -> Result<Result<Answer, Error>, DiskFull> {
-        if self.disk.is_full() && !matches!(command, Command::Reservation(..)) {
+        if (self.disk.is_full() || self.disk.is_over_budget()) && !matches!(command, Command::Reservation(..)) {
             return Err(DiskFull);
         }
         Ok(self.engine.submit(request, command, now))

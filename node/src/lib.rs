@@ -15,7 +15,7 @@ mod settling;
 mod snapshots;
 mod timer;
 
-pub use self::core::{Core, CoreConfig, DiskFull};
+pub use self::core::{Core, CoreConfig, DiskFull, Schedule};
 pub use auditor::Audits;
 pub use clock::{Clock, Time};
 pub use open::{OpenError, Recovered};

@@ -46,13 +46,20 @@ impl OpenError {
     /// Whether files are missing or are not what was written, so that a new start cannot help.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        use quartermaster_journal::Error::{BeyondEnd, Damaged, Gap, MissingSegment, SnapshotDamaged};
+        use quartermaster_journal::Error::{
+            BeyondEnd, Damaged, Gap, MissingSegment, SnapshotDamaged, UnfinishedRestore,
+        };
         match self {
             OpenError::NoSnapshot { .. } => true,
             OpenError::Journal { source, .. } => {
                 matches!(
                     source,
-                    Damaged { .. } | MissingSegment { .. } | Gap { .. } | BeyondEnd { .. } | SnapshotDamaged { .. }
+                    Damaged { .. }
+                        | MissingSegment { .. }
+                        | Gap { .. }
+                        | BeyondEnd { .. }
+                        | SnapshotDamaged { .. }
+                        | UnfinishedRestore { .. }
                 )
             }
             OpenError::Content { .. } => false,

@@ -43,6 +43,8 @@ pub(crate) struct Snapshots<S: Storage> {
     failed: AtomicU64,
     /// The past was given up since the disk became full.
     made_room: AtomicBool,
+    /// A copy of the log is being made from this LSN on; `u64::MAX` for none.
+    held_from: AtomicU64,
 }
 
 /// Snapshots by what came of them.
@@ -91,6 +93,7 @@ impl<S: Storage> Snapshots<S> {
             taken: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             made_room: AtomicBool::new(false),
+            held_from: AtomicU64::new(u64::MAX),
         }
     }
 }
@@ -161,10 +164,11 @@ impl<S: Storage, C: Clock> Core<S, C> {
     pub fn snapshot_is_due(&self) -> bool {
         let (newest, now) = (self.snapshots.newest.lock().clone(), self.time.clock().elapsed());
         let grown = self.log.stats().bytes.saturating_sub(newest.journal_bytes);
-        let interval = self.config.snapshot_interval;
+        let schedule = self.schedule();
+        let interval = schedule.snapshot_interval;
         let age = now.saturating_sub(newest.at);
         let by_time = !interval.is_zero() && age >= interval && self.log.appended_lsn() > newest.lsn;
-        let by_size = self.config.snapshot_after_bytes > 0 && grown >= self.config.snapshot_after_bytes;
+        let by_size = schedule.snapshot_after_bytes > 0 && grown >= schedule.snapshot_after_bytes;
         let waiting = newest.retry_at.is_some_and(|at| now < at);
         (by_time || by_size) && !waiting
     }
@@ -185,8 +189,10 @@ impl<S: Storage, C: Clock> Core<S, C> {
     /// A segment's age is that of its file: its records lie between the times of the file before it and its own. A file whose time
     /// cannot be read, or lies in the future, is kept.
     fn keep_from(&self, needed_from: Lsn) -> Lsn {
-        let keep = self.config.journal_keep;
-        if keep.is_zero() {
+        // SeqCst, as in `hold_log`: a copier that has set it and then looks for the newest snapshot must find nothing trimmed that this needs.
+        let needed_from = needed_from.min(Lsn::new(self.snapshots.held_from.load(Ordering::SeqCst)));
+        let keep = self.schedule().journal_keep;
+        if keep.is_zero() || self.disk.is_pressed() {
             return needed_from;
         }
         let now = self.time.clock().wall();
@@ -199,22 +205,36 @@ impl<S: Storage, C: Clock> Core<S, C> {
         first_young.map_or(needed_from, |segment| segment.first_lsn.min(needed_from))
     }
 
+    /// Keeps every record from `from` on, for whoever copies the log; none lets it go. A full disk is stronger: then it is given up all the
+    /// same, and the copier finds a gap.
+    pub fn hold_log(&self, from: Option<Lsn>) {
+        self.snapshots.held_from.store(from.map_or(u64::MAX, Lsn::get), Ordering::SeqCst);
+    }
+
     /// Once the disk is full, what is only kept for questions about the past makes room for what is to come.
     pub fn make_room_if_full(&self) {
-        if !self.disk.is_full() || self.config.journal_keep.is_zero() {
+        let full = self.disk.is_full() || self.disk.is_over_budget();
+        let keeps =
+            !self.schedule().journal_keep.is_zero() || self.snapshots.held_from.load(Ordering::SeqCst) < u64::MAX;
+        if !full || !keeps {
             self.snapshots.made_room.store(false, Ordering::Relaxed);
             return;
         }
         if self.snapshots.made_room.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.give_up_past();
+    }
+
+    /// Gives up every segment that no snapshot needs.
+    pub(crate) fn give_up_past(&self) {
         let _one_at_a_time = self.snapshots.taking.lock();
         let retained = self.snapshots.store.retain_newest();
         match retained.and_then(|retained| self.log.trim(retained.needed_from)) {
             Ok(trimmed) => tracing::warn!(
                 segments = trimmed.removed + trimmed.recycled,
                 first_lsn = trimmed.first_lsn.get(),
-                "the disk is full: past segments were given up before journal_keep was over"
+                "no room on the disk: past segments were given up before journal_keep was over, and before a backup had them"
             ),
             Err(error) => tracing::error!(%error, "past segments could not be given up"),
         }

@@ -34,7 +34,7 @@ use governor::Governor;
 #[derive(Debug)]
 pub struct Admission {
     now: AtomicU32,
-    max: u32,
+    max: AtomicU32,
     governor: Governor,
     callers: Callers,
 }
@@ -63,7 +63,7 @@ impl Admission {
     pub fn new(max: u32, target: Duration, interval: Duration) -> Arc<Admission> {
         let ceiling = max - max / 8;
         let governor = Governor::new(ceiling, target, interval, Instant::now());
-        Arc::new(Admission { now: AtomicU32::new(0), max, governor, callers: Callers::default() })
+        Arc::new(Admission { now: AtomicU32::new(0), max: AtomicU32::new(max), governor, callers: Callers::default() })
     }
 
     /// Calls in work now.
@@ -78,7 +78,13 @@ impl Admission {
 
     /// The outermost bound.
     pub fn max(&self) -> u32 {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Other bounds, from the next call on. Calls in work stay.
+    pub fn set(&self, max: u32, target: Duration, interval: Duration) {
+        self.max.store(max, Ordering::Relaxed);
+        self.governor.set(max - max / 8, target, interval);
     }
 
     /// What the queue leaves of it to new promises.
@@ -117,14 +123,15 @@ impl Admission {
 
     /// Given that `others` are in work, and this call is already counted among those of its caller.
     fn refuses(&self, priority: Priority, caller: Caller, others: u32) -> Option<Refused> {
-        if others >= self.max {
+        let max = self.max();
+        if others >= max {
             return Some(Refused::InFlight);
         }
         let own = self.callers.of(caller).saturating_sub(1);
-        if own >= priority.of_one(self.max) {
+        if own >= priority.of_one(max) {
             return Some(Refused::Share);
         }
-        let limit = priority.of(self.governor.limit(), self.max);
+        let limit = priority.of(self.governor.limit(), max);
         if priority == Priority::Settle || !self.governor.is_pressed() {
             let cause = if self.governor.is_pressed() { Refused::Queue } else { Refused::InFlight };
             return (others >= limit).then_some(cause);

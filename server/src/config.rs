@@ -99,6 +99,24 @@ keys! {
     /// not at all, else 1 s to 365 days. Default 7 days. It costs the disk what was written in that time (`wal_bytes_total` tells; an
     /// order with sourcing is 1 to 5 KB) in whole segments, one more at each start; when the disk is full it is given up first.
     journal_keep: Duration = Duration::from_secs(7 * 24 * 3_600), as "humantime_serde";
+    /// Bytes that journal and snapshots may take together, 0 for all there are, else 8 segments to 1 PiB. Default 0. Near its end what is
+    /// kept beyond a restart's needs is given up; past it new promises are refused as on a full disk. Leave room for three snapshots.
+    disk_budget_bytes: u64 = 0, as "value::bytes";
+    /// Where scheduled backups and the archive go, and others that name no target: an absolute directory that is there, or
+    /// "s3://bucket/prefix" in a build with the feature `s3`. Default none. Never within `data_dir`.
+    backup_target: Option<String> = None;
+    /// Time between scheduled backups, 0 for none, else 1 min to 30 days. Default 0. Needs `backup_target`.
+    backup_interval: Duration = Duration::ZERO, as "humantime_serde";
+    /// Backups kept at a target, 0 for all, at most 10,000; older ones are given up after each new one. Default 7: a week of daily ones.
+    backup_keep: u32 = 7;
+    /// Bytes a second that a backup or the archive reads and sends at most, 64 KiB to 10 GiB. Default 16 MiB: a gigabyte a minute, and
+    /// little enough beside the journal's own writes.
+    backup_bytes_per_second: u64 = 16 << 20, as "value::bytes";
+    /// Whether the journal is sent to `backup_target` as it is written, so that a restore reaches to within `archive_interval` of now. The
+    /// journal is then kept until it is sent, as long as the disk or its budget has room. Default false.
+    archive: bool = false;
+    /// Time between two passes of the archive, 1 s to 1 day. Default 30 s: what a lost machine may take with it, in objects of some size.
+    archive_interval: Duration = Duration::from_secs(30), as "humantime_serde";
     /// How often holds are looked at for expiry, 1 ms to 1 s. Default 10 ms: well within the promised 50 ms.
     expiry_tick: Duration = Duration::from_millis(10), as "humantime_serde";
     /// How long a request id is remembered, 1 min to 30 days. Default 24 h: longer than any retry of a gateway.

@@ -4,6 +4,7 @@
 pub mod acks;
 pub mod admission;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -20,5 +21,6 @@ pub mod reload;
 pub mod security;
 pub mod serve;
 pub mod shutdown;
+pub mod systemd;
 pub mod tls;
 pub mod watch;

@@ -11,11 +11,14 @@ use clap::{Parser, Subcommand};
 use quartermaster_server::cli::Tool;
 use quartermaster_server::cli::demo::DemoArgs;
 use quartermaster_server::config::{Config, Flags, Loaded};
+use quartermaster_server::grpc::operations::Operations;
 use quartermaster_server::health::{Health, Phase};
+use quartermaster_server::logging::LogLevel;
 use quartermaster_server::node::{Node, OpenError};
-use quartermaster_server::serve::Server;
+use quartermaster_server::reload::{Reload, Reloader};
+use quartermaster_server::serve::{ServeError, Server};
 use quartermaster_server::shutdown::{self, exit};
-use quartermaster_server::{cli, config, grpc, logging};
+use quartermaster_server::{cli, config, grpc, logging, systemd};
 
 /// Small objects by the million, freed by other threads than made them: jemalloc keeps both fast and compact.
 #[global_allocator]
@@ -43,16 +46,19 @@ enum Command {
     Demo(DemoArgs),
     #[command(flatten)]
     Tool(Tool),
-    /// Shows every setting with its value and where it came from, without starting anything.
-    Config(Box<Flags>),
+    /// Shows every setting with its value and where it came from, or checks and reloads them.
+    Config(Box<cli::config::ConfigArgs>),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Serve(flags) => load(&flags).and_then(|loaded| serve(&loaded)),
+        Command::Serve(flags) => load(&flags).and_then(|loaded| serve(&loaded, &flags)),
         Command::Demo(args) => return demo(&args),
         Command::Tool(tool) => return tool.run(),
-        Command::Config(flags) => load(&flags).map(|loaded| show(&loaded)),
+        Command::Config(args) => match args.reload() {
+            Some(reload) => return cli::config::reload(reload),
+            None => load(args.flags()).map(|loaded| show(&loaded, args.only_checks())),
+        },
     };
     match result {
         Ok(code) => code.into(),
@@ -81,7 +87,18 @@ fn failed(error: impl Error + 'static) -> Failure {
 }
 
 fn unopened(error: OpenError) -> Failure {
-    let code = if error.is_damage() { exit::DAMAGED } else { exit::FAILED };
+    let code = if error.is_damage() {
+        exit::DAMAGED
+    } else if error.is_held() {
+        exit::HELD
+    } else {
+        exit::FAILED
+    };
+    Failure { error: Box::new(error), code }
+}
+
+fn unserved(error: ServeError) -> Failure {
+    let code = if matches!(error, ServeError::Listen { .. }) { exit::ADDRESS } else { exit::FAILED };
     Failure { error: Box::new(error), code }
 }
 
@@ -93,7 +110,11 @@ fn load(flags: &Flags) -> Result<Loaded, Failure> {
     Config::load(flags, std::env::vars_os()).map_err(misused)
 }
 
-fn show(loaded: &Loaded) -> u8 {
+fn show(loaded: &Loaded, only_check: bool) -> u8 {
+    if only_check {
+        println!("the configuration is valid: {}", loaded.config.loss_window());
+        return exit::OK;
+    }
     for (key, value, origin) in loaded.rows() {
         println!("{key:<28} {value:<20} {origin}");
     }
@@ -101,26 +122,41 @@ fn show(loaded: &Loaded) -> u8 {
     exit::OK
 }
 
-fn serve(loaded: &Loaded) -> Result<u8, Failure> {
+fn serve(loaded: &Loaded, flags: &Flags) -> Result<u8, Failure> {
     loaded.config.data_dir().map_err(misused)?;
-    logging::start(&loaded.config).map_err(failed)?;
+    let log_level = logging::start(&loaded.config).map_err(failed)?;
     loaded.log();
     let threads = usize::try_from(loaded.config.worker_threads).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.map_err(failed)?.block_on(serve_until_stopped(loaded))
+    runtime.map_err(failed)?.block_on(serve_until_stopped(loaded, flags, log_level))
 }
 
-async fn serve_until_stopped(loaded: &Loaded) -> Result<u8, Failure> {
+async fn serve_until_stopped(loaded: &Loaded, flags: &Flags, log_level: Arc<LogLevel>) -> Result<u8, Failure> {
     let config = &loaded.config;
     let stop = shutdown::on_signals().map_err(failed)?;
-    let (server, port) = Server::bind(config).await.map_err(failed)?;
+    let (server, port) = Server::bind(config).await.map_err(unserved)?;
     server.show_settings(loaded);
+    systemd::status("recovering");
     let node = open_node(config, server.health().clone()).await?;
     server.metrics().set_sources(node.clone());
     node.tell_slow_calls(Arc::clone(server.metrics().watch().slow()));
     let message_bytes_max = usize::try_from(config.message_bytes_max).map_err(failed)?;
-    let services = grpc::routes(&node, message_bytes_max);
-    let drained = server.run(port, services, stop, |grpc| server.announce(grpc)).await.map_err(failed)?;
+    let slow = Arc::clone(server.metrics().watch().slow());
+    let parts: [Arc<dyn Reload>; 4] = [Arc::clone(&log_level) as _, server.tunables(), slow, Arc::clone(&node) as _];
+    let parts = parts.into_iter().chain(server.security().parts()).collect();
+    let environment = || std::env::vars_os().collect();
+    let reloader = Arc::new(Reloader::new(flags.clone(), environment, config.clone(), parts));
+    let hangups = shutdown::on_hangup(Arc::clone(&reloader)).map_err(failed)?;
+    tokio::spawn(systemd::feed_watchdog(Arc::downgrade(&node)));
+    let (health, admission) = (server.health().clone(), Arc::clone(server.admission()));
+    let operations = Operations { node: Arc::clone(&node), reloader, log_level, health, admission };
+    let services = operations.add_to(grpc::routes(&node, message_bytes_max), message_bytes_max);
+    let ready = |grpc| {
+        server.announce(grpc);
+        systemd::ready("serving");
+    };
+    let drained = server.run(port, services, stop, ready).await.map_err(unserved)?;
+    hangups.abort();
     // Every answer is out; what is left is to leave a short recovery behind.
     tokio::task::spawn_blocking(move || node.close()).await.map_err(failed)?.map_err(failed)?;
     if drained.cut_off > 0 {

@@ -9,8 +9,8 @@ use crate::admission::Priority;
 /// Package of our own services.
 const PACKAGE: &str = "quartermaster.v1";
 
-/// The service whose calls are long by nature: a snapshot of a large matrix takes seconds.
-const ADMIN: &str = "quartermaster.v1.AdminService";
+/// The services whose calls are long by nature: a snapshot of a large matrix takes seconds.
+const ADMIN: [&str; 2] = ["quartermaster.v1.AdminService", "quartermaster.v1.OperationsService"];
 
 /// Place of a method in [`Methods::all`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Method {
 
     /// Whether a call without a deadline of its own gets the server's.
     pub fn has_default_deadline(&self) -> bool {
-        self.is_unary() && self.service != ADMIN
+        self.is_unary() && !ADMIN.contains(&self.service.as_str())
     }
 
     /// Whether it answers while the server is full: the health checks, which load balancers would else take for death.
@@ -152,14 +152,14 @@ mod tests {
             assert_eq!(methods.get(id).path, path);
         }
         assert!(methods.find("/quartermaster.v1.AllocationService/Steal").is_none());
-        assert_eq!(methods.own_services().count(), 12);
+        assert_eq!(methods.own_services().count(), 13);
     }
 
     #[test]
     fn what_is_urgent_exists_under_the_name_it_is_urgent_by() {
         let methods = Methods::new();
         let count = |priority| methods.all().iter().filter(|method| method.priority == priority).count();
-        assert_eq!(count(Priority::Settle), 7 + 5, "seven of allocation, all of administration");
+        assert_eq!(count(Priority::Settle), 7 + 5 + 7, "seven of allocation, all of administration and operations");
         assert_eq!(count(Priority::Take), 3 + 6 + 2 + 1);
         assert!(count(Priority::Quote) >= 5);
     }

@@ -10,6 +10,7 @@ mod page;
 mod process;
 mod publish;
 mod returns;
+mod room;
 mod rules;
 mod runtime;
 mod security;

@@ -10,6 +10,7 @@ mod past;
 mod reading;
 mod returns;
 mod routes;
+mod settings;
 mod status;
 mod timed_journal;
 mod worker;
@@ -29,8 +30,10 @@ use quartermaster_proto::v1;
 
 pub use data_dir::OpenError;
 pub use quartermaster_node::{Recovered, SnapshotError, SnapshotTaken};
+pub use settings::DiskFigures;
 
 use crate::acks::{Acks, JournalClosed};
+use crate::backup::Backups;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::grpc::status::ApiError;
@@ -55,6 +58,9 @@ pub struct Node {
     lock_waits: Arc<LockWaits>,
     /// The calls that were slow, to be told of.
     slow: OnceLock<Arc<SlowCalls>>,
+    /// Settings that changed since the start; those that cannot are as in `config`.
+    live: Mutex<settings::Live>,
+    backups: Backups,
     /// Threads, ended in this order at `close`.
     workers: Mutex<Vec<Worker>>,
     committer: Mutex<Option<CommitterHandle>>,
@@ -103,30 +109,45 @@ impl Node {
             campaigns: CampaignPaces::default(),
             lock_waits,
             slow: OnceLock::new(),
+            live: Mutex::new(settings::Live::of(config)),
+            backups: Backups::new(config),
             workers: Mutex::new(Vec::new()),
             committer: Mutex::new(Some(committer)),
         });
         node.start_workers().map_err(|source| OpenError::Thread { source })?;
+        node.backups.start(&node).map_err(|source| OpenError::Thread { source })?;
         Ok(node)
     }
 
     fn start_workers(self: &Arc<Self>) -> std::io::Result<()> {
         let mut workers = self.workers.lock();
         workers.push(Worker::start("expiry", self.config.expiry_tick, self, |node| node.core.tick())?);
-        if !self.config.audit_interval.is_zero() {
-            // A shard at a time, all of them once an interval.
-            let audit = |node: &Node| {
-                node.core.audit_step();
-                false
-            };
-            workers.push(Worker::start("audit", self.config.audit_interval / 256, self, audit)?);
-        }
+        let audit = |node: &Node| {
+            node.audit_if_due();
+            false
+        };
+        workers.push(Worker::start("audit", settings::AUDIT_LOOK, self, audit)?);
+        let disk = |node: &Node| {
+            node.core.disk_step();
+            node.backups.watch(&node.core);
+            false
+        };
+        workers.push(Worker::start("disk", Duration::from_millis(250), self, disk)?);
         let snapshot = |node: &Node| {
             node.core.snapshot_step();
             false
         };
         workers.push(Worker::start("snapshot", Duration::from_millis(250), self, snapshot)?);
         Ok(())
+    }
+
+    /// Backups of it.
+    pub fn backups(&self) -> &Backups {
+        &self.backups
+    }
+
+    pub(crate) fn core(&self) -> &Core<FileStorage, SystemClock> {
+        &self.core
     }
 
     /// What start-up had to do.
@@ -161,7 +182,7 @@ impl Node {
     pub fn submit_now(&self, request: &Request, command: &Command) -> Result<Answer, ApiError> {
         let (began, now) = (Instant::now(), self.now());
         steps::deciding();
-        let answer = self.core.submit(request, command, now).map_err(|DiskFull| ApiError::DiskFull)?;
+        let answer = self.core.submit(request, command, now).map_err(|DiskFull| self.no_room())?;
         let ended = Instant::now();
         steps::decided(began, ended);
         let time = ended - began;
@@ -233,6 +254,7 @@ impl Node {
             | ApiError::ShuttingDown
             | ApiError::JournalClosed
             | ApiError::DiskFull
+            | ApiError::OverBudget { .. }
             | ApiError::Deadline
             | ApiError::NotReached { .. }
             | ApiError::NotSourced { .. }
@@ -282,6 +304,7 @@ impl Node {
     /// # Errors
     /// When the last snapshot or sync fails. Nothing that was acknowledged is lost by that.
     pub fn close(&self) -> Result<(), SnapshotError> {
+        self.backups.stop();
         self.workers.lock().drain(..).for_each(Worker::stop);
         let snapshot = self.core.snapshot_unless_fresh();
         if let Some(committer) = self.committer.lock().take() {

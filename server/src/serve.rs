@@ -15,6 +15,7 @@ mod front;
 mod link;
 mod progress;
 mod refusals;
+mod tunables;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -36,14 +37,17 @@ use crate::health::{Health, Phase};
 use crate::json;
 use crate::methods::Methods;
 use crate::metrics::Metrics;
+use crate::reload::Reload;
 use crate::security::{Security, SecurityError};
 use crate::shutdown::{self, Stop, Stopper};
+use crate::systemd;
 use crate::watch::Watch;
 use crate::watch::traces::TraceError;
 use accept::Connections;
 use admin::{Admin, Settings, pages};
 use debug::Debug;
 use front::Front;
+use tunables::Tunables;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
@@ -99,6 +103,7 @@ pub struct Server {
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
+    tunables: Arc<Tunables>,
     health: Health,
     security: Security,
     settings: Settings,
@@ -134,7 +139,7 @@ impl Server {
         metrics.set_security(Arc::clone(&security.figures));
         let tls = security.tls.clone().filter(|_| config.metrics_tls);
         let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
-        tokio::spawn(connections.clone().with_tls(tls).serve(listener, page, None, stop.clone(), Duration::ZERO));
+        tokio::spawn(connections.clone().with_tls(tls).serve(listener, page, None, stop.clone(), || Duration::ZERO));
         let debug_address = match config.debug_listen {
             None => None,
             Some(asked) => {
@@ -142,10 +147,11 @@ impl Server {
                 let (listener, address) = bound.map_err(|source| refused(asked, "debug", source))?;
                 tracing::warn!(%address, "the debug port is open");
                 let debug = Debug::new(Arc::clone(&metrics));
-                tokio::spawn(connections.serve(listener, debug, None, stop, Duration::ZERO));
+                tokio::spawn(connections.serve(listener, debug, None, stop, || Duration::ZERO));
                 Some(address)
             }
         };
+        let tunables = Arc::new(Tunables::new(config, Arc::clone(&admission)));
         let config = config.clone();
         let server = Server {
             config,
@@ -153,6 +159,7 @@ impl Server {
             methods,
             metrics,
             admission,
+            tunables,
             health,
             security,
             settings,
@@ -170,6 +177,16 @@ impl Server {
     /// What keeps strangers out, for whoever reloads it.
     pub fn security(&self) -> &Security {
         &self.security
+    }
+
+    /// Its bounds that can change.
+    pub fn tunables(&self) -> Arc<dyn Reload> {
+        Arc::clone(&self.tunables) as _
+    }
+
+    /// Calls in work now.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// The state, for whoever must tell or change it.
@@ -215,7 +232,7 @@ impl Server {
             .map_err(|source| refused(self.config.listen, "gRPC", source))?;
 
         let calls = Calls::new(
-            &self.config,
+            Arc::clone(&self.tunables),
             routes,
             Arc::clone(&self.methods),
             &self.metrics,
@@ -229,16 +246,19 @@ impl Server {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
         let connections = Connections::of(&self.config).at_most(room).with_tls(self.security.tls.clone());
+        let connections = connections.drained_by(self.health.drains());
         self.metrics.set_connections_max(connections.max());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();
-        let serving = connections.serve(listener, front, metrics, stop_accepting, self.config.drain_grace);
+        let tunables = Arc::clone(&self.tunables);
+        let serving = connections.serve(listener, front, metrics, stop_accepting, move || tunables.drain_grace());
         let serving = tokio::spawn(serving);
 
         self.health.set(Phase::Serving).await;
         ready(address);
         stop.ordered().await;
-        self.health.set(Phase::Draining).await;
+        self.health.stop().await;
+        systemd::stopping(self.tunables.drain_grace());
         stopper.stop();
         let cut_off = serving.await.expect("the accept loop does not panic and is never aborted");
         Ok(Drained { cut_off })

@@ -2,9 +2,15 @@
 
 use std::io;
 use std::process;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::backup::with_causes;
+use crate::reload::Reloader;
+use crate::systemd;
 
 /// How the process ends, for scripts and orchestrators.
 pub mod exit {
@@ -21,6 +27,10 @@ pub mod exit {
     /// Could not start: files of the data directory are missing, or are not what was written. Starting again will not help; nothing was
     /// changed. `quartermaster verify` ends with the same code.
     pub const DAMAGED: u8 = 5;
+    /// Could not start: an address is taken, or is none of this machine's. Nothing was opened.
+    pub const ADDRESS: u8 = 6;
+    /// Could not start: another process holds the data directory. Starting again helps once that has ended.
+    pub const HELD: u8 = 7;
 }
 
 /// Gives the order to stop.
@@ -59,6 +69,29 @@ impl Stop {
         // The error means that the sender is gone, which is an order too: nothing else would ever end the process.
         let _gone = self.receiver.wait_for(|ordered| *ordered).await;
     }
+}
+
+/// Has `reloader` read the configuration anew at each SIGHUP, until the task is aborted. Needs a tokio runtime.
+///
+/// # Errors
+/// When the system refuses the handler.
+pub fn on_hangup(reloader: Arc<Reloader>) -> io::Result<JoinHandle<()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            systemd::reloading();
+            let reloader = Arc::clone(&reloader);
+            match tokio::task::spawn_blocking(move || reloader.reload(false)).await {
+                Ok(Ok(found)) => found.log(),
+                Ok(Err(error)) => {
+                    let error = with_causes(&error);
+                    tracing::error!(error, "the configuration was not read anew: everything is as it was");
+                }
+                Err(_) => tracing::error!("a reload broke off"),
+            }
+            systemd::ready("serving");
+        }
+    }))
 }
 
 /// Turns the first SIGTERM or SIGINT into the order and the second into an exit on the spot. Needs a tokio runtime.

@@ -183,6 +183,58 @@ fn every_mistake_names_key_place_and_remedy() {
             ["\"debug_listen\" is 0.0.0.0:7072", "flag --debug-listen", "debug_public = true"],
         ),
         ("debug_public = 'yes'", ("A", ""), Flags::default(), ["\"debug_public\"", "file ", "bool"]),
+        ("log_level = 'loud'", ("A", ""), Flags::default(), ["\"log_level\"", "\"loud\" is no level", "give a level"]),
+        (
+            "disk_budget_bytes = '1MiB'",
+            ("A", ""),
+            Flags::default(),
+            ["\"disk_budget_bytes\"", "eight segments", "0 for all"],
+        ),
+        (
+            "backup_target = 'backups'",
+            ("A", ""),
+            Flags::default(),
+            ["\"backup_target\"", "absolute path", "s3://bucket/"],
+        ),
+        (
+            "backup_target = 's3://B/x'",
+            ("A", ""),
+            Flags::default(),
+            ["\"backup_target\"", "no name of a bucket", "file "],
+        ),
+        (
+            "data_dir = '/data'\nbackup_target = '/data/backups'",
+            ("A", ""),
+            Flags::default(),
+            ["\"backup_target\"", "lies within data_dir", "file "],
+        ),
+        (
+            "backup_interval = '1day'",
+            ("A", ""),
+            Flags::default(),
+            ["\"backup_interval\" is 1day", "no backup_target", ""],
+        ),
+        (
+            "backup_target = '/b'\nbackup_interval = '1s'",
+            ("A", ""),
+            Flags::default(),
+            ["\"backup_interval\" is 1s", "0s for never, or 1m to 30days", "file "],
+        ),
+        ("backup_keep = 10001", ("A", ""), Flags::default(), ["\"backup_keep\" is 10001", "0 to 10000", "file "]),
+        (
+            "backup_bytes_per_second = 1",
+            ("A", ""),
+            Flags::default(),
+            ["\"backup_bytes_per_second\"", "65536 to", "file "],
+        ),
+        ("archive = true", ("A", ""), Flags::default(), ["\"archive\" is true", "no backup_target", "file "]),
+        (
+            "archive_interval = '1ms'",
+            ("A", ""),
+            Flags::default(),
+            ["\"archive_interval\" is 1ms", "1s to 1day", "file "],
+        ),
+        ("", ("QUARTERMASTER_ARCHIVE", "yes"), Flags::default(), ["\"archive\"", "QUARTERMASTER_ARCHIVE", "a boolean"]),
         ("listen = ", ("A", ""), Flags::default(), ["not valid TOML", "line 1", ""]),
     ] {
         let error = load(toml, &[variable], flags).unwrap_err().to_string();

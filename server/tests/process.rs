@@ -116,7 +116,7 @@ fn an_address_in_use_ends_the_start() {
     let data = TempDir::new().unwrap();
     let mut command = quartermaster(&["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &served.metrics]);
     let output = command.arg("--data-dir").arg(data.path()).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(6));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains(&format!("cannot listen on {}", served.metrics)), "{error}");
 }

@@ -28,7 +28,7 @@ impl Life {
         records: &Records,
     ) -> Result<Self, OpenError> {
         let tap = |log: &_| Arc::new(Tap::new(Clone::clone(log), Arc::clone(records))) as _;
-        let core = Core::open(storage.clone(), config.clone(), clock.clone(), tap)?;
+        let core = Core::open(storage.clone(), config, clock.clone(), tap)?;
         let told = Arc::new(AtomicU64::new(core.log().durable_lsn().get()));
         let hook = Arc::clone(&told);
         core.log().on_durable(move |lsn| hook.store(lsn.get(), Ordering::Relaxed));

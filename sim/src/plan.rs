@@ -84,6 +84,7 @@ impl Plan {
             snapshot_interval: Duration::from_secs(if dice.one_in(2) { 0 } else { 20 }),
             snapshot_after_bytes: if dice.one_in(2) { 0 } else { 100 << 10 },
             journal_keep: Duration::from_secs(if dice.one_in(2) { 0 } else { 30 }),
+            disk_budget_bytes: 0,
         };
         Self {
             config,

@@ -25,12 +25,13 @@ fn config() -> CoreConfig {
         snapshot_interval: Duration::ZERO,
         snapshot_after_bytes: 0,
         journal_keep: Duration::ZERO,
+        disk_budget_bytes: 0,
     }
 }
 
 fn open(storage: &SimStorage, records: &Records) -> Option<Core<SimStorage, SimClock>> {
     let tap = |log: &_| Arc::new(Tap::new(Clone::clone(log), Arc::clone(records))) as _;
-    Core::open(storage.clone(), config(), SimClock::at(1_700_000_000_000_000), tap).ok()
+    Core::open(storage.clone(), &config(), SimClock::at(1_700_000_000_000_000), tap).ok()
 }
 
 fn commands() -> Vec<Command> {

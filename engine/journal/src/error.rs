@@ -40,6 +40,12 @@ pub enum Error {
         /// Process id of the holder, as it wrote it into the lock file.
         holder: Option<u32>,
     },
+    /// A restore into the directory did not end: what is in it is a part of something.
+    #[error("{} holds a restore that did not end; empty it and restore again", directory.display())]
+    UnfinishedRestore {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A setting is outside of its range.
     #[error("{setting} = {value}: must be from {minimum} to {maximum}")]
     InvalidConfig {

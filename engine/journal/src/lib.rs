@@ -19,6 +19,7 @@ mod lsn;
 mod memory;
 #[cfg(all(loom, test))]
 mod models;
+mod pieces;
 mod preparer;
 mod reader;
 mod recovery;
@@ -38,6 +39,7 @@ pub use journal::{AppendError, Journal};
 pub use log::Log;
 pub use lsn::{Epoch, Lsn};
 pub use memory::MemoryJournal;
+pub use pieces::{Follows, Piece, PieceFault, PieceStart, UNFINISHED_RESTORE, cut_piece, piece_header, walk_piece};
 pub use reader::{Batch, LogPosition, LogReader, Record, Records, TornTail};
 pub use recovery::{RecoveryReport, Visit, open_read_only};
 pub use segment::{SEGMENT_HEADER_BYTES, SegmentInfo};

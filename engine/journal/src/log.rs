@@ -16,6 +16,7 @@ use crate::hooks::Hooks;
 use crate::journal::{AppendError, Journal};
 use crate::layout::disk_length;
 use crate::lsn::{Epoch, Lsn};
+use crate::pieces::UNFINISHED_RESTORE;
 use crate::preparer::Request;
 use crate::reader::{LogPosition, LogReader};
 use crate::recovery::{self, RecoveryReport, Visit};
@@ -92,7 +93,7 @@ impl<S: Storage> Log<S> {
     /// Everything that was visited is durable when `open` returns, not before.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process writes here; [`Error::Damaged`], [`Error::MissingSegment`],
+    /// [`Error::Locked`] when another process writes here; [`Error::UnfinishedRestore`]; [`Error::Damaged`], [`Error::MissingSegment`],
     /// [`Error::NewerFormat`] and [`Error::WrongShard`] when the log cannot be trusted; [`Error::Gap`] and
     /// [`Error::BeyondEnd`] when it does not reach `from`; [`Error::Visit`] when the visitor refuses;
     /// [`Error::InvalidConfig`]; and whatever the disk reports.
@@ -105,6 +106,9 @@ impl<S: Storage> Log<S> {
         config.check()?;
         let directory = Directory::new(storage);
         let lock = directory.lock()?;
+        if directory.list()?.iter().any(|name| name == UNFINISHED_RESTORE) {
+            return Err(Error::UnfinishedRestore { directory: directory.path() });
+        }
         let mut reader = LogReader::open_until(directory.clone(), from, None)?;
         check_shard(&directory, &reader, config.shard)?;
         let mut report = recovery::replay(&mut reader, from, visit)?;

@@ -44,6 +44,10 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    pub(crate) fn of(header: BatchHeader, body: &'a [u8]) -> Batch<'a> {
+        Batch { header, body }
+    }
+
     /// Its records in order.
     pub fn records(&self) -> Records<'a> {
         Records { rest: self.body, next: self.header.first_lsn }

@@ -36,9 +36,13 @@ pub(crate) fn methods() -> &'static Methods {
     METHODS.get_or_init(Methods::new)
 }
 
-/// Our own methods, in the order of their paths: a tag is a place in this list.
+/// The service that acts on the process and the machine round the node: a random path would be written to.
+const BESIDE_THE_NODE: &str = "quartermaster.v1.OperationsService";
+
+/// Our own methods that a node answers, in the order of their paths: a tag is a place in this list.
 pub(crate) fn own_methods() -> Vec<&'static Method> {
-    methods().all().iter().filter(|method| method.is_own()).collect()
+    let all = methods().all().iter();
+    all.filter(|method| method.is_own() && method.service != BESIDE_THE_NODE).collect()
 }
 
 /// The method of a tag.

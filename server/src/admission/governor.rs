@@ -28,9 +28,9 @@ const FORGOTTEN_INTERVALS: u64 = 10;
 /// The limit and what it is derived from.
 #[derive(Debug)]
 pub(super) struct Governor {
-    ceiling: u32,
-    target: Duration,
-    interval: Duration,
+    ceiling: AtomicU32,
+    target_nanos: AtomicU64,
+    interval_nanos: AtomicU64,
     started: Instant,
     limit: AtomicU32,
     /// Nanoseconds from `started` to the end of the interval that runs.
@@ -45,9 +45,9 @@ pub(super) struct Governor {
 impl Governor {
     pub(super) fn new(ceiling: u32, target: Duration, interval: Duration, now: Instant) -> Governor {
         Governor {
-            ceiling,
-            target,
-            interval,
+            ceiling: AtomicU32::new(ceiling),
+            target_nanos: AtomicU64::new(nanos(target)),
+            interval_nanos: AtomicU64::new(nanos(interval)),
             started: now,
             limit: AtomicU32::new(ceiling),
             ends: AtomicU64::new(nanos(interval)),
@@ -57,6 +57,18 @@ impl Governor {
         }
     }
 
+    /// Another ceiling, target and interval. The limit begins anew at the ceiling.
+    pub(super) fn set(&self, ceiling: u32, target: Duration, interval: Duration) {
+        self.ceiling.store(ceiling, Ordering::Relaxed);
+        self.target_nanos.store(nanos(target), Ordering::Relaxed);
+        self.interval_nanos.store(nanos(interval), Ordering::Relaxed);
+        self.limit.store(ceiling, Ordering::Relaxed);
+    }
+
+    fn ceiling(&self) -> u32 {
+        self.ceiling.load(Ordering::Relaxed)
+    }
+
     /// Calls that may be in work.
     pub(super) fn limit(&self) -> u32 {
         self.limit.load(Ordering::Relaxed)
@@ -64,7 +76,7 @@ impl Governor {
 
     /// Whether the queue has lowered it.
     pub(super) fn is_pressed(&self) -> bool {
-        self.limit() < self.ceiling
+        self.limit() < self.ceiling()
     }
 
     /// A call was refused: the limit is met.
@@ -74,20 +86,22 @@ impl Governor {
 
     /// A call that arrived at `arrived` is looked at `now`, with `in_work` others in work.
     pub(super) fn waited(&self, arrived: Instant, now: Instant, in_work: u32) {
-        if self.target.is_zero() {
+        let target = Duration::from_nanos(self.target_nanos.load(Ordering::Relaxed));
+        if target.is_zero() {
             return;
         }
+        let interval = self.interval_nanos.load(Ordering::Relaxed);
         let at = nanos(now.saturating_duration_since(self.started));
         let ends = self.ends.load(Ordering::Relaxed);
         if at >= ends {
-            let next = at.saturating_add(nanos(self.interval));
+            let next = at.saturating_add(interval);
             // One of the calls that find the end closes the interval.
             if self.ends.compare_exchange(ends, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                self.close((at - ends) / nanos(self.interval).max(1), in_work);
+                self.close((at - ends) / interval.max(1), in_work);
             }
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
-        if now.saturating_duration_since(arrived) > self.target {
+        if now.saturating_duration_since(arrived) > target {
             self.late.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -97,20 +111,20 @@ impl Governor {
         let calls = u64::from(self.calls.swap(0, Ordering::Relaxed));
         let late = u64::from(self.late.swap(0, Ordering::Relaxed));
         let met = self.refused.swap(false, Ordering::Relaxed);
-        let limit = self.limit();
+        let (limit, ceiling) = (self.limit(), self.ceiling());
         let stands = calls > 0 && late * 4 >= calls * 3 && silent < FORGOTTEN_INTERVALS;
         let next = if stands {
             let from = limit.min(in_work);
             from - from * 3 / 10
         } else if silent >= FORGOTTEN_INTERVALS {
-            self.ceiling
+            ceiling
         } else if met && in_work >= limit / 2 {
             limit.saturating_add(GROWTH)
         } else {
             // It was not what held calls back, so it says nothing: back towards the ceiling quickly.
             limit.saturating_mul(2)
         };
-        self.limit.store(next.clamp(LIMIT_MIN.min(self.ceiling), self.ceiling), Ordering::Relaxed);
+        self.limit.store(next.clamp(LIMIT_MIN.min(ceiling), ceiling), Ordering::Relaxed);
     }
 }
 

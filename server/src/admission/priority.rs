@@ -23,7 +23,7 @@ impl Priority {
     pub fn of_method(service: &str, method: &str) -> Priority {
         let service = service.strip_prefix("quartermaster.v1.").unwrap_or(service);
         match (service, method) {
-            ("AdminService", _)
+            ("AdminService" | "OperationsService", _)
             | ("AllocationService", "Confirm" | "Ship" | "Release" | "Cancel" | "Extend" | "Reassign" | "GetOutcome") => {
                 Priority::Settle
             }

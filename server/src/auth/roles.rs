@@ -92,7 +92,11 @@ const TABLE: &[(&str, &str, &[Role], Reach)] = &[
     // The server itself. Limits are told to all who meet them.
     ("AdminService",      "GetLimits",                                      ALL,                           Open),
     ("AdminService",      "GetStatus",                                      &[Operator, Analyst],          Open),
+    ("AdminService",      "ListSlowCalls",                                  &[Operator],                   Whole),
     ("AdminService",      "TakeSnapshot RunAudit",                          &[],                           Whole),
+    // A backup names a directory of the server, and settings are for who may start it; looking, and leaving the rotation, are the operator's.
+    ("OperationsService", "GetBackup GetLogLevel Drain",                    &[Operator],                   Whole),
+    ("OperationsService", "StartBackup CancelBackup ReloadConfig SetLogLevel", &[],                        Whole),
 ];
 
 impl Reach {

@@ -2,12 +2,16 @@
 
 pub mod allotment;
 pub mod backtest;
+pub mod backup;
 pub mod campaign;
+pub mod config;
 pub mod demo;
 mod directory;
 pub mod document;
+pub mod drain;
 pub mod import;
 pub mod inspect;
+pub mod log_level;
 pub mod metrics;
 mod remote;
 pub mod returns;
@@ -50,6 +54,8 @@ pub enum Tool {
     Allotment(allotment::AllotmentArgs),
     /// Runs the orders of a log again under another policy, offline, and tells what would have been different.
     Backtest(Box<backtest::BacktestArgs>),
+    /// Makes backups on a running server; lists, verifies and restores them without one.
+    Backup(Box<backup::BackupArgs>),
     /// Sets what was counted in cells of a location on a running server.
     Count(returns::CountArgs),
     /// Keeps campaigns on a running server: their times, limits and units.
@@ -58,6 +64,8 @@ pub enum Tool {
     Atp(supply::AtpArgs),
     /// Loads catalogue, regions, locations, channels and stock from CSV files into a running server.
     Import(Box<import::ImportArgs>),
+    /// Takes a running server out of rotation without ending it, or back into it.
+    Drain(drain::DrainArgs),
     /// Freezes a SKU, a location, or a SKU at a location: nothing more is promised from it.
     Freeze(upkeep::FreezeArgs),
     /// Lists freezes that stand.
@@ -66,6 +74,8 @@ pub enum Tool {
     Inbound(Box<supply::InboundArgs>),
     /// Prints the events of a data directory as JSON lines; works beside a running server.
     Inspect(Box<inspect::InspectArgs>),
+    /// Shows and changes what a running server logs.
+    LogLevel(log_level::LogLevelArgs),
     /// Lists every metric the server has: name, type, unit, labels, most series, meaning.
     Metrics(metrics::MetricsArgs),
     /// Keeps policies on a running server: how orders are sourced.
@@ -103,15 +113,18 @@ impl Tool {
         match self {
             Tool::Allotment(args) => wait_for(allotment::run(args)),
             Tool::Backtest(args) => backtest::run(args),
+            Tool::Backup(args) => backup::run(args),
             Tool::Count(args) => wait_for(returns::count(args)),
             Tool::Campaign(args) => wait_for(campaign::run(args)),
             Tool::Atp(args) => wait_for(supply::atp(args)),
             Tool::Inbound(args) => wait_for(supply::inbound(args)),
             Tool::Transfer(args) => wait_for(supply::transfer(args)),
             Tool::Import(args) => wait_for(import::run(args)),
+            Tool::Drain(args) => wait_for(drain::run(args)),
             Tool::Freeze(args) => wait_for(upkeep::freeze(args)),
             Tool::Freezes(args) => wait_for(upkeep::freezes(args)),
             Tool::Inspect(args) => inspect::run(args),
+            Tool::LogLevel(args) => wait_for(log_level::run(args)),
             Tool::Metrics(args) => metrics::run(args),
             Tool::Policy(args) => wait_for(document::run(DocumentKind::Policy, args)),
             Tool::Return(args) => wait_for(returns::run(args)),
@@ -147,6 +160,12 @@ fn print(text: &str) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => eprintln!("quartermaster: cannot write: {error}"),
         _ => {}
     }
+}
+
+/// A span of time as flags give it: 30s, 10min, 1h.
+fn time_span(text: &str) -> Result<std::time::Duration, String> {
+    humantime_serde::re::humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it as 30s, 10min or 1h"))
 }
 
 /// Form of what is printed.

@@ -99,7 +99,14 @@ pub(crate) fn page(status: &GetStatusResponse) -> String {
             || "none".to_owned(),
             |age| format!("at LSN {}, {} old", number(journal.snapshot_lsn), show::duration(age)),
         );
-        rows.extend([("journal", events), ("snapshot", snapshot)]);
+        let free =
+            if journal.disk_free_bytes == 0 { "unknown".to_owned() } else { show::bytes(journal.disk_free_bytes) };
+        let budget = match journal.disk_budget_bytes {
+            0 => "no budget".to_owned(),
+            budget => format!("budget {}", show::bytes(budget)),
+        };
+        let disk = format!("{} used, {free} free, {budget}", show::bytes(journal.disk_used_bytes));
+        rows.extend([("journal", events), ("snapshot", snapshot), ("disk", disk)]);
     }
     rows.into_iter().map(|(name, text)| format!("{name:<16} {text}\n")).collect()
 }
@@ -139,6 +146,9 @@ pub(crate) fn json_of(status: &GetStatusResponse) -> Value {
             "fsyncs": journal.fsyncs,
             "snapshot_lsn": journal.snapshot_lsn,
             "snapshot_age_seconds": seconds(journal.snapshot_age),
+            "disk_used_bytes": journal.disk_used_bytes,
+            "disk_free_bytes": journal.disk_free_bytes,
+            "disk_budget_bytes": journal.disk_budget_bytes,
         })),
     })
 }

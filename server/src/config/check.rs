@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use humantime_serde::re::humantime;
-use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
 use super::load::Origin;
@@ -45,6 +44,12 @@ pub(super) fn check(
     check.right(keep.is_zero() || (SECOND..=365 * DAY).contains(&keep), "journal_keep", text(keep), || {
         "0s for only what snapshots need, or 1s to 365days".to_owned()
     })?;
+    let budget = config.disk_budget_bytes;
+    let least = config.segment_bytes.saturating_mul(8);
+    check.right(budget == 0 || (least..=1 << 50).contains(&budget), "disk_budget_bytes", budget, || {
+        format!("0 for all there are, or {least} (eight segments) to {} bytes", 1_u64 << 50)
+    })?;
+    check.backups(config)?;
     check.time("expiry_tick", config.expiry_tick, MILLISECOND, SECOND)?;
     check.time("dedup_retention", config.dedup_retention, MINUTE, 30 * DAY)?;
     check.number("dedup_entries_max", config.dedup_entries_max, 1_000, 1_000_000_000)?;
@@ -92,9 +97,9 @@ pub(super) fn check(
                 .to_owned()
         })?;
     }
-    if let Err(problem) = EnvFilter::try_new(&config.log_level) {
+    if let Err(problem) = crate::logging::parse(&config.log_level) {
         let origin = origin("log_level");
-        return Err(ConfigError::Value { key: "log_level".to_owned(), origin, problem: problem.to_string() });
+        return Err(ConfigError::Value { key: "log_level".to_owned(), origin, problem });
     }
     if config.durability == Durability::None && !unsafe_no_fsync {
         return Err(ConfigError::UnsafeDurability { origin: origin("durability") });
@@ -134,6 +139,33 @@ impl Check<'_> {
     ) -> Result<(), ConfigError> {
         let right = value.is_zero() || (least..=most).contains(&value);
         self.right(right, key, text(value), || format!("0s for never, or {} to {}", text(least), text(most)))
+    }
+
+    fn backups(&self, config: &Config) -> Result<(), ConfigError> {
+        if let Some(text) = &config.backup_target {
+            let place = crate::backup::Place::parse(text);
+            let problem = place.and_then(|place| match &config.data_dir {
+                Some(data) if place.is_within(data) => {
+                    Err("it lies within data_dir, and would be lost with it".to_owned())
+                }
+                _ => Ok(()),
+            });
+            if let Err(problem) = problem {
+                let origin = (self.origin)("backup_target");
+                return Err(ConfigError::Value { key: "backup_target".to_owned(), origin, problem });
+            }
+        }
+        self.time_or_off("backup_interval", config.backup_interval, MINUTE, 30 * DAY)?;
+        self.number("backup_keep", config.backup_keep.into(), 0, 10_000)?;
+        self.bytes("backup_bytes_per_second", config.backup_bytes_per_second, 64 * KIB, 10 * GIB)?;
+        self.time("archive_interval", config.archive_interval, SECOND, DAY)?;
+        let needs = |wanted: bool, key: &'static str, value: &str| {
+            self.right(!wanted || config.backup_target.is_some(), key, value, || {
+                "left out while there is no backup_target to send to".to_owned()
+            })
+        };
+        needs(!config.backup_interval.is_zero(), "backup_interval", &text(config.backup_interval))?;
+        needs(config.archive, "archive", "true")
     }
 
     fn right(

@@ -9,6 +9,28 @@ use super::load::{Loaded, Origin};
 use super::{Config, Durability};
 
 impl Config {
+    /// The value of `key` as it is shown.
+    pub(crate) fn text(&self, key: &str) -> String {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        text_of(&values[key])
+    }
+
+    /// Whether both say the same of `key`.
+    pub(crate) fn is_same(&self, other: &Config, key: &str) -> bool {
+        let value = |config: &Config| serde_json::to_value(config).unwrap_or_default()[key].clone();
+        value(self) == value(other)
+    }
+
+    /// These settings, with that of `key` taken from `other`.
+    ///
+    /// # Panics
+    /// Never: what was a configuration stays one when a value of another one takes the place of its own.
+    pub(crate) fn with(&self, other: &Config, key: &str) -> Config {
+        let mut values = serde_json::to_value(self).expect("Invariant: a configuration is plain data");
+        values[key] = serde_json::to_value(other).expect("Invariant: a configuration is plain data")[key].clone();
+        serde_json::from_value(values).expect("Invariant: the values of two configurations make one")
+    }
+
     /// The directory of journal and snapshots.
     ///
     /// # Errors
@@ -34,15 +56,19 @@ impl Config {
     }
 }
 
+fn text_of(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 impl Loaded {
     /// Key, value and origin of every setting, in the order of the documentation.
     pub fn rows(&self) -> Vec<(&'static str, String, &Origin)> {
         let values = serde_json::to_value(&self.config).unwrap_or_default();
-        let text = |key: &str| match &values[key] {
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Null => "-".to_owned(),
-            other => other.to_string(),
-        };
+        let text = |key: &str| text_of(&values[key]);
         self.origins.iter().map(|(key, origin)| (*key, text(key), origin)).collect()
     }
 

@@ -69,5 +69,5 @@ pub(super) fn from_text(key: &str, text: &str) -> Value {
 
 fn is_text(key: &str) -> bool {
     let ends = ["_dir", "_file", "_url", "_claim", "_issuer", "_audience"];
-    key == "log_level" || ends.iter().any(|end| key.ends_with(end))
+    matches!(key, "log_level" | "backup_target") || ends.iter().any(|end| key.ends_with(end))
 }

@@ -13,6 +13,7 @@ mod import;
 mod inventory;
 mod legible;
 pub mod limits;
+pub mod operations;
 mod policy;
 mod replay;
 mod returns;

@@ -61,6 +61,14 @@ pub enum ApiError {
     /// There is no space for the journal.
     #[error("the disk is full; make space in the data directory, then retry with the same request id")]
     DiskFull,
+    /// Journal and snapshots take all that they may.
+    #[error(
+        "journal and snapshots take the {budget_bytes} bytes of disk_budget_bytes; raise it or shorten journal_keep, then retry with the same request id"
+    )]
+    OverBudget {
+        /// The budget.
+        budget_bytes: u64,
+    },
     /// The caller's time was up before the engine was entered.
     #[error("the deadline passed before the request was decided; nothing was done")]
     Deadline,
@@ -123,7 +131,7 @@ impl ApiError {
         match self {
             Self::Overloaded { retry_after } => Some(*retry_after),
             Self::ShuttingDown | Self::NotReached { .. } => Some(ELSEWHERE_DELAY),
-            Self::JournalClosed | Self::DiskFull => Some(REPAIR_DELAY),
+            Self::JournalClosed | Self::DiskFull | Self::OverBudget { .. } => Some(REPAIR_DELAY),
             Self::Engine(error) | Self::Row { error, .. } => engine_retry_after(error),
             Self::Denied(denial) => denial.retry_after(),
             Self::Invalid(_)
@@ -180,6 +188,7 @@ impl ApiError {
             | Self::ShuttingDown
             | Self::JournalClosed
             | Self::DiskFull
+            | Self::OverBudget { .. }
             | Self::Deadline
             | Self::NotReached { .. }
             | Self::NotSourced { .. }
@@ -198,7 +207,7 @@ impl ApiError {
             Self::NotReached { .. } => (Code::Unavailable, ErrorReason::NotReached),
             Self::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::JournalClosed => (Code::Unavailable, ErrorReason::JournalClosed),
-            Self::DiskFull => (Code::ResourceExhausted, ErrorReason::DiskFull),
+            Self::DiskFull | Self::OverBudget { .. } => (Code::ResourceExhausted, ErrorReason::DiskFull),
             Self::Deadline => (Code::DeadlineExceeded, ErrorReason::Deadline),
             Self::NotSourced { .. } => (Code::FailedPrecondition, ErrorReason::NotSourced),
             Self::ExplanationGone { .. } => (Code::FailedPrecondition, ErrorReason::ExplanationGone),
@@ -227,6 +236,7 @@ impl ApiError {
             | Self::ShuttingDown
             | Self::JournalClosed
             | Self::DiskFull
+            | Self::OverBudget { .. }
             | Self::Deadline
             | Self::Internal { .. } => Vec::new(),
         }

@@ -4,6 +4,7 @@
 use super::allotment::NODES_MAX;
 use super::{CAMPAIGNS_MAX, ShedCause};
 use crate::admission::Priority;
+use crate::auth::Denial;
 use crate::methods::Methods;
 use crate::node::labels;
 use crate::watch::steps::STEPS;
@@ -160,6 +161,15 @@ families! {
     DISK_FULL: Gauge "quartermaster_disk_full" [] "1 while new promises are refused for want of disk space; else 0.";
     DATA_DIR_AVAILABLE: Gauge "quartermaster_data_dir_available_bytes" [] "Space left on the disk of the data directory.";
     DATA_DIR_SIZE: Gauge "quartermaster_data_dir_size_bytes" [] "Size of that disk.";
+    DISK_USED: Gauge "quartermaster_disk_used_bytes" [] "Bytes that journal and snapshots take on the disk.";
+    DISK_BUDGET: Gauge "quartermaster_disk_budget_bytes" [] "Bytes that journal and snapshots may take; 0 for all there are.";
+    BACKUPS: Counter "quartermaster_backups_total" ["result": Closed(2)] "Backups by result.";
+    BACKUP_RUNNING: Gauge "quartermaster_backup_running" [] "1 while a backup is made.";
+    BACKUP_SENT: Counter "quartermaster_backup_sent_bytes_total" [] "Bytes sent for backups and the archive.";
+    BACKUP_SUCCESS: Gauge "quartermaster_backup_success_timestamp_seconds" []
+        "When the newest backup of this process was made, in Unix time; absent before.";
+    ARCHIVE_FAILURES: Counter "quartermaster_archive_failures_total" [] "Passes of the archive that failed.";
+    ARCHIVE_LSN: Gauge "quartermaster_archive_lsn" [] "Newest LSN in the archive; absent without one.";
     SNAPSHOTS: Counter "quartermaster_snapshots_total" ["result": Closed(2)] "Snapshots by result.";
     SNAPSHOT_AGE: Gauge "quartermaster_snapshot_age_seconds" []
         "Age of the newest snapshot; of one from before the start, since the start; absent without one.";
@@ -216,6 +226,19 @@ families! {
     FREEZES: Gauge "quartermaster_freezes" ["kind": Closed(3), "reason": Closed(labels::FREEZE_REASONS)]
         "Freezes that stand, by kind (sku, cell, location) and reason.";
     REPAIRED: Counter "quartermaster_repaired_units_total" ["remedy": Closed(2)] "Units in shortfall that repairs gave a remedy, by remedy.";
+
+    TLS_EXPIRY: Gauge "quartermaster_tls_certificate_expiry_timestamp_seconds" []
+        "When the certificate in force ends, in Unix time; absent without TLS.";
+    TLS_RELOADS: Counter "quartermaster_tls_reloads_total" ["result": Closed(2)]
+        "Changed certificates that were read, by whether they could be used.";
+    TLS_HANDSHAKES: Counter "quartermaster_tls_handshakes_total" ["result": Closed(3)] "TLS handshakes, by how they ended.";
+    AUTH_DENIED: Counter "quartermaster_auth_denied_total" ["reason": Closed(Denial::REASONS.len())]
+        "Calls that were not let in by who made them, by reason.";
+    TOKENS_RELOADS: Counter "quartermaster_tokens_reloads_total" ["result": Closed(2)]
+        "Changed token files that were read, by whether they could be used.";
+    JWKS_FETCHES: Counter "quartermaster_jwks_fetches_total" ["result": Closed(2)] "Reads of the issuer's public keys, by result.";
+    JWKS_KEYS: Gauge "quartermaster_jwks_keys" [] "Public keys of the issuer that can be used.";
+    JWKS_READ: Gauge "quartermaster_jwks_read_timestamp_seconds" [] "When these keys were read, in Unix time; absent before.";
 
     RUNTIME_WORKERS: Gauge "quartermaster_runtime_workers" [] "Threads that serve calls.";
     RUNTIME_TASKS: Gauge "quartermaster_runtime_alive_tasks" [] "Tasks that have begun and not ended: connections, calls, timers.";

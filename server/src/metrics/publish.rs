@@ -47,6 +47,7 @@ pub(super) fn publish(reading: &Reading, page: &mut Page) {
     page.one(&families::EXPIRY_OVERDUE, seconds(reading.expiry.overdue));
     page.one(&families::AUDIT_RUNS, reading.audit.runs);
     page.one(&families::VIOLATIONS, reading.audit.violations);
+    super::room::publish(&reading.disk, &reading.backups, page);
     super::rules::publish(&reading.rules, page);
     super::returns::publish(&reading.returns, page);
     allotment::publish(&reading.allotments, page);

@@ -63,6 +63,10 @@ pub struct Reading {
     pub expiry: Expiry,
     /// The auditor.
     pub audit: Audit,
+    /// The room on the disk.
+    pub disk: crate::node::DiskFigures,
+    /// Backups and the archive.
+    pub backups: crate::backup::Figures,
     /// Stock rules.
     pub rules: super::Rules,
     /// Returns.

@@ -38,6 +38,13 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether another process holds the directory.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        use quartermaster_node::OpenError::Journal;
+        matches!(self, OpenError::Content(Journal { source: quartermaster_journal::Error::Locked { .. }, .. }))
+    }
+
     /// Whether files are missing or are not what was written, so that a new start cannot help.
     #[must_use]
     pub fn is_damage(&self) -> bool {
@@ -54,6 +61,7 @@ pub(super) fn open(config: &Config) -> Result<Core<FileStorage, SystemClock>, Op
         snapshot_interval: config.snapshot_interval,
         snapshot_after_bytes: config.snapshot_after_bytes,
         journal_keep: config.journal_keep,
+        disk_budget_bytes: config.disk_budget_bytes,
     };
-    Ok(Core::open(FileStorage::new(path), settings, SystemClock::start(), |log| Arc::new(TimedJournal(log.clone())))?)
+    Ok(Core::open(FileStorage::new(path), &settings, SystemClock::start(), |log| Arc::new(TimedJournal(log.clone())))?)
 }

@@ -64,6 +64,8 @@ impl Sources for Node {
             runs: self.core.audits().shards() / 256,
             violations: self.core.audits().violations(),
         };
+        reading.disk = self.disk();
+        reading.backups = self.backups.figures();
         reading.rules = self.rules_figures();
         reading.returns = self.return_figures();
         reading.allotments = Allotted::largest(self.core.engine());

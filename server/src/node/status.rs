@@ -19,6 +19,7 @@ impl Node {
         let log = self.core.log().stats();
         let recovered = self.core.recovered();
         let newest = self.core.newest_snapshot();
+        let disk = self.disk();
         let (skus, locations) = {
             let catalogue = self.core.engine().catalogue();
             (wide(catalogue.skus().len()), wide(catalogue.directory().locations().len()))
@@ -58,6 +59,9 @@ impl Node {
                 fsyncs: log.syncs,
                 snapshot_lsn: newest.lsn.get(),
                 snapshot_age: (newest.lsn.get() > 0).then(|| duration(newest.age)),
+                disk_used_bytes: disk.used,
+                disk_free_bytes: disk.free,
+                disk_budget_bytes: disk.budget,
             }),
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tonic::body::Body;
@@ -38,6 +39,8 @@ pub(super) struct Connections {
     /// Open at once from one address.
     per_address_max: usize,
     each: Connection,
+    /// Rises with each drain, which all present connections are to leave by.
+    drains: watch::Receiver<u64>,
 }
 
 impl Connections {
@@ -46,6 +49,8 @@ impl Connections {
             max: usize::try_from(config.connections_max).unwrap_or(usize::MAX),
             per_address_max: usize::try_from(config.connections_per_address_max).unwrap_or(usize::MAX),
             each: Connection::of(config),
+            // Nobody drains it: the sender is gone.
+            drains: watch::channel(0).1,
         }
     }
 
@@ -64,6 +69,11 @@ impl Connections {
         Connections { max: self.max.min(max), ..self }
     }
 
+    /// Asked to leave when `drains` rises.
+    pub(super) fn drained_by(self, drains: watch::Receiver<u64>) -> Connections {
+        Connections { drains, ..self }
+    }
+
     /// Accepts and serves until `stop`, then lets the connections finish for at most `grace`. Gives how many were cut off.
     pub(super) async fn serve(
         self,
@@ -71,7 +81,7 @@ impl Connections {
         service: impl Answer,
         metrics: Option<Arc<Metrics>>,
         mut stop: Stop,
-        grace: Duration,
+        grace: impl Fn() -> Duration + Send,
     ) -> usize {
         let mut open = JoinSet::new();
         let addresses = Addresses::at_most(self.per_address_max);
@@ -89,7 +99,8 @@ impl Connections {
                 Ok(_refused) if open.len() >= self.max => shed(ShedCause::Connections),
                 Ok((stream, peer)) => match addresses.enter(peer.ip()) {
                     Some(place) => {
-                        let serving = self.each.clone().serve(stream, service.clone(), metrics.clone(), stop.clone());
+                        let (each, drains) = (self.each.clone(), self.drains.clone());
+                        let serving = each.serve(stream, service.clone(), metrics.clone(), stop.clone(), drains);
                         open.spawn(async move {
                             let _place = place;
                             serving.await;
@@ -104,7 +115,7 @@ impl Connections {
             }
         }
         drop(listener);
-        let finished = timeout(grace, async { while open.join_next().await.is_some() {} }).await;
+        let finished = timeout(grace(), async { while open.join_next().await.is_some() {} }).await;
         let cut_off = if finished.is_ok() { 0 } else { open.len() };
         if let Some(metrics) = &metrics {
             metrics.set_connections(0);

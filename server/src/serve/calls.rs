@@ -16,10 +16,9 @@ use tower::Service;
 
 use super::answer::Answer;
 use super::arrival::Arrival;
-use super::refusals::Refusals;
+use super::tunables::Tunables;
 use crate::admission::{Admission, Permit, Priority, Refused};
 use crate::auth::Gate;
-use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::methods::{Method, MethodId, Methods};
 use crate::metrics::{Metrics, Observation, ShedCause};
@@ -45,10 +44,9 @@ pub(crate) struct Calls {
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
-    refusals: Arc<Refusals>,
+    tunables: Arc<Tunables>,
     watch: Arc<Watch>,
     gate: Arc<Gate>,
-    default_deadline: Duration,
     stop: Stop,
 }
 
@@ -69,7 +67,7 @@ pub(crate) struct Call {
 
 impl Calls {
     pub(super) fn new(
-        config: &Config,
+        tunables: Arc<Tunables>,
         routes: Routes,
         methods: Arc<Methods>,
         metrics: &Arc<Metrics>,
@@ -77,11 +75,8 @@ impl Calls {
         gate: Arc<Gate>,
         stop: Stop,
     ) -> Calls {
-        let default_deadline = config.default_deadline;
-        let refusals = Arc::new(Refusals::new(config));
         let watch = Arc::clone(metrics.watch());
-        let metrics = Arc::clone(metrics);
-        Calls { routes, methods, metrics, admission, refusals, watch, gate, default_deadline, stop }
+        Calls { routes, methods, metrics: Arc::clone(metrics), admission, tunables, watch, gate, stop }
     }
 
     /// What may be called.
@@ -102,7 +97,7 @@ impl Calls {
                 Ok(()) => self.run(call, request).await,
                 Err(denial) => call.refuse(denial.into()),
             },
-            Err(refused) => self.refusals.response(refused),
+            Err(refused) => self.tunables.refusal_response(refused),
         }
     }
 
@@ -150,7 +145,7 @@ impl Calls {
 
     /// What a call that was not let in is told.
     pub(crate) fn refusal(&self, refused: Refused) -> Status {
-        self.refusals.status(refused)
+        self.tunables.refusal(refused)
     }
 
     /// UNAVAILABLE: as many JSON bodies of streams are held as there may be.
@@ -165,7 +160,7 @@ impl Calls {
     /// INVALID_ARGUMENT when its `grpc-timeout` is malformed.
     pub(crate) fn deadline(&self, call: &Call, headers: &HeaderMap) -> Result<Option<Deadline>, Status> {
         let waits = call.method.is_some_and(|id| self.methods.get(id).has_default_deadline());
-        Deadline::of(headers, waits.then_some(self.default_deadline), call.arrived)
+        Deadline::of(headers, waits.then_some(self.tunables.default_deadline()), call.arrived)
     }
 
     /// Hands an admitted call to its service and answers it, at the latest when its time is up: that of the [`Deadline`] among the

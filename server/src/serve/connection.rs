@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tonic::transport::server::Connected;
 
@@ -88,7 +89,10 @@ impl Connection {
         service: impl Answer,
         metrics: Option<Arc<Metrics>>,
         mut stop: Stop,
+        mut drains: watch::Receiver<u64>,
     ) {
+        // Those there were before it came do not concern it.
+        drains.mark_unchanged();
         // A peer that is gone already shows at the first read.
         let _gone = stream.set_nodelay(true);
         let Ok(address) = stream.peer_addr() else { return };
@@ -128,6 +132,10 @@ impl Connection {
                     (leaving, aged) = (true, true);
                     connection.as_mut().graceful_shutdown();
                     age.set(sleep(self.age_grace));
+                }
+                Ok(()) = drains.changed(), if !leaving => {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
                 }
                 () = stop.ordered(), if !leaving => {
                     leaving = true;

@@ -42,7 +42,7 @@ async fn a_directory_in_use_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let first = Server::start(dir.path());
     let (said, status) = Server::try_start(dir.path(), &[]).err().expect("two servers on one directory");
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(7));
     assert!(said.contains("data directory") && said.contains(dir.path().to_str().unwrap()), "{said}");
     assert!(said.contains("process"), "{said}");
     assert_eq!(first.stop(), Some(0));

@@ -1,6 +1,6 @@
 //! A server process on free ports, and clients for it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -29,15 +29,24 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 impl Server {
     /// Starts a server on `dir`, or gives what it said on stderr and how it ended.
     pub(crate) fn try_start(dir: &Path, more: &[&str]) -> Result<Server, (String, ExitStatus)> {
+        Server::try_start_with(dir, more, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn try_start_with(
+        dir: &Path,
+        more: &[&str],
+        environment: &[(&str, String)],
+    ) -> Result<Server, (String, ExitStatus)> {
         let free = "127.0.0.1:0";
         let mut command = command(&["serve", "--listen", free, "--metrics-listen", free, "--data-dir"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.arg(dir).args(more).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let mut stderr = child.stderr.take().unwrap();
-        let Some((address, metrics)) =
-            line.strip_prefix("ready grpc=").and_then(|rest| rest.trim_end().split_once(" metrics="))
-        else {
+        let addresses = line.trim_end().strip_prefix("ready grpc=").and_then(|rest| rest.split_once(" metrics="));
+        let Some((address, metrics)) = addresses else {
             let mut said = String::new();
             stderr.read_to_string(&mut said).unwrap();
             return Err((said, child.wait().unwrap()));
@@ -53,6 +62,26 @@ impl Server {
 
     pub(crate) async fn channel(&self) -> Channel {
         Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// What a command line says to it: its code, and stdout and stderr together.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = command(arguments).env("QUARTERMASTER_TARGET", &self.address).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+
+    /// What a page of the metrics port says, head included.
+    pub(crate) fn page(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.metrics).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub(crate) fn kill(mut self) {

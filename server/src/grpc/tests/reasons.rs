@@ -347,6 +347,7 @@ fn table() -> Vec<(ApiError, Code, &'static str, &'static str, Option<u64>)> {
         (ApiError::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN", "", Some(200)),
         (ApiError::JournalClosed, Code::Unavailable, "JOURNAL_CLOSED", "", Some(5_000)),
         (ApiError::DiskFull, Code::ResourceExhausted, "DISK_FULL", "", Some(5_000)),
+        (ApiError::OverBudget { budget_bytes: 9 }, Code::ResourceExhausted, "DISK_FULL", "", Some(5_000)),
         (ApiError::Deadline, Code::DeadlineExceeded, "DEADLINE", "", None),
         (
             ApiError::NotReached { min_lsn: 9, lsn: Lsn::new(7) },
@@ -493,7 +494,10 @@ fn retrying_is_told_exactly_where_it_helps() {
     for (error, code, reason, ..) in table() {
         let helps = code == Code::Unavailable
             || (code == Code::ResourceExhausted
-                && matches!(error, ApiError::DiskFull | ApiError::Denied(Denial::Rate { .. })));
+                && matches!(
+                    error,
+                    ApiError::DiskFull | ApiError::OverBudget { .. } | ApiError::Denied(Denial::Rate { .. })
+                ));
         assert_eq!(error.retry_after().is_some(), helps, "{reason} {error:?}");
     }
 }
