@@ -49,6 +49,7 @@ pub struct Builder {
     retry: Retry,
     connections: usize,
     connect_time: Duration,
+    stub_time: Option<Duration>,
 }
 
 impl Builder {
@@ -62,6 +63,7 @@ impl Builder {
             retry: Retry::default(),
             connections: 1,
             connect_time: CONNECT_TIME,
+            stub_time: None,
         }
     }
 
@@ -114,6 +116,12 @@ impl Builder {
         self
     }
 
+    /// Time for a call of a generated stub over [`Client::transport`] that sets none itself. Default: none.
+    pub fn stub_time(mut self, time: Duration) -> Builder {
+        self.stub_time = Some(time);
+        self
+    }
+
     /// The client. Connections come up when they are first used, and again after they broke. Needs a running tokio runtime.
     ///
     /// # Errors
@@ -154,6 +162,10 @@ impl Builder {
         if self.token.is_some() && !secure && !self.token_in_the_clear && !is_this_machine(endpoint.uri().host()) {
             return Err(BuildError::TokenInTheClear { target: target.to_owned() });
         }
+        let endpoint = match self.stub_time {
+            Some(time) => endpoint.timeout(time),
+            None => endpoint,
+        };
         let endpoint = endpoint
             .connect_timeout(self.connect_time)
             .tcp_nodelay(true)

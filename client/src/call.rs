@@ -143,6 +143,6 @@ pub(crate) async fn unary<Q: Unary>(transport: Transport, request: Request<Q>) -
 }
 
 /// Waits until the connection takes a call. What goes wrong there was not sent, or the connection broke before: told by its cause.
-async fn ready(grpc: &mut Grpc<Transport>) -> Result<(), Status> {
+pub(crate) async fn ready(grpc: &mut Grpc<Transport>) -> Result<(), Status> {
     grpc.ready().await.map_err(|error| Status::from_error(Box::new(error)))
 }

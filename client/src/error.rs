@@ -124,6 +124,16 @@ impl CallError {
         }
     }
 
+    /// The error of a call over a generated stub that is a question, or whose request id the caller knows.
+    #[must_use]
+    pub fn of_status(status: &Status) -> CallError {
+        let last = Refusal::of(status);
+        match last.verdict {
+            Verdict::Final => CallError::of_final(last),
+            Verdict::NotDone | Verdict::Unknown => CallError::Unavailable { tries: 1, last: Box::new(last) },
+        }
+    }
+
     /// The error of one reservation of a batch or a stream, as the unary call would have failed.
     #[must_use]
     pub fn of_item(request_id: &str, error: &ItemError) -> CallError {

@@ -39,6 +39,7 @@ mod error;
 mod id;
 mod methods;
 mod pool;
+mod raw;
 mod retry;
 mod stream;
 

@@ -7,6 +7,7 @@ mod error;
 mod limits;
 mod load;
 mod parts;
+mod reference;
 mod show;
 mod value;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use error::ConfigError;
 pub use limits::Limit;
 pub use load::{Loaded, Origin};
+pub use reference::reference;
 
 /// Declares the keys: for each its documentation, type, default and how its text form is read. Makes [`Config`] and [`Flags`] from
 /// the same lines, so that a key cannot be known to the file and not to the command line.
@@ -61,6 +63,9 @@ macro_rules! keys {
 
         /// Names of the keys, in the order of the documentation.
         pub const KEYS: &[&str] = &[ $( stringify!($key) ),+ ];
+
+        /// Type of each of [`KEYS`] as the code has it, and how its text is read where that is not by its type, in the same order.
+        const TYPES: &[(&str, &str)] = &[ $( (stringify!($type), concat!("", $($form)?)) ),+ ];
 
         /// What each of [`KEYS`] means, in the same order.
         const DESCRIPTIONS: &[&str] = &[ $( concat!($($doc),+) ),+ ];

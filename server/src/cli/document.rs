@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
+use quartermaster_client::Transport;
 use quartermaster_engine::time::Timestamp;
 use quartermaster_proto::v1::policy_service_client::PolicyServiceClient;
 use quartermaster_proto::v1::{
@@ -13,7 +14,6 @@ use quartermaster_proto::v1::{
     GetDocumentRequest, LintDocumentRequest, ListDocumentsRequest, RetireDocumentRequest,
 };
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use super::remote::Target;
@@ -156,7 +156,7 @@ async fn step(kind: DocumentKind, args: &DocumentArgs) -> Result<u8, Stop> {
     Ok(exit::OK)
 }
 
-async fn list(client: &mut PolicyServiceClient<Channel>, kind: DocumentKind) -> Result<String, Stop> {
+async fn list(client: &mut PolicyServiceClient<Transport>, kind: DocumentKind) -> Result<String, Stop> {
     let request = ListDocumentsRequest { kind: kind.into() };
     Ok(table(&client.list_documents(request).await?.into_inner().documents))
 }
@@ -251,7 +251,7 @@ mod tests {
     fn the_server_is_named_before_or_after_the_step() {
         use clap::Parser as _;
         for line in ["policy --target x list", "policy list --target x", "policy show retail 3 --target x"] {
-            assert_eq!(Line::parse_from(line.split(' ')).args.target.target, "x");
+            assert_eq!(Line::parse_from(line.split(' ')).args.target.target.as_deref(), Some("x"));
         }
     }
 

@@ -74,7 +74,7 @@ fn page(reservation: &str, answer: &ExplainReservationResponse) -> String {
 }
 
 /// Every location: what it has, and what removed it or what a parcel from there would cost, in minor units.
-fn candidates(plan: &Plan, explanation: &Explanation) -> String {
+pub(super) fn candidates(plan: &Plan, explanation: &Explanation) -> String {
     let currency = plan.total_cost.as_ref().map_or("", |cost| cost.currency_code.as_str());
     let mut rows = vec![vec![
         String::new(),
@@ -109,7 +109,7 @@ fn parcels(plan: &Plan) -> String {
 }
 
 /// The total and the terms it is made of; those of 0 are left out.
-fn cost(terms: &CostTerms) -> String {
+pub(super) fn cost(terms: &CostTerms) -> String {
     let named = [
         ("handling", terms.handling),
         ("carriage", terms.carriage),
@@ -124,7 +124,7 @@ fn cost(terms: &CostTerms) -> String {
     if parts.is_empty() { terms.total.to_string() } else { format!("{} = {parts}", terms.total) }
 }
 
-fn goods(lines: &[ParcelLine]) -> String {
+pub(super) fn goods(lines: &[ParcelLine]) -> String {
     lines.iter().map(|line| format!("{} {}", line.quantity, line.sku)).collect::<Vec<_>>().join(", ")
 }
 
