@@ -6,7 +6,7 @@ use clap::Subcommand;
 use quartermaster_proto::v1;
 use serde_json::json;
 
-use super::ask::{Asked, Asking, Stop};
+use super::ask::{Changing, Stop};
 use super::output::{message_json, table};
 use super::{Output, print};
 
@@ -16,7 +16,7 @@ pub struct AllotmentArgs {
     #[command(subcommand)]
     step: Step,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -164,7 +164,8 @@ pub async fn run(args: &AllotmentArgs) -> ExitCode {
 }
 
 async fn step(args: &AllotmentArgs) -> Result<String, Stop> {
-    let Asking { client, output } = args.asked.open()?;
+    let client = args.asked.open()?;
+    let output = client.output;
     match &args.step {
         Step::Set { goods, node: own, quota, percent, ceiling, spill_over, clip } => {
             use v1::allotment_setting::Quota;

@@ -26,8 +26,17 @@ pub(super) struct Asked {
 pub(super) struct Change {
     /// Request id: running the command again with the same id and content gives the first answer and changes nothing. Without it one is
     /// made, and told.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", global = true)]
     pub(super) request_id: Option<String>,
+}
+
+/// What a command has that asks, and changes something once or nothing.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Changing {
+    #[command(flatten)]
+    change: Change,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// Why a command ended early.
@@ -59,6 +68,8 @@ impl From<Status> for Stop {
 pub(super) struct Asking {
     pub(super) client: Client,
     pub(super) output: Output,
+    /// The id of a change that names none itself.
+    request_id: Option<String>,
 }
 
 impl Asked {
@@ -66,7 +77,7 @@ impl Asked {
     /// When the connection cannot be described so.
     pub(super) fn open(&self) -> Result<Asking, Stop> {
         let client = self.target.client().map_err(Stop::Unusable)?;
-        Ok(Asking { client, output: self.output })
+        Ok(Asking { client, output: self.output, request_id: None })
     }
 
     /// Says how it ended, and gives the code for it.
@@ -78,7 +89,38 @@ impl Asked {
     }
 }
 
+impl Changing {
+    /// # Errors
+    /// As for [`Asked::open`].
+    pub(super) fn open(&self) -> Result<Asking, Stop> {
+        Ok(Asking { request_id: self.change.request_id.clone(), ..self.asked.open()? })
+    }
+
+    /// As [`Asked::end`].
+    pub(super) fn end(&self, command: &str, done: Result<(), Stop>) -> ExitCode {
+        self.asked.end(command, done)
+    }
+
+    /// How answers are printed.
+    pub(super) fn output(&self) -> Output {
+        self.asked.output
+    }
+}
+
 impl Asking {
+    /// Calls the method of `request`; a change goes under the id that was given, if it has none of its own.
+    ///
+    /// # Errors
+    /// How the call ended.
+    pub(super) async fn call<Q: Unary>(&self, mut request: Q) -> Result<Called<Q::Answer>, CallError> {
+        if let (Some(given), Some(own)) = (&self.request_id, request.request_id_mut())
+            && own.is_empty()
+        {
+            own.clone_from(given);
+        }
+        self.client.call(request).await
+    }
+
     /// Asks, and prints the answer: as JSON, or as `page` makes it, which also finds a rejection in it.
     ///
     /// # Errors
@@ -88,7 +130,7 @@ impl Asking {
         request: Q,
         page: impl FnOnce(&Called<Q::Answer>) -> Result<String, Box<Rejection>>,
     ) -> Result<(), Stop> {
-        let called = self.client.call(request).await?;
+        let called = self.call(request).await?;
         if self.output == Output::Json {
             print(&answer_json::<Q>(&called.answer));
             if !called.request_id.is_empty() {

@@ -10,7 +10,7 @@ use quartermaster_proto::v1::{
     ListCampaignsRequest, UpsertCampaignsRequest,
 };
 
-use super::ask::{Asked, Asking, Stop};
+use super::ask::{Changing, Stop};
 use super::lines::wire_time;
 use super::output::message_json;
 use super::{Output, print, show};
@@ -21,7 +21,7 @@ pub struct CampaignArgs {
     #[command(subcommand)]
     step: Step,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -110,7 +110,8 @@ pub async fn run(args: &CampaignArgs) -> ExitCode {
 }
 
 async fn step(args: &CampaignArgs) -> Result<(), Stop> {
-    let Asking { client, output } = args.asked.open()?;
+    let client = args.asked.open()?;
+    let output = client.output;
     match &args.step {
         Step::Put { code, name, channel, start, end, buyer_limit, order_limit, items: tranches, clip } => {
             let campaign = Campaign {

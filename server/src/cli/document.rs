@@ -81,7 +81,8 @@ impl From<Status> for Stop {
     }
 }
 
-/// Does one step. Ends with 0 when it is done, with 1 when the server refused it or lint found errors, with 2 when it cannot be asked.
+/// Does one step. Ends with 0 when it is done, with 1 when the server refused it or lint found errors, with 2 when it cannot be
+/// asked.
 pub async fn run(kind: DocumentKind, args: &DocumentArgs) -> ExitCode {
     match step(kind, args).await {
         Ok(code) => code.into(),
@@ -97,9 +98,9 @@ pub async fn run(kind: DocumentKind, args: &DocumentArgs) -> ExitCode {
                     exit::UNUSABLE.into()
                 }
                 Stop::Refused(status) => {
-                    eprintln!("quartermaster {what}: {}", args.target.explain(&status));
+                    let code = args.target.refused(what, &status);
                     eprint!("{}", violations(&status));
-                    exit::FAILED.into()
+                    code.into()
                 }
             }
         }

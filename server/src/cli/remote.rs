@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use humantime_serde::re::humantime;
-use quartermaster_client::{BuildError, Client, Refusal, Retry, Tls, Token, Transport};
+use quartermaster_client::{BuildError, CallError, Client, Refusal, Retry, Tls, Token, Transport};
 use tonic::{Code, Status};
 
+use super::ask::code_of;
 use super::profile::Profile;
 
 /// Where a server listens by default.
@@ -111,6 +112,12 @@ impl Target {
     /// What a failed call means, and what to do.
     pub(super) fn explain(&self, status: &Status) -> String {
         self.advise(&Refusal::of(status))
+    }
+
+    /// Tells on stderr what a failed call of a generated stub means, and gives the code to end with.
+    pub(super) fn refused(&self, command: &str, status: &Status) -> u8 {
+        eprintln!("quartermaster {command}: {}", self.explain(status));
+        code_of(&CallError::of_status(status))
     }
 
     /// The same of a call that the client made.

@@ -13,7 +13,7 @@ use quartermaster_proto::v1::{
     receive_return_response,
 };
 
-use super::ask::{Asked, Asking, Stop};
+use super::ask::{Changing, Stop};
 use super::lines::{Units, named, units};
 use super::output::{label, message_json};
 use super::reserve::hold_page;
@@ -26,7 +26,7 @@ pub struct ReturnArgs {
     #[command(subcommand)]
     step: Step,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 /// Sets what was counted in cells of one location, all or nothing.
@@ -41,7 +41,7 @@ pub struct CountArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     reference: String,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -205,7 +205,8 @@ pub async fn count(args: &CountArgs) -> ExitCode {
 }
 
 async fn counting(args: &CountArgs) -> Result<String, Stop> {
-    let Asking { client, output } = args.asked.open()?;
+    let client = args.asked.open()?;
+    let output = client.output;
     let request = CountStockRequest {
         request_id: String::new(),
         location: args.location.clone(),
@@ -220,7 +221,8 @@ async fn counting(args: &CountArgs) -> Result<String, Stop> {
 }
 
 async fn step(args: &ReturnArgs) -> Result<String, Stop> {
-    let Asking { client, output } = args.asked.open()?;
+    let client = args.asked.open()?;
+    let output = client.output;
     let changed = |update: &ReturnUpdate| match output {
         Output::Text => update_page(update),
         Output::Json => json("ReturnUpdate", update),

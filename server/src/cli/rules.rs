@@ -86,9 +86,9 @@ pub async fn run(args: &RulesArgs) -> ExitCode {
             exit::UNUSABLE.into()
         }
         Err(Stop::Refused(status)) => {
-            eprintln!("quartermaster rules: {}", args.target.explain(&status));
+            let code = args.target.refused("rules", &status);
             eprint!("{}", violations(&status));
-            exit::FAILED.into()
+            code.into()
         }
     }
 }

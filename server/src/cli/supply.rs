@@ -7,7 +7,7 @@ use quartermaster_engine::time::Timestamp;
 use quartermaster_proto::v1::{self, ship_transfer_response::Outcome};
 use serde_json::{Value, json};
 
-use super::ask::{Asked, Asking, Stop};
+use super::ask::{Asked, Changing, Stop};
 use super::lines::wire_time;
 use super::output::message_json;
 use super::{Output, print, show};
@@ -18,7 +18,7 @@ pub struct InboundArgs {
     #[command(subcommand)]
     step: InboundStep,
     #[command(flatten)]
-    at: Asked,
+    at: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -105,7 +105,7 @@ pub struct TransferArgs {
     #[command(subcommand)]
     step: TransferStep,
     #[command(flatten)]
-    at: Asked,
+    at: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -148,12 +148,12 @@ pub struct AtpArgs {
 /// Announces, receives and lists expected units. Ends with 0 when it is done, with 1 when the server refused it, with 2 when it cannot be
 /// asked.
 pub async fn inbound(args: &InboundArgs) -> ExitCode {
-    args.at.end("inbound", inbound_step(args).await.map(|page| told(page, args.at.output)))
+    args.at.end("inbound", inbound_step(args).await.map(|page| told(page, args.at.output())))
 }
 
 /// Sends units to another location. Ends as `inbound` does.
 pub async fn transfer(args: &TransferArgs) -> ExitCode {
-    args.at.end("transfer", transfer_step(args).await.map(|page| told(page, args.at.output)))
+    args.at.end("transfer", transfer_step(args).await.map(|page| told(page, args.at.output())))
 }
 
 /// Tells what can be promised when. Ends as `inbound` does.
@@ -170,7 +170,7 @@ fn told((json, table): (Value, String), output: Output) {
 }
 
 async fn inbound_step(args: &InboundArgs) -> Result<(Value, String), Stop> {
-    let Asking { client, .. } = args.at.open()?;
+    let client = args.at.open()?;
     match &args.step {
         InboundStep::Announce { code, kind, location, eta, cap, confidence, lines } => {
             let lines = lines.iter().map(|(sku, quantity)| v1::ExpectedLine {
@@ -268,7 +268,7 @@ async fn transfer_step(args: &TransferArgs) -> Result<(Value, String), Stop> {
         lines: lines.iter().map(line).collect(),
         reference: String::new(),
     };
-    match args.at.open()?.client.call(message).await?.answer.outcome {
+    match args.at.open()?.call(message).await?.answer.outcome {
         Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(Box::new(rejection))),
         Some(Outcome::Update(update)) => Ok(updated(Some(update))),
         None => Ok(updated(None)),
@@ -282,7 +282,7 @@ async fn atp_table(args: &AtpArgs) -> Result<(Value, String), Stop> {
         quantity: args.quantity,
         ..Default::default()
     };
-    let skus = args.at.open()?.client.call(message).await?.answer.skus;
+    let skus = args.at.open()?.call(message).await?.answer.skus;
     let mut table = String::new();
     for sku in &skus {
         table += &format!("{}  now {}\n", sku.sku, sku.available);

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use quartermaster_client::{CallError, Client};
+use quartermaster_client::CallError;
 use quartermaster_proto::v1::{
     Freeze, FreezeReason, FreezeStockRequest, ListFreezesRequest, Rejection, Repair, RepairMode, RepairPriority,
     RepairShortfallsRequest, ThawStockRequest, repair_shortfalls_response, thaw_stock_response,
 };
 use serde_json::{Value, json};
 
-use super::ask::{Asked, Asking, Stop};
+use super::ask::{Asking, Changing, Stop};
 use super::output::message_json;
 use super::{Output, print, show};
 
@@ -37,7 +37,7 @@ pub struct FreezeArgs {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reference: String,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 /// Lifts freezes.
@@ -55,7 +55,7 @@ pub struct ThawArgs {
     #[arg(long, value_name = "ID")]
     id: Option<u64>,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 /// Lists freezes that stand.
@@ -71,7 +71,7 @@ pub struct FreezesArgs {
     #[arg(long, value_name = "REASON", value_parser = parse_reason)]
     reason: Option<FreezeReason>,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 /// Moves or cancels what shortfalls hurt.
@@ -93,7 +93,7 @@ pub struct RepairArgs {
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
     #[command(flatten)]
-    asked: Asked,
+    asked: Changing,
 }
 
 /// Who is hurt first.
@@ -138,7 +138,7 @@ pub async fn freeze(args: &FreezeArgs) -> ExitCode {
         reason: args.reason.into(),
         reference: args.reference.clone(),
     };
-    ask("freeze", &args.asked, async |client: Client| {
+    ask("freeze", &args.asked, async |client: Asking| {
         let frozen = client.call(request).await?.answer;
         Ok(Ok(format!("frozen, id {}\n", frozen.freeze_id)))
     })
@@ -155,7 +155,7 @@ pub async fn thaw(args: &ThawArgs) -> ExitCode {
         reason: args.reason.map_or(0, i32::from),
         freeze_id: args.id.unwrap_or(0),
     };
-    ask("thaw", &args.asked, async |client: Client| {
+    ask("thaw", &args.asked, async |client: Asking| {
         Ok(match client.call(request).await?.answer.outcome {
             Some(thaw_stock_response::Outcome::Rejection(rejection)) => Err(rejection),
             Some(thaw_stock_response::Outcome::Thaw(thaw)) => {
@@ -170,7 +170,7 @@ pub async fn thaw(args: &ThawArgs) -> ExitCode {
 
 /// Lists all freezes that pass, page by page. Ends as `freeze` does.
 pub async fn freezes(args: &FreezesArgs) -> ExitCode {
-    ask("freezes", &args.asked, async |client: Client| {
+    ask("freezes", &args.asked, async |client: Asking| {
         let mut all: Vec<Freeze> = Vec::new();
         let mut page_token = String::new();
         loop {
@@ -188,7 +188,7 @@ pub async fn freezes(args: &FreezesArgs) -> ExitCode {
                 break;
             }
         }
-        Ok(Ok(match args.asked.output {
+        Ok(Ok(match args.asked.output() {
             Output::Text => freezes_text(&all),
             Output::Json => {
                 let all: Vec<_> = all.iter().map(|one| message_json("Freeze", one)).collect();
@@ -219,9 +219,9 @@ pub async fn repair(args: &RepairArgs) -> ExitCode {
         priority: first.map(i32::from).collect(),
         mode: mode.into(),
     };
-    ask("repair", &args.asked, async |client: Client| {
+    ask("repair", &args.asked, async |client: Asking| {
         let outcome = client.call(request).await?.answer.outcome;
-        Ok(Ok(match (outcome, args.asked.output) {
+        Ok(Ok(match (outcome, args.asked.output()) {
             (Some(repair_shortfalls_response::Outcome::Repair(repair)), Output::Text) => repair_text(&repair),
             (Some(repair_shortfalls_response::Outcome::Repair(repair)), Output::Json) => {
                 format!("{:#}\n", repair_json(&repair))
@@ -236,10 +236,9 @@ pub async fn repair(args: &RepairArgs) -> ExitCode {
     .await
 }
 
-async fn ask(name: &str, asked: &Asked, call: impl AsyncFnOnce(Client) -> Told) -> ExitCode {
+async fn ask(name: &str, asked: &Changing, call: impl AsyncFnOnce(Asking) -> Told) -> ExitCode {
     let done = async {
-        let Asking { client, .. } = asked.open()?;
-        match call(client).await? {
+        match call(asked.open()?).await? {
             Ok(text) => {
                 print(&text);
                 Ok(())

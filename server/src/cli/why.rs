@@ -35,10 +35,7 @@ pub async fn run(args: &WhyArgs) -> ExitCode {
             print(&page(&args.reservation, &answer.into_inner()));
             exit::OK.into()
         }
-        Err(status) => {
-            eprintln!("quartermaster why: {}", args.target.explain(&status));
-            exit::FAILED.into()
-        }
+        Err(status) => args.target.refused("why", &status).into(),
     }
 }
 

@@ -78,6 +78,9 @@ async fn each_code_means_what_the_table_says() {
         (&["call", "AllocationService/Reserve", "{\"lins\":[]}"], 2, "unrecognized field name 'lins'"),
         (&["call", "AllocationService/Reserve", "@none.json"], 2, "none.json"),
         (&nobody, 2, "is a server running at"),
+        (&["policy", "list", "--target", "127.0.0.1:1"], 2, "is a server running at"),
+        (&["why", "R", "--target", "127.0.0.1:1"], 2, "is a server running at"),
+        (&["snapshot", "--target", "127.0.0.1:1"], 2, "is a server running at"),
         (&["reserve", "A=1"], 3, "INSUFFICIENT_STOCK"),
         (&["outcome", "never"], 3, ""),
         (&["route", "A=1", "--sourced"], 3, ""),
@@ -166,6 +169,11 @@ async fn what_was_missing_before() {
         let ended = server.run(arguments);
         assert!(ended.code == 0 && ended.stdout.contains(said), "{arguments:?}: {ended:?}");
     }
+    let twice = ["return", "list", "--request-id", "ignored-by-questions"];
+    assert_eq!(server.run(&twice).code, 0);
+    let set = ["allotment", "lower", "--sku", "A", "--channel", "app", "1", "--request-id", "lower-1"];
+    let lowered = [server.run(&set), server.run(&set)].map(|ended| ended.stdout);
+    assert!(lowered[0].contains("A    app       3") && lowered[0] == lowered[1], "once for both: {lowered:?}");
     let too_many = server.run(&["allotment", "raise", "--sku", "A", "--channel", "app", "99"]);
     assert_eq!(too_many.code, 3, "{too_many:?}");
 
