@@ -10,6 +10,20 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/quartermaster.v1.rs"));
 }
 
+/// The request of a method that takes one message and gives one. Every such method of the API has a request type of its own, so that the
+/// request says which method is called and what it answers.
+pub trait Unary: prost::Message + Clone + Default + 'static {
+    /// What the method answers.
+    type Answer: prost::Message + Default + 'static;
+    /// Path of the call, `/quartermaster.v1.AllocationService/Reserve`.
+    const PATH: &'static str;
+
+    /// The request id of a request that changes something, to be set; none of a question.
+    fn request_id_mut(&mut self) -> Option<&mut String>;
+}
+
+include!(concat!(env!("OUT_DIR"), "/unary.rs"));
+
 /// The journal as it is on disk.
 pub mod journal {
     /// Package `quartermaster.journal.v1`.

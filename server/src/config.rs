@@ -8,6 +8,7 @@ mod limits;
 mod load;
 mod parts;
 mod ratio;
+mod reference;
 mod secure;
 mod show;
 mod value;
@@ -24,6 +25,7 @@ pub use error::ConfigError;
 pub use limits::Limit;
 pub use load::{Loaded, Origin};
 pub use ratio::Ratio;
+pub use reference::reference;
 
 /// Declares the keys: for each its documentation, type, default and how its text form is read. Makes [`Config`] and [`Flags`] from
 /// the same lines, so that a key cannot be known to the file and not to the command line.
@@ -67,6 +69,9 @@ macro_rules! keys {
 
         /// Names of the keys, in the order of the documentation.
         pub const KEYS: &[&str] = &[ $( stringify!($key) ),+ ];
+
+        /// Type of each of [`KEYS`] as the code has it, and how its text is read where that is not by its type, in the same order.
+        const TYPES: &[(&str, &str)] = &[ $( (stringify!($type), concat!("", $($form)?)) ),+ ];
 
         /// What each of [`KEYS`] means, in the same order.
         const DESCRIPTIONS: &[&str] = &[ $( concat!($($doc),+) ),+ ];

@@ -98,6 +98,12 @@ impl View {
                 _ => not_allowed(methods, "GET, HEAD", "the index can only be read: GET /"),
             };
         }
+        if path == crate::openapi::PATH {
+            return match *request.method() {
+                HttpMethod::GET | HttpMethod::HEAD => with_type(Full::from(crate::openapi::text()), JSON),
+                _ => not_allowed(methods, "GET, HEAD", "the description can only be read: GET /openapi.json"),
+            };
+        }
         let Some(id) = methods.find(path) else {
             return self.unknown(request);
         };
@@ -231,6 +237,20 @@ pub fn request(method: &Method, body: &[u8], message_bytes_max: usize) -> Result
     } else {
         parse::one(&input, body)
     }
+}
+
+/// The messages in what [`request`] framed.
+///
+/// # Errors
+/// When it was not framed so.
+pub(crate) fn messages(framed: &[u8]) -> Result<Vec<Bytes>, Status> {
+    let mut frames = frames::Frames::default();
+    frames.push(framed);
+    let mut messages = Vec::new();
+    while let Some(message) = frames.next()? {
+        messages.push(message);
+    }
+    Ok(messages)
 }
 
 /// One message of an answer of `method` as JSON.

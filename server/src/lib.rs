@@ -16,6 +16,7 @@ pub mod logging;
 pub mod methods;
 pub mod metrics;
 pub mod node;
+pub mod openapi;
 pub mod refusal;
 pub mod reload;
 pub mod security;

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use quartermaster_server::cli::Tool;
 use quartermaster_server::cli::demo::DemoArgs;
+use quartermaster_server::cli::reference::{self, CompletionsArgs, ReferenceArgs};
 use quartermaster_server::config::{Config, Flags, Loaded};
 use quartermaster_server::grpc::operations::Operations;
 use quartermaster_server::health::{Health, Phase};
@@ -45,9 +46,14 @@ enum Command {
     /// Runs a flash sale on a server of its own, kills that in mid-traffic, and proves that nothing was lost or sold twice.
     Demo(DemoArgs),
     #[command(flatten)]
-    Tool(Tool),
+    Tool(Box<Tool>),
     /// Shows every setting with its value and where it came from, or checks and reloads them.
     Config(Box<cli::config::ConfigArgs>),
+    /// Prints completion for a shell.
+    Completions(CompletionsArgs),
+    /// Prints a reference in Markdown, as docs/ has it.
+    #[command(hide = true)]
+    Reference(ReferenceArgs),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => load(&flags).and_then(|loaded| serve(&loaded, &flags)),
         Command::Demo(args) => return demo(&args),
         Command::Tool(tool) => return tool.run(),
+        Command::Completions(args) => return reference::completions(&args, &mut Arguments::command()),
+        Command::Reference(args) => return reference::run(&args, &Arguments::command()),
         Command::Config(args) => match args.reload() {
             Some(reload) => return cli::config::reload(reload),
             None => load(args.flags()).map(|loaded| show(&loaded, args.only_checks())),

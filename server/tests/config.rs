@@ -39,6 +39,8 @@ fn later_sources_win() {
         ("HOME", "/root"),
         ("QUARTERMASTER_PORT_7070_TCP", "tcp://10.0.0.1:7070"),
         ("QUARTERMASTER_SERVICE_HOST", "10.0.0.1"),
+        ("QUARTERMASTER_TARGET", "http://10.0.0.1:7070"),
+        ("QUARTERMASTER_TOKEN_FILE", "/run/secrets/token"),
     ];
     let flags = Flags { connections_max: flag("7"), data_dir: flag("2026"), ..Flags::default() };
     let loaded = load(toml, &environment, flags).unwrap();

@@ -1,28 +1,22 @@
 //! `quartermaster allotment`: units ring-fenced for channels on a running server.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 use quartermaster_proto::v1;
-use quartermaster_proto::v1::allotment_service_client::AllotmentServiceClient;
-use serde_json::{Value, json};
-use tonic::Status;
-use tonic_types::StatusExt as _;
+use serde_json::json;
 
-use super::remote::Target;
-use super::{Output, exit, print};
+use super::ask::{Changing, Stop};
+use super::output::{message_json, table};
+use super::{Output, print};
 
 /// Allotments on a running server.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AllotmentArgs {
     #[command(subcommand)]
     step: Step,
-    /// Form of what is printed.
-    #[arg(short, long, value_enum, default_value_t, global = true)]
-    output: Output,
     #[command(flatten)]
-    target: Target,
+    asked: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -49,6 +43,10 @@ enum Step {
         #[arg(long)]
         clip: bool,
     },
+    /// Adds units to quotas.
+    Raise(QuotaArgs),
+    /// Takes unused units out of quotas.
+    Lower(QuotaArgs),
     /// Moves unused quota to another node.
     Move {
         #[command(flatten)]
@@ -81,7 +79,7 @@ enum Step {
         #[arg(long, conflicts_with = "channel")]
         campaign: Option<String>,
         /// Of this SKU only.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         sku: String,
     },
 }
@@ -109,6 +107,27 @@ struct NodeArgs {
     /// Campaign code.
     #[arg(long)]
     campaign: Option<String>,
+}
+
+/// Units by which a quota changes.
+#[derive(Clone, Debug, clap::Args)]
+struct QuotaArgs {
+    #[command(flatten)]
+    goods: GoodsArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Units; those of a style or category are spread over its SKUs.
+    units: i64,
+    /// Change by what is possible.
+    #[arg(long)]
+    clip: bool,
+}
+
+impl QuotaArgs {
+    fn message(&self) -> v1::AllotmentStep {
+        let node = node(self.node.channel.as_ref(), self.node.campaign.as_ref());
+        v1::AllotmentStep { goods: self.goods.message(), node, quantity: self.units }
+    }
 }
 
 impl GoodsArgs {
@@ -139,48 +158,14 @@ fn milli_percent(text: &str) -> Result<i32, String> {
     if milli <= 100_000 { Ok(milli) } else { Err(wrong()) }
 }
 
-/// Why a command ended early.
-enum Stop {
-    BadTarget(String),
-    Refused(Box<Status>),
-    Rejected(String),
-}
-
-impl From<Status> for Stop {
-    fn from(status: Status) -> Self {
-        Self::Refused(Box::new(status))
-    }
-}
-
-/// Does one step. Ends with 0 when it is done, with 1 when the server refused it, with 2 when it cannot be asked.
+/// Does one step.
 pub async fn run(args: &AllotmentArgs) -> ExitCode {
-    match step(args).await {
-        Ok(text) => {
-            print(&text);
-            exit::OK.into()
-        }
-        Err(Stop::BadTarget(error)) => {
-            eprintln!("quartermaster allotment: {error}");
-            exit::UNUSABLE.into()
-        }
-        Err(Stop::Rejected(why)) => {
-            eprintln!("quartermaster allotment: {why}");
-            exit::FAILED.into()
-        }
-        Err(Stop::Refused(status)) => {
-            eprintln!("quartermaster allotment: {}", args.target.explain(&status));
-            let details = status.get_error_details();
-            for violation in details.bad_request().into_iter().flat_map(|bad| &bad.field_violations) {
-                eprintln!("  {}: {}", violation.field, violation.description);
-            }
-            exit::FAILED.into()
-        }
-    }
+    args.asked.end("allotment", step(args).await.map(|page| print(&page)))
 }
 
 async fn step(args: &AllotmentArgs) -> Result<String, Stop> {
-    let channel = args.target.channel().map_err(Stop::BadTarget)?;
-    let mut client = AllotmentServiceClient::new(channel).max_decoding_message_size(64 << 20);
+    let client = args.asked.open()?;
+    let output = client.output;
     match &args.step {
         Step::Set { goods, node: own, quota, percent, ceiling, spill_over, clip } => {
             use v1::allotment_setting::Quota;
@@ -193,10 +178,10 @@ async fn step(args: &AllotmentArgs) -> Result<String, Stop> {
                 spill_over: *spill_over,
             };
             let settings = vec![setting];
-            let request = v1::SetAllotmentsRequest { request_id: request_id("set"), settings, clip: *clip };
-            match client.set_allotments(request).await?.into_inner().outcome {
-                Some(Outcome::Set(outcomes)) => Ok(outcomes_page(&outcomes, args.output)),
-                Some(Outcome::Rejection(rejection)) => Err(rejected(&rejection)),
+            let request = v1::SetAllotmentsRequest { request_id: String::new(), settings, clip: *clip };
+            match client.call(request).await?.answer.outcome {
+                Some(Outcome::Set(outcomes)) => Ok(outcomes_page(&outcomes, output)),
+                Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(Box::new(rejection))),
                 None => Ok(String::new()),
             }
         }
@@ -204,21 +189,47 @@ async fn step(args: &AllotmentArgs) -> Result<String, Stop> {
             use v1::move_allotments_response::Outcome;
             let (from, to) = (node(Some(from), None), node(Some(to), None));
             let moves = vec![v1::AllotmentMove { goods: goods.message(), from, to, quantity: *units }];
-            let request = v1::MoveAllotmentsRequest { request_id: request_id("move"), moves, clip: *clip };
-            match client.move_allotments(request).await?.into_inner().outcome {
-                Some(Outcome::Moved(outcomes)) => Ok(outcomes_page(&outcomes, args.output)),
-                Some(Outcome::Rejection(rejection)) => Err(rejected(&rejection)),
+            let request = v1::MoveAllotmentsRequest { request_id: String::new(), moves, clip: *clip };
+            match client.call(request).await?.answer.outcome {
+                Some(Outcome::Moved(outcomes)) => Ok(outcomes_page(&outcomes, output)),
+                Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(Box::new(rejection))),
+                None => Ok(String::new()),
+            }
+        }
+        Step::Raise(change) => {
+            use v1::raise_allotments_response::Outcome;
+            let request = v1::RaiseAllotmentsRequest {
+                request_id: String::new(),
+                steps: vec![change.message()],
+                clip: change.clip,
+            };
+            match client.call(request).await?.answer.outcome {
+                Some(Outcome::Raised(outcomes)) => Ok(outcomes_page(&outcomes, output)),
+                Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(Box::new(rejection))),
+                None => Ok(String::new()),
+            }
+        }
+        Step::Lower(change) => {
+            use v1::lower_allotments_response::Outcome;
+            let request = v1::LowerAllotmentsRequest {
+                request_id: String::new(),
+                steps: vec![change.message()],
+                clip: change.clip,
+            };
+            match client.call(request).await?.answer.outcome {
+                Some(Outcome::Lowered(outcomes)) => Ok(outcomes_page(&outcomes, output)),
+                Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(Box::new(rejection))),
                 None => Ok(String::new()),
             }
         }
         Step::Return { goods, node: own } => {
             let request = v1::ReturnAllotmentsRequest {
-                request_id: request_id("return"),
+                request_id: String::new(),
                 node: node(own.channel.as_ref(), own.campaign.as_ref()),
                 goods: goods.message().into_iter().collect(),
             };
-            let answer = client.return_allotments(request).await?.into_inner();
-            Ok(outcomes_page(&answer.returned.unwrap_or_default(), args.output))
+            let answer = client.call(request).await?.answer;
+            Ok(outcomes_page(&answer.returned.unwrap_or_default(), output))
         }
         Step::List { channel, campaign, sku } => {
             let mut request = v1::ListAllotmentsRequest {
@@ -229,28 +240,15 @@ async fn step(args: &AllotmentArgs) -> Result<String, Stop> {
             };
             let mut all = Vec::new();
             loop {
-                let page = client.list_allotments(request.clone()).await?.into_inner();
+                let page = client.call(request.clone()).await?.answer;
                 all.extend(page.allotments);
                 if page.next_page_token.is_empty() {
-                    return Ok(list_page(&all, args.output));
+                    return Ok(list_page(&all, output));
                 }
                 request.page_token = page.next_page_token;
             }
         }
     }
-}
-
-/// Each run is a request of its own: whoever runs it again means it again.
-fn request_id(step: &str) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("cli-{step}-{}-{}", std::process::id(), since.as_nanos())
-}
-
-fn rejected(rejection: &v1::Rejection) -> Stop {
-    let each = rejection.allotments.iter();
-    let each =
-        each.map(|one| format!("\n  {} of {}: {} asked for, {} possible", one.sku, one.node, one.asked, one.possible));
-    Stop::Rejected(format!("{}{}", rejection.message, each.collect::<String>()))
 }
 
 fn code(node: Option<&v1::SellingNode>) -> String {
@@ -265,56 +263,25 @@ fn figure(units: Option<i64>) -> String {
 }
 
 fn outcomes_page(outcomes: &v1::AllotmentOutcomes, output: Output) -> String {
-    let rows = &outcomes.allotments;
     if output == Output::Json {
-        let row = |one: &v1::AllotmentOutcome| {
-            json!({
-                "sku": one.sku, "node": code(one.node.as_ref()), "quota": one.quota, "ceiling": one.ceiling,
-                "spill_over": one.spill_over, "clipped": one.clipped,
-            })
-        };
-        return page(&rows.iter().map(row).collect::<Vec<_>>());
+        return format!("{:#}\n", message_json("AllotmentOutcomes", outcomes));
     }
-    let head = ["SKU", "NODE", "QUOTA", "CEILING", "CLIPPED"].map(str::to_owned);
     let row = |one: &v1::AllotmentOutcome| {
         [one.sku.clone(), code(one.node.as_ref()), figure(one.quota), figure(one.ceiling), one.clipped.to_string()]
     };
-    table(head, rows.iter().map(row))
+    table(["SKU", "NODE", "QUOTA", "CEILING", "CLIPPED"], outcomes.allotments.iter().map(row))
 }
 
 fn list_page(all: &[v1::Allotment], output: Output) -> String {
     if output == Output::Json {
-        let row = |one: &v1::Allotment| {
-            json!({
-                "sku": one.sku, "node": code(one.node.as_ref()), "quota": one.quota, "ceiling": one.ceiling,
-                "spill_over": one.spill_over, "reserved": one.reserved, "committed": one.committed,
-                "shipped": one.shipped, "granted": one.granted, "used": one.used, "rest": one.rest, "reach": one.reach,
-            })
-        };
-        return page(&all.iter().map(row).collect::<Vec<_>>());
+        let all: Vec<_> = all.iter().map(|one| message_json("Allotment", one)).collect();
+        return format!("{:#}\n", json!({ "allotments": all }));
     }
-    let head = ["SKU", "NODE", "QUOTA", "CEILING", "USED", "REST", "REACH"].map(str::to_owned);
     let row = |one: &v1::Allotment| {
         let (used, rest, reach) = (one.used.to_string(), one.rest.to_string(), one.reach.to_string());
         [one.sku.clone(), code(one.node.as_ref()), figure(one.quota), figure(one.ceiling), used, rest, reach]
     };
-    table(head, all.iter().map(row))
-}
-
-fn page(rows: &[Value]) -> String {
-    format!("{}\n", json!({ "allotments": rows }))
-}
-
-/// Columns as wide as their widest entry.
-fn table<const N: usize>(head: [String; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    table(["SKU", "NODE", "QUOTA", "CEILING", "USED", "REST", "REACH"], all.iter().map(row))
 }
 
 #[cfg(test)]
@@ -335,8 +302,8 @@ mod tests {
         let node = node(Some(&"app".to_owned()), None);
         let own =
             v1::Allotment { sku: "A".into(), node, quota: Some(12), used: 3, rest: 9, reach: 9, ..Default::default() };
-        let expected = "SKU  NODE  QUOTA  CEILING  USED  REST  REACH\nA    app   12     -        3     9     9\n";
+        let expected = "SKU  NODE  QUOTA  CEILING  USED  REST  REACH\nA    app      12        -     3     9      9\n";
         assert_eq!(list_page(std::slice::from_ref(&own), Output::Text), expected);
-        assert!(list_page(&[own], Output::Json).contains("\"quota\":12"));
+        assert!(list_page(&[own], Output::Json).contains("\"quota\": \"12\""));
     }
 }

@@ -1,34 +1,27 @@
 //! `quartermaster campaign`: campaigns on a running server.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
-use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage};
 use quartermaster_engine::time::Timestamp;
-use quartermaster_proto::v1::campaign_service_client::CampaignServiceClient;
 use quartermaster_proto::v1::upsert_campaigns_response::Outcome;
 use quartermaster_proto::v1::{
     Campaign, CampaignItem, CampaignState, CampaignStatus, CampaignTranche, EndCampaignRequest, GetCampaignRequest,
     ListCampaignsRequest, UpsertCampaignsRequest,
 };
-use tonic::Status;
-use tonic_types::StatusExt as _;
 
-use super::remote::Target;
-use super::{Output, exit, print, show};
+use super::ask::{Changing, Stop};
+use super::lines::wire_time;
+use super::output::message_json;
+use super::{Output, print, show};
 
 /// Campaigns on a running server: made, changed, shown, ended.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CampaignArgs {
     #[command(subcommand)]
     step: Step,
-    /// Form of what is printed.
-    #[arg(short, long, value_enum, default_value_t, global = true)]
-    output: Output,
     #[command(flatten)]
-    target: Target,
+    asked: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -38,10 +31,10 @@ enum Step {
         /// Its code.
         code: String,
         /// Name for people.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
         /// Code of the channel it runs in; without it none.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         channel: String,
         /// Orders are taken from then on, as 2026-11-11T00:00:00+08:00.
         #[arg(long, value_name = "TIME", value_parser = show::parse_time)]
@@ -111,44 +104,14 @@ fn items(tranches: &[Tranche]) -> Vec<CampaignItem> {
     items
 }
 
-/// Why a command ended early.
-enum Stop {
-    BadTarget(String),
-    Rejected(String),
-    Refused(Box<Status>),
-}
-
-impl From<Status> for Stop {
-    fn from(status: Status) -> Self {
-        Self::Refused(Box::new(status))
-    }
-}
-
-/// Does one step. Ends with 0 when it is done, with 1 when the server refused it, with 2 when it cannot be asked.
+/// Does one step.
 pub async fn run(args: &CampaignArgs) -> ExitCode {
-    match step(args).await {
-        Ok(()) => exit::OK.into(),
-        Err(Stop::BadTarget(error)) => {
-            eprintln!("quartermaster campaign: {error}");
-            exit::UNUSABLE.into()
-        }
-        Err(Stop::Rejected(message)) => {
-            eprintln!("quartermaster campaign: refused: {message}");
-            exit::FAILED.into()
-        }
-        Err(Stop::Refused(status)) => {
-            eprintln!("quartermaster campaign: {}", args.target.explain(&status));
-            for wrong in status.get_error_details().bad_request().iter().flat_map(|bad| &bad.field_violations) {
-                eprintln!("  {}: {}", wrong.field, wrong.description);
-            }
-            exit::FAILED.into()
-        }
-    }
+    args.asked.end("campaign", step(args).await)
 }
 
 async fn step(args: &CampaignArgs) -> Result<(), Stop> {
-    let channel = args.target.channel().map_err(Stop::BadTarget)?;
-    let mut client = CampaignServiceClient::new(channel).max_decoding_message_size(64 << 20);
+    let client = args.asked.open()?;
+    let output = client.output;
     match &args.step {
         Step::Put { code, name, channel, start, end, buyer_limit, order_limit, items: tranches, clip } => {
             let campaign = Campaign {
@@ -161,18 +124,17 @@ async fn step(args: &CampaignArgs) -> Result<(), Stop> {
                 order_limit: (*order_limit).into(),
                 items: items(tranches),
             };
-            let request =
-                UpsertCampaignsRequest { request_id: request_id("put"), campaigns: vec![campaign], clip: *clip };
-            match client.upsert_campaigns(request).await?.into_inner().outcome {
-                Some(Outcome::Rejection(rejection)) => return Err(Stop::Rejected(rejection.message)),
+            let request = UpsertCampaignsRequest { request_id: String::new(), campaigns: vec![campaign], clip: *clip };
+            match client.call(request).await?.answer.outcome {
+                Some(Outcome::Rejection(rejection)) => return Err(Stop::Rejected(Box::new(rejection))),
                 Some(Outcome::Done(done)) if done.created > 0 => print(&format!("made {code}\n")),
                 Some(Outcome::Done(_)) | None => print(&format!("changed {code}\n")),
             }
         }
         Step::Show { code } => {
             let request = GetCampaignRequest { code: code.clone() };
-            if let Some(status) = client.get_campaign(request).await?.into_inner().campaign {
-                print(&match args.output {
+            if let Some(status) = client.call(request).await?.answer.campaign {
+                print(&match output {
                     Output::Text => page(&status),
                     Output::Json => json(&status),
                 });
@@ -182,46 +144,29 @@ async fn step(args: &CampaignArgs) -> Result<(), Stop> {
             let (mut all, mut page_token) = (Vec::new(), String::new());
             loop {
                 let request = ListCampaignsRequest { open_only: *open, page_size: 100, page_token };
-                let answer = client.list_campaigns(request).await?.into_inner();
+                let answer = client.call(request).await?.answer;
                 all.extend(answer.campaigns);
                 page_token = answer.next_page_token;
                 if page_token.is_empty() {
                     break;
                 }
             }
-            match args.output {
+            match output {
                 Output::Text => print(&table(&all)),
                 Output::Json => all.iter().for_each(|status| print(&json(status))),
             }
         }
         Step::End { code } => {
-            let request = EndCampaignRequest { request_id: request_id("end"), code: code.clone() };
-            let answer = client.end_campaign(request).await?.into_inner();
+            let request = EndCampaignRequest { request_id: String::new(), code: code.clone() };
+            let answer = client.call(request).await?.answer;
             print(&format!("ended {code}: {} units are the pool's again\n", answer.returned));
         }
     }
     Ok(())
 }
 
-/// Ids of requests that nobody repeats: by time.
-fn request_id(step: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("cli-campaign-{step}-{}", now.as_nanos())
-}
-
-fn wire_time(at: Timestamp) -> prost_types::Timestamp {
-    let seconds = i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX);
-    prost_types::Timestamp { seconds, nanos: i32::try_from(at.0 % 1_000_000 * 1_000).unwrap_or(0) }
-}
-
 fn json(status: &CampaignStatus) -> String {
-    let descriptor = DescriptorPool::decode(quartermaster_proto::FILE_DESCRIPTOR_SET)
-        .ok()
-        .and_then(|pool| pool.get_message_by_name("quartermaster.v1.CampaignStatus"));
-    let message =
-        descriptor.and_then(|descriptor| DynamicMessage::decode(descriptor, &status.encode_to_vec()[..]).ok());
-    let text = message.and_then(|message| serde_json::to_string(&message).ok()).unwrap_or_default();
-    format!("{text}\n")
+    format!("{}\n", message_json("CampaignStatus", status))
 }
 
 fn state(status: &CampaignStatus) -> &'static str {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
+use quartermaster_client::Transport;
 use quartermaster_engine::time::Timestamp;
 use quartermaster_proto::v1::policy_service_client::PolicyServiceClient;
 use quartermaster_proto::v1::{
@@ -13,7 +14,6 @@ use quartermaster_proto::v1::{
     GetDocumentRequest, LintDocumentRequest, ListDocumentsRequest, RetireDocumentRequest,
 };
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use super::remote::Target;
@@ -81,7 +81,8 @@ impl From<Status> for Stop {
     }
 }
 
-/// Does one step. Ends with 0 when it is done, with 1 when the server refused it or lint found errors, with 2 when it cannot be asked.
+/// Does one step. Ends with 0 when it is done, with 1 when the server refused it or lint found errors, with 2 when it cannot be
+/// asked.
 pub async fn run(kind: DocumentKind, args: &DocumentArgs) -> ExitCode {
     match step(kind, args).await {
         Ok(code) => code.into(),
@@ -97,9 +98,9 @@ pub async fn run(kind: DocumentKind, args: &DocumentArgs) -> ExitCode {
                     exit::UNUSABLE.into()
                 }
                 Stop::Refused(status) => {
-                    eprintln!("quartermaster {what}: {}", args.target.explain(&status));
+                    let code = args.target.refused(what, &status);
                     eprint!("{}", violations(&status));
-                    exit::FAILED.into()
+                    code.into()
                 }
             }
         }
@@ -156,7 +157,7 @@ async fn step(kind: DocumentKind, args: &DocumentArgs) -> Result<u8, Stop> {
     Ok(exit::OK)
 }
 
-async fn list(client: &mut PolicyServiceClient<Channel>, kind: DocumentKind) -> Result<String, Stop> {
+async fn list(client: &mut PolicyServiceClient<Transport>, kind: DocumentKind) -> Result<String, Stop> {
     let request = ListDocumentsRequest { kind: kind.into() };
     Ok(table(&client.list_documents(request).await?.into_inner().documents))
 }
@@ -251,7 +252,7 @@ mod tests {
     fn the_server_is_named_before_or_after_the_step() {
         use clap::Parser as _;
         for line in ["policy --target x list", "policy list --target x", "policy show retail 3 --target x"] {
-            assert_eq!(Line::parse_from(line.split(' ')).args.target.target, "x");
+            assert_eq!(Line::parse_from(line.split(' ')).args.target.target.as_deref(), Some("x"));
         }
     }
 

@@ -43,8 +43,6 @@ const REQUEST_ID_BYTES_MAX: usize = 40;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = COLUMNS)]
 pub struct ImportArgs {
-    #[command(flatten)]
-    target: Target,
     /// SKUs.
     #[arg(long, value_name = "FILE")]
     skus: Option<PathBuf>,
@@ -70,6 +68,8 @@ pub struct ImportArgs {
     /// How long to go on while the server is not available, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     retry_seconds: u64,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// The columns, for the help.

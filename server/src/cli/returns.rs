@@ -1,25 +1,24 @@
 //! `quartermaster return` and `quartermaster count`: units that come back, and what is counted, on a running server.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Subcommand, ValueEnum};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage};
-use quartermaster_proto::v1::inventory_service_client::InventoryServiceClient;
-use quartermaster_proto::v1::return_service_client::ReturnServiceClient;
 use quartermaster_proto::v1::{
     AnnounceReturnRequest, AnnouncedLine, CancelReturnRequest, CountRow, CountStockRequest, CountStockResponse,
-    Disposition, GetReturnRequest, InspectReturnRequest, InspectedLine, ListReturnRatesRequest,
-    ListReturnRatesResponse, ListReturnsRequest, ListReturnsResponse, ReceiveReturnRequest,
-    ReceiveUnmatchedReturnRequest, ReceivedLine, Rejection, Return, ReturnKind, ReturnReason, ReturnState,
-    ReturnUpdate, StockReason, announce_return_response, inspect_return_response, receive_return_response,
+    Disposition, Exchange, ExchangeReturnRequest, GetReturnRequest, InspectReturnRequest, InspectedLine,
+    ListReturnRatesRequest, ListReturnRatesResponse, ListReturnsRequest, ListReturnsResponse, ReceiveReturnRequest,
+    ReceiveUnmatchedReturnRequest, ReceivedLine, ReserveRequest, Return, ReturnKind, ReturnReason, ReturnState,
+    ReturnUpdate, StockReason, announce_return_response, exchange_return_response, inspect_return_response,
+    receive_return_response,
 };
-use tonic::Status;
-use tonic_types::StatusExt as _;
 
-use super::remote::Target;
-use super::{Output, exit, print, show};
+use super::ask::{Changing, Stop};
+use super::lines::{Units, named, units};
+use super::output::{label, message_json};
+use super::reserve::hold_page;
+use super::sourcing::SourcingArgs;
+use super::{Output, print, show};
 
 /// Units that come back, on a running server.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,10 +26,7 @@ pub struct ReturnArgs {
     #[command(subcommand)]
     step: Step,
     #[command(flatten)]
-    target: Target,
-    /// Form of the answer.
-    #[arg(short, long, value_enum, default_value_t, global = true)]
-    output: Output,
+    asked: Changing,
 }
 
 /// Sets what was counted in cells of one location, all or nothing.
@@ -42,13 +38,10 @@ pub struct CountArgs {
     #[arg(required = true, value_parser = counted)]
     rows: Vec<CountRow>,
     /// Your document number.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     reference: String,
     #[command(flatten)]
-    target: Target,
-    /// Form of the answer.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    asked: Changing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,11 +68,39 @@ enum Step {
         #[arg(long, value_parser = reason)]
         reason: Option<ReturnReason>,
         /// Code of the location it is expected at.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         at: String,
         /// Your document number.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         reference: String,
+    },
+    /// Says that shipped units will come back, and takes others in their place, in one step.
+    Exchange {
+        /// Reservation id.
+        reservation: String,
+        /// What comes back: SKU=UNITS, or SKU@LOCATION=UNITS where the SKU was shipped from several.
+        #[arg(required = true, value_parser = units)]
+        lines: Vec<Units>,
+        /// What is taken in its place: SKU=UNITS or SKU@LOCATION=UNITS; may be repeated.
+        #[arg(long = "for", required = true, value_name = "SKU=UNITS", value_parser = units)]
+        taken: Vec<Units>,
+        /// Why: as for announce.
+        #[arg(long, value_parser = reason)]
+        reason: Option<ReturnReason>,
+        /// Code of the location it is expected at.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        at: String,
+        /// Order number of what is taken.
+        #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+        order: String,
+        /// The buyer.
+        #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+        buyer: String,
+        /// Your document number.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reference: String,
+        #[command(flatten)]
+        sourcing: Box<SourcingArgs>,
     },
     /// Says what arrived, anywhere.
     Receive {
@@ -94,7 +115,7 @@ enum Step {
         #[arg(long)]
         last: bool,
         /// Your document number, for what is unmatched.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         reference: String,
     },
     /// Says what becomes of units that arrived.
@@ -118,10 +139,10 @@ enum Step {
     /// Lists returns, the first page.
     List {
         /// Only of this reservation.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         reservation: String,
         /// Only of this buyer.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         buyer: String,
         /// Only in this state: announced, partially_received, received, inspected, closed.
         #[arg(long, value_parser = state)]
@@ -142,27 +163,6 @@ enum Step {
         #[arg(long, default_value_t = 100)]
         limit: i32,
     },
-}
-
-/// Units of a SKU, perhaps at a location.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Units {
-    sku: String,
-    location: String,
-    quantity: i64,
-}
-
-fn units(text: &str) -> Result<Units, String> {
-    let wrong = || format!("{text:?} is not SKU=UNITS or SKU@LOCATION=UNITS");
-    let (place, quantity) = text.rsplit_once('=').ok_or_else(wrong)?;
-    let (sku, location) = place.rsplit_once('@').unwrap_or((place, ""));
-    let quantity = quantity.parse().map_err(|_| wrong())?;
-    Ok(Units { sku: sku.to_owned(), location: location.to_owned(), quantity })
-}
-
-/// A name of an enumeration, whatever its case.
-fn named<T>(text: &str, prefix: &str, read: impl Fn(&str) -> Option<T>, what: &str) -> Result<T, String> {
-    read(&format!("{prefix}{}", text.to_uppercase())).ok_or_else(|| format!("{text:?} is no {what}"))
 }
 
 fn reason(text: &str) -> Result<ReturnReason, String> {
@@ -194,86 +194,36 @@ fn counted(text: &str) -> Result<CountRow, String> {
     Ok(CountRow { sku, counted: quantity, reason })
 }
 
-/// Why a command ended early.
-enum Stop {
-    BadTarget(String),
-    Rejected(Box<Rejection>),
-    Refused(Box<Status>),
-}
-
-impl From<Status> for Stop {
-    fn from(status: Status) -> Self {
-        Self::Refused(Box::new(status))
-    }
-}
-
-impl Stop {
-    fn report(&self, command: &str, target: &Target) -> ExitCode {
-        match self {
-            Self::BadTarget(error) => {
-                eprintln!("quartermaster {command}: {error}");
-                return exit::UNUSABLE.into();
-            }
-            Self::Rejected(rejection) => {
-                eprintln!("quartermaster {command}: {}", rejection.message);
-                for short in &rejection.shortages {
-                    let at = if short.location.is_empty() { String::new() } else { format!("@{}", short.location) };
-                    eprintln!("  {}{at}: {} asked for, {} possible", short.sku, short.requested, short.available);
-                }
-            }
-            Self::Refused(status) => {
-                eprintln!("quartermaster {command}: {}", target.explain(status));
-                let details = status.get_error_details();
-                for wrong in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
-                    eprintln!("  {}: {}", wrong.field, wrong.description);
-                }
-            }
-        }
-        exit::FAILED.into()
-    }
-}
-
-/// Does one step. Ends with 0 when it is done, with 1 when the server refused it, with 2 when it cannot be asked.
+/// Does one step.
 pub async fn run(args: &ReturnArgs) -> ExitCode {
-    match step(args).await {
-        Ok(text) => {
-            print(&text);
-            exit::OK.into()
-        }
-        Err(stop) => stop.report("return", &args.target),
-    }
+    args.asked.end("return", step(args).await.map(|page| print(&page)))
 }
 
-/// Counts. Ends as `run` does.
+/// Counts.
 pub async fn count(args: &CountArgs) -> ExitCode {
-    match counting(args).await {
-        Ok(text) => {
-            print(&text);
-            exit::OK.into()
-        }
-        Err(stop) => stop.report("count", &args.target),
-    }
+    args.asked.end("count", counting(args).await.map(|page| print(&page)))
 }
 
 async fn counting(args: &CountArgs) -> Result<String, Stop> {
-    let channel = args.target.channel().map_err(Stop::BadTarget)?;
+    let client = args.asked.open()?;
+    let output = client.output;
     let request = CountStockRequest {
-        request_id: request_id("count"),
+        request_id: String::new(),
         location: args.location.clone(),
         rows: args.rows.clone(),
         reference: args.reference.clone(),
     };
-    let answer = InventoryServiceClient::new(channel).count_stock(request).await?.into_inner();
-    Ok(match args.output {
+    let answer = client.call(request).await?.answer;
+    Ok(match output {
         Output::Text => count_page(&answer),
         Output::Json => json("CountStockResponse", &answer),
     })
 }
 
 async fn step(args: &ReturnArgs) -> Result<String, Stop> {
-    let channel = args.target.channel().map_err(Stop::BadTarget)?;
-    let mut client = ReturnServiceClient::new(channel);
-    let changed = |update: &ReturnUpdate| match args.output {
+    let client = args.asked.open()?;
+    let output = client.output;
+    let changed = |update: &ReturnUpdate| match output {
         Output::Text => update_page(update),
         Output::Json => json("ReturnUpdate", update),
     };
@@ -284,24 +234,45 @@ async fn step(args: &ReturnArgs) -> Result<String, Stop> {
                 Kind::Customer => ReturnKind::Customer,
                 Kind::Undeliverable => ReturnKind::Undeliverable,
             };
-            let line = |line: &Units| AnnouncedLine {
-                sku: line.sku.clone(),
-                shipped_from: line.location.clone(),
-                quantity: line.quantity,
-            };
             let request = AnnounceReturnRequest {
-                request_id: request_id("announce"),
+                request_id: String::new(),
                 reservation_id: reservation.clone(),
                 kind: kind.into(),
                 reason: reason.unwrap_or_default().into(),
-                lines: lines.iter().map(line).collect(),
+                lines: lines.iter().map(announced).collect(),
                 expected_location: at.clone(),
                 reference: reference.clone(),
             };
-            match client.announce_return(request).await?.into_inner().outcome {
+            match client.call(request).await?.answer.outcome {
                 Some(Outcome::Rejection(rejection)) => return Err(Stop::Rejected(Box::new(rejection))),
                 Some(Outcome::Update(update)) => changed(&update),
                 None => changed(&ReturnUpdate::default()),
+            }
+        }
+        Step::Exchange { reservation, lines, taken, reason, at, order, buyer, reference, sourcing } => {
+            use exchange_return_response::Outcome;
+            let announce = AnnounceReturnRequest {
+                reservation_id: reservation.clone(),
+                kind: ReturnKind::Customer.into(),
+                reason: reason.unwrap_or_default().into(),
+                lines: lines.iter().map(announced).collect(),
+                expected_location: at.clone(),
+                reference: reference.clone(),
+                ..AnnounceReturnRequest::default()
+            };
+            let reserve = ReserveRequest {
+                order_id: order.clone(),
+                buyer_id: buyer.clone(),
+                lines: taken.iter().map(|units| sourcing.line(units)).collect(),
+                sourcing: sourcing.message(),
+                ..ReserveRequest::default()
+            };
+            let request =
+                ExchangeReturnRequest { request_id: String::new(), announce: Some(announce), reserve: Some(reserve) };
+            match client.call(request).await?.answer.outcome {
+                Some(Outcome::Rejection(rejection)) => return Err(Stop::Rejected(Box::new(rejection))),
+                Some(Outcome::Exchange(exchange)) => exchanged(&exchange, output),
+                None => exchanged(&Exchange::default(), output),
             }
         }
         Step::Receive { id, location, lines, last, reference } => {
@@ -310,23 +281,23 @@ async fn step(args: &ReturnArgs) -> Result<String, Stop> {
             let lines = lines.iter().map(line).collect();
             if id == "unmatched" {
                 let request = ReceiveUnmatchedReturnRequest {
-                    request_id: request_id("receive"),
+                    request_id: String::new(),
                     location: location.clone(),
                     lines,
                     reference: reference.clone(),
                     ..ReceiveUnmatchedReturnRequest::default()
                 };
-                let answer = client.receive_unmatched_return(request).await?.into_inner();
+                let answer = client.call(request).await?.answer;
                 return Ok(changed(&answer.update.unwrap_or_default()));
             }
             let request = ReceiveReturnRequest {
-                request_id: request_id("receive"),
+                request_id: String::new(),
                 return_id: id.clone(),
                 location: location.clone(),
                 lines,
                 r#final: *last,
             };
-            match client.receive_return(request).await?.into_inner().outcome {
+            match client.call(request).await?.answer.outcome {
                 Some(Outcome::Rejection(rejection)) => return Err(Stop::Rejected(Box::new(rejection))),
                 Some(Outcome::Update(update)) => changed(&update),
                 None => changed(&ReturnUpdate::default()),
@@ -335,21 +306,21 @@ async fn step(args: &ReturnArgs) -> Result<String, Stop> {
         Step::Inspect { id, lines } => {
             use inspect_return_response::Outcome;
             let request =
-                InspectReturnRequest { request_id: request_id("inspect"), return_id: id.clone(), lines: lines.clone() };
-            match client.inspect_return(request).await?.into_inner().outcome {
+                InspectReturnRequest { request_id: String::new(), return_id: id.clone(), lines: lines.clone() };
+            match client.call(request).await?.answer.outcome {
                 Some(Outcome::Rejection(rejection)) => return Err(Stop::Rejected(Box::new(rejection))),
                 Some(Outcome::Update(update)) => changed(&update),
                 None => changed(&ReturnUpdate::default()),
             }
         }
         Step::Cancel { id } => {
-            let request = CancelReturnRequest { request_id: request_id("cancel"), return_id: id.clone() };
-            changed(&client.cancel_return(request).await?.into_inner().update.unwrap_or_default())
+            let request = CancelReturnRequest { request_id: String::new(), return_id: id.clone() };
+            changed(&client.call(request).await?.answer.update.unwrap_or_default())
         }
         Step::Show { id } => {
             let request = GetReturnRequest { return_id: id.clone() };
-            let found = client.get_return(request).await?.into_inner().found.unwrap_or_default();
-            match args.output {
+            let found = client.call(request).await?.answer.found.unwrap_or_default();
+            match output {
                 Output::Text => page(&found),
                 Output::Json => json("Return", &found),
             }
@@ -362,8 +333,8 @@ async fn step(args: &ReturnArgs) -> Result<String, Stop> {
                 page_size: *limit,
                 page_token: String::new(),
             };
-            let answer = client.list_returns(request).await?.into_inner();
-            match args.output {
+            let answer = client.call(request).await?.answer;
+            match output {
                 Output::Text => list_page(&answer),
                 Output::Json => json("ListReturnsResponse", &answer),
             }
@@ -375,8 +346,8 @@ async fn step(args: &ReturnArgs) -> Result<String, Stop> {
                 page_size: *limit,
                 page_token: String::new(),
             };
-            let answer = client.list_return_rates(request).await?.into_inner();
-            match args.output {
+            let answer = client.call(request).await?.answer;
+            match output {
                 Output::Text => rates_page(&answer),
                 Output::Json => json("ListReturnRatesResponse", &answer),
             }
@@ -384,23 +355,23 @@ async fn step(args: &ReturnArgs) -> Result<String, Stop> {
     })
 }
 
-/// Each run is a request of its own: whoever runs it again means it again.
-fn request_id(step: &str) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("cli-{step}-{}-{}", std::process::id(), since.as_nanos())
+fn announced(line: &Units) -> AnnouncedLine {
+    AnnouncedLine { sku: line.sku.clone(), shipped_from: line.location.clone(), quantity: line.quantity }
+}
+
+fn exchanged(exchange: &Exchange, output: Output) -> String {
+    match output {
+        Output::Json => json("Exchange", exchange),
+        Output::Text => {
+            let back = exchange.announced.as_ref().map(update_page).unwrap_or_default();
+            back + &exchange.hold.as_ref().map(hold_page).unwrap_or_default()
+        }
+    }
 }
 
 /// A message of the API as JSON.
 fn json(name: &str, message: &impl Message) -> String {
-    let pool = DescriptorPool::decode(quartermaster_proto::FILE_DESCRIPTOR_SET).ok();
-    let descriptor = pool.and_then(|pool| pool.get_message_by_name(&format!("quartermaster.v1.{name}")));
-    let message = descriptor.and_then(|one| DynamicMessage::decode(one, &*message.encode_to_vec()).ok());
-    let text = message.and_then(|message| serde_json::to_string_pretty(&message).ok());
-    text.unwrap_or_default() + "\n"
-}
-
-fn label(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
+    format!("{:#}\n", message_json(name, message))
 }
 
 fn update_page(update: &ReturnUpdate) -> String {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
+use quartermaster_client::Transport;
 use quartermaster_proto::v1::rules_service_client::RulesServiceClient;
 use quartermaster_proto::v1::{
     GetStockRulesRequest, GetStockRulesResponse, KeptUnits, LeftUnits, ListRuleEffectsRequest, PutStockRulesRequest,
@@ -14,7 +15,6 @@ use quartermaster_proto::v1::{
 };
 use serde_json::{Value, json};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::document::{findings_page, request_id, violations};
 use super::remote::Target;
@@ -25,11 +25,11 @@ use super::{Output, exit, print, show};
 pub struct RulesArgs {
     #[command(subcommand)]
     step: Step,
-    #[command(flatten)]
-    target: Target,
     /// Form of the answer.
     #[arg(short, long, value_enum, default_value_t, global = true)]
     output: Output,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -86,9 +86,9 @@ pub async fn run(args: &RulesArgs) -> ExitCode {
             exit::UNUSABLE.into()
         }
         Err(Stop::Refused(status)) => {
-            eprintln!("quartermaster rules: {}", args.target.explain(&status));
+            let code = args.target.refused("rules", &status);
             eprint!("{}", violations(&status));
-            exit::FAILED.into()
+            code.into()
         }
     }
 }
@@ -139,7 +139,7 @@ async fn step(args: &RulesArgs) -> Result<String, Stop> {
 }
 
 async fn all_effects(
-    client: &mut RulesServiceClient<Channel>,
+    client: &mut RulesServiceClient<Transport>,
     skus: &[String],
     limit: usize,
 ) -> Result<Vec<RuleEffects>, Stop> {
@@ -296,7 +296,7 @@ mod tests {
             ["rules -o json --target x show", "rules show --target x -o json", "rules effects A B -o json --target x"]
         {
             let args = Line::parse_from(line.split(' ')).args;
-            assert_eq!((args.target.target.as_str(), args.output), ("x", Output::Json));
+            assert_eq!((args.target.target.as_deref().unwrap(), args.output), ("x", Output::Json));
         }
     }
 

@@ -38,9 +38,6 @@ pub async fn run(args: &SnapshotArgs) -> ExitCode {
             ));
             exit::OK.into()
         }
-        Err(status) => {
-            eprintln!("quartermaster snapshot: {}", args.target.explain(&status));
-            exit::FAILED.into()
-        }
+        Err(status) => args.target.refused("snapshot", &status).into(),
     }
 }

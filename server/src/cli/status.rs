@@ -13,11 +13,11 @@ use super::{Output, exit, print, show};
 /// Shows how a running server is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StatusArgs {
-    #[command(flatten)]
-    target: Target,
     /// Form of the answer.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// Asks and prints. Ends with 0 when the server serves, with 1 when it does not or finds violations, with 2 when it does not answer.

@@ -1,36 +1,16 @@
 //! `quartermaster inbound`, `transfer` and `atp`: expected units on a running server.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use quartermaster_engine::time::Timestamp;
-use quartermaster_proto::v1::supply_service_client::SupplyServiceClient;
 use quartermaster_proto::v1::{self, ship_transfer_response::Outcome};
 use serde_json::{Value, json};
-use tonic::Status;
 
-use super::remote::Target;
-use super::{exit, print, show};
-
-/// How answers are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    #[default]
-    Table,
-    /// For programs.
-    Json,
-}
-
-#[derive(Clone, Debug, clap::Args)]
-struct Where {
-    #[command(flatten)]
-    target: Target,
-    /// How answers are printed.
-    #[arg(short, long, value_enum, default_value_t, global = true)]
-    output: Output,
-}
+use super::ask::{Asked, Changing, Stop};
+use super::lines::wire_time;
+use super::output::message_json;
+use super::{Output, print, show};
 
 /// Units that are expected: purchase orders, transfers, returns.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +18,7 @@ pub struct InboundArgs {
     #[command(subcommand)]
     step: InboundStep,
     #[command(flatten)]
-    at: Where,
+    at: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -66,6 +46,29 @@ enum InboundStep {
         #[arg(required = true, value_parser = units)]
         lines: Vec<(String, i64)>,
     },
+    /// Changes what is expected, and when; of every line that is named, what is given.
+    Change {
+        /// Code of the document.
+        code: String,
+        /// When it is expected now, as 2026-11-11T00:00:00+08:00.
+        #[arg(long, value_name = "TIME", value_parser = show::parse_time)]
+        eta: Option<Timestamp>,
+        /// Units that may stand promised ahead of each line named at most.
+        #[arg(long, value_name = "UNITS", conflicts_with = "no_cap")]
+        cap: Option<i64>,
+        /// The lines named have no cap any more.
+        #[arg(long)]
+        no_cap: bool,
+        /// Per cent of what is still expected of the lines named that may be promised ahead.
+        #[arg(long, value_name = "PERCENT")]
+        confidence: Option<i32>,
+        /// Nothing more of this SKU will come; may be repeated.
+        #[arg(long, value_name = "SKU")]
+        cancel: Vec<String>,
+        /// Lines, as SKU or SKU=UNITS: units in all, those that have arrived included.
+        #[arg(value_parser = changed_line)]
+        lines: Vec<(String, Option<i64>)>,
+    },
     /// Takes units in.
     Receive {
         /// Code of the document.
@@ -80,10 +83,10 @@ enum InboundStep {
     /// Lists open documents.
     List {
         /// Location code.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         location: String,
         /// SKU code.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         sku: String,
         /// Closed ones too.
         #[arg(long)]
@@ -102,7 +105,7 @@ pub struct TransferArgs {
     #[command(subcommand)]
     step: TransferStep,
     #[command(flatten)]
-    at: Where,
+    at: Changing,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -139,68 +142,35 @@ pub struct AtpArgs {
     #[arg(long, default_value_t = 0)]
     quantity: i64,
     #[command(flatten)]
-    at: Where,
+    at: Asked,
 }
 
 /// Announces, receives and lists expected units. Ends with 0 when it is done, with 1 when the server refused it, with 2 when it cannot be
 /// asked.
 pub async fn inbound(args: &InboundArgs) -> ExitCode {
-    ended("inbound", &args.at, inbound_step(args).await)
+    args.at.end("inbound", inbound_step(args).await.map(|page| told(page, args.at.output())))
 }
 
 /// Sends units to another location. Ends as `inbound` does.
 pub async fn transfer(args: &TransferArgs) -> ExitCode {
-    ended("transfer", &args.at, transfer_step(args).await)
+    args.at.end("transfer", transfer_step(args).await.map(|page| told(page, args.at.output())))
 }
 
 /// Tells what can be promised when. Ends as `inbound` does.
 pub async fn atp(args: &AtpArgs) -> ExitCode {
-    ended("atp", &args.at, atp_table(args).await)
+    args.at.end("atp", atp_table(args).await.map(|page| told(page, args.at.output)))
 }
 
-enum Stop {
-    BadTarget(String),
-    Refused(Box<Status>),
-    Rejected(String),
-}
-
-impl From<Status> for Stop {
-    fn from(status: Status) -> Self {
-        Self::Refused(Box::new(status))
+/// Prints an answer in the form that was asked for.
+fn told((json, table): (Value, String), output: Output) {
+    match output {
+        Output::Text => print(&table),
+        Output::Json => print(&format!("{json:#}\n")),
     }
-}
-
-fn ended(what: &str, at: &Where, done: Result<(Value, String), Stop>) -> ExitCode {
-    match done {
-        Ok((json, table)) => {
-            match at.output {
-                Output::Table => print(&table),
-                Output::Json => print(&(serde_json::to_string_pretty(&json).unwrap_or_default() + "\n")),
-            }
-            exit::OK.into()
-        }
-        Err(Stop::BadTarget(error)) => {
-            eprintln!("quartermaster {what}: {error}");
-            exit::UNUSABLE.into()
-        }
-        Err(Stop::Refused(status)) => {
-            eprintln!("quartermaster {what}: {}", at.target.explain(&status));
-            exit::FAILED.into()
-        }
-        Err(Stop::Rejected(why)) => {
-            eprintln!("quartermaster {what}: {why}");
-            exit::FAILED.into()
-        }
-    }
-}
-
-fn client(at: &Where) -> Result<SupplyServiceClient<tonic::transport::Channel>, Stop> {
-    let channel = at.target.channel().map_err(Stop::BadTarget)?;
-    Ok(SupplyServiceClient::new(channel).max_decoding_message_size(64 << 20))
 }
 
 async fn inbound_step(args: &InboundArgs) -> Result<(Value, String), Stop> {
-    let mut client = client(&args.at)?;
+    let client = args.at.open()?;
     match &args.step {
         InboundStep::Announce { code, kind, location, eta, cap, confidence, lines } => {
             let lines = lines.iter().map(|(sku, quantity)| v1::ExpectedLine {
@@ -210,7 +180,7 @@ async fn inbound_step(args: &InboundArgs) -> Result<(Value, String), Stop> {
                 confidence_percent: *confidence,
             });
             let message = v1::AnnounceInboundRequest {
-                request_id: request_id("announce"),
+                request_id: String::new(),
                 code: code.clone(),
                 kind: (*kind).into(),
                 location: location.clone(),
@@ -218,7 +188,26 @@ async fn inbound_step(args: &InboundArgs) -> Result<(Value, String), Stop> {
                 lines: lines.collect(),
                 reference: String::new(),
             };
-            Ok(updated(client.announce_inbound(message).await?.into_inner().update))
+            Ok(updated(client.call(message).await?.answer.update))
+        }
+        InboundStep::Change { code, eta, cap, no_cap, confidence, cancel, lines } => {
+            let changed = lines.iter().map(|(sku, quantity)| v1::InboundLineChange {
+                sku: sku.clone(),
+                quantity: *quantity,
+                presale_cap: *cap,
+                clear_presale_cap: *no_cap,
+                confidence_percent: *confidence,
+                cancel: false,
+            });
+            let cancelled =
+                cancel.iter().map(|sku| v1::InboundLineChange { sku: sku.clone(), cancel: true, ..Default::default() });
+            let message = v1::ChangeInboundRequest {
+                request_id: String::new(),
+                code: code.clone(),
+                eta: eta.map(wire_time),
+                lines: changed.chain(cancelled).collect(),
+            };
+            Ok(updated(client.call(message).await?.answer.update))
         }
         InboundStep::Receive { code, r#final, lines } => {
             let lines = lines.iter().map(|(sku, quantity)| v1::ArrivedLine {
@@ -227,13 +216,13 @@ async fn inbound_step(args: &InboundArgs) -> Result<(Value, String), Stop> {
                 ..Default::default()
             });
             let message = v1::ReceiveInboundRequest {
-                request_id: request_id("receive"),
+                request_id: String::new(),
                 code: code.clone(),
                 lines: lines.collect(),
                 r#final: *r#final,
                 ..Default::default()
             };
-            Ok(updated(client.receive_inbound(message).await?.into_inner().update))
+            Ok(updated(client.call(message).await?.answer.update))
         }
         InboundStep::List { location, sku, closed } => {
             let mut message = v1::ListInboundsRequest {
@@ -245,18 +234,19 @@ async fn inbound_step(args: &InboundArgs) -> Result<(Value, String), Stop> {
             };
             let mut all = Vec::new();
             loop {
-                let page = client.list_inbounds(message.clone()).await?.into_inner();
+                let page = client.call(message.clone()).await?.answer;
                 all.extend(page.inbounds);
                 if page.next_page_token.is_empty() {
                     break;
                 }
                 message.page_token = page.next_page_token;
             }
-            Ok((all.iter().map(inbound_json).collect(), all.iter().map(head).collect()))
+            let json: Vec<_> = all.iter().map(inbound_json).collect();
+            Ok((json!({ "inbounds": json }), all.iter().map(head).collect()))
         }
         InboundStep::Show { code } => {
             let message = v1::GetInboundRequest { code: code.clone() };
-            let inbound = client.get_inbound(message).await?.into_inner().inbound.unwrap_or_default();
+            let inbound = client.call(message).await?.answer.inbound.unwrap_or_default();
             Ok((inbound_json(&inbound), head(&inbound) + &lines_table(&inbound)))
         }
     }
@@ -270,7 +260,7 @@ async fn transfer_step(args: &TransferArgs) -> Result<(Value, String), Stop> {
         ..Default::default()
     };
     let message = v1::ShipTransferRequest {
-        request_id: request_id("transfer"),
+        request_id: String::new(),
         code: code.clone(),
         from_location: from.clone(),
         to_location: to.clone(),
@@ -278,8 +268,8 @@ async fn transfer_step(args: &TransferArgs) -> Result<(Value, String), Stop> {
         lines: lines.iter().map(line).collect(),
         reference: String::new(),
     };
-    match client(&args.at)?.ship_transfer(message).await?.into_inner().outcome {
-        Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(rejection.message)),
+    match args.at.open()?.call(message).await?.answer.outcome {
+        Some(Outcome::Rejection(rejection)) => Err(Stop::Rejected(Box::new(rejection))),
         Some(Outcome::Update(update)) => Ok(updated(Some(update))),
         None => Ok(updated(None)),
     }
@@ -292,7 +282,7 @@ async fn atp_table(args: &AtpArgs) -> Result<(Value, String), Stop> {
         quantity: args.quantity,
         ..Default::default()
     };
-    let skus = client(&args.at)?.get_atp(message).await?.into_inner().skus;
+    let skus = args.at.open()?.call(message).await?.answer.skus;
     let mut table = String::new();
     for sku in &skus {
         table += &format!("{}  now {}\n", sku.sku, sku.available);
@@ -309,23 +299,13 @@ async fn atp_table(args: &AtpArgs) -> Result<(Value, String), Stop> {
             table += &format!("  {} units: {when}\n", args.quantity);
         }
     }
-    let json = skus.iter().map(|sku| {
-        let step = |step: &v1::AtpStep| {
-            json!({ "time": step.time.map(|time| time.to_string()), "added": step.added, "total": step.total })
-        };
-        json!({
-            "sku": sku.sku,
-            "available": sku.available,
-            "steps": sku.steps.iter().map(step).collect::<Vec<_>>(),
-            "promisable": sku.promisable,
-            "promise_time": sku.promise_time.map(|time| time.to_string()),
-        })
-    });
-    Ok((json.collect(), table))
+    let json: Vec<_> = skus.iter().map(|sku| message_json("SkuAtp", sku)).collect();
+    Ok((json!({ "skus": json }), table))
 }
 
 fn updated(update: Option<v1::InboundUpdate>) -> (Value, String) {
     let update = update.unwrap_or_default();
+    let json = message_json("InboundUpdate", &update);
     let inbound = update.inbound.unwrap_or_default();
     let mut table = head(&inbound) + &lines_table(&inbound);
     for moved in &update.moves {
@@ -342,20 +322,6 @@ fn updated(update: Option<v1::InboundUpdate>) -> (Value, String) {
         let (id, units, sku) = (&short.reservation_id, short.quantity, &short.sku);
         table += &format!("  {id}: {units} of {sku} are promised and nothing covers them\n");
     }
-    let hurt = |one: &v1::HurtPromise| {
-        json!({ "reservation_id": one.reservation_id, "sku": one.sku, "quantity": one.quantity,
-                "expected_time": one.expected_time.map(|time| time.to_string()) })
-    };
-    let moved = |one: &v1::PresaleMove| {
-        json!({ "reservation_id": one.reservation_id, "sku": one.sku, "quantity": one.quantity,
-                "location": one.location, "stock": one.stock })
-    };
-    let json = json!({
-        "inbound": inbound_json(&inbound),
-        "moves": update.moves.iter().map(moved).collect::<Vec<_>>(),
-        "late": update.late.iter().map(hurt).collect::<Vec<_>>(),
-        "uncovered": update.uncovered.iter().map(hurt).collect::<Vec<_>>(),
-    });
     (json, table)
 }
 
@@ -384,21 +350,7 @@ fn lines_table(inbound: &v1::Inbound) -> String {
 }
 
 fn inbound_json(inbound: &v1::Inbound) -> Value {
-    let line = |line: &v1::InboundLine| {
-        json!({
-            "sku": line.sku, "expected": line.expected, "received": line.received, "outstanding": line.outstanding,
-            "presold": line.presold, "uncovered": line.uncovered, "difference": line.difference,
-        })
-    };
-    json!({
-        "code": inbound.code,
-        "kind": inbound.kind().as_str_name().trim_start_matches("INBOUND_KIND_"),
-        "location": inbound.location,
-        "from_location": inbound.from_location,
-        "eta": inbound.eta.map(|eta| eta.to_string()),
-        "state": state(inbound),
-        "lines": inbound.lines.iter().map(line).collect::<Vec<_>>(),
-    })
+    message_json("Inbound", inbound)
 }
 
 fn kind(text: &str) -> Result<v1::InboundKind, String> {
@@ -407,21 +359,17 @@ fn kind(text: &str) -> Result<v1::InboundKind, String> {
         .ok_or_else(|| "purchase, transfer or return is needed".to_owned())
 }
 
+/// A line that changes, with its units when those change.
+fn changed_line(text: &str) -> Result<(String, Option<i64>), String> {
+    if text.contains('=') {
+        return units(text).map(|(sku, units)| (sku, Some(units)));
+    }
+    Ok((text.to_owned(), None))
+}
+
 fn units(text: &str) -> Result<(String, i64), String> {
     let parts = text.rsplit_once('=').and_then(|(sku, units)| Some((sku.to_owned(), units.parse().ok()?)));
     parts.ok_or_else(|| format!("{text:?} is not SKU=UNITS"))
-}
-
-/// Each run is a request of its own: whoever runs it again means it again.
-fn request_id(step: &str) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("cli-{step}-{}-{}", std::process::id(), since.as_nanos())
-}
-
-fn wire_time(at: Timestamp) -> prost_types::Timestamp {
-    let seconds = i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX);
-    let nanos = i32::try_from(at.0 % 1_000_000 * 1_000).unwrap_or(0);
-    prost_types::Timestamp { seconds, nanos }
 }
 
 #[cfg(test)]
@@ -431,6 +379,8 @@ mod tests {
     #[test]
     fn units_and_kinds_are_read() {
         assert_eq!(units("A=B=3"), Ok(("A=B".to_owned(), 3)));
+        assert_eq!(changed_line("A"), Ok(("A".to_owned(), None)));
+        assert_eq!(changed_line("A=3"), Ok(("A".to_owned(), Some(3))));
         assert!(units("A").is_err() && units("A=x").is_err());
         assert_eq!(kind("return"), Ok(v1::InboundKind::Return));
         assert!(kind("unspecified").is_err());

@@ -1,19 +1,17 @@
 //! `quartermaster freeze`, `thaw`, `freezes` and `repair`: upkeep of the stock of a running server.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use quartermaster_proto::v1::upkeep_service_client::UpkeepServiceClient;
+use quartermaster_client::CallError;
 use quartermaster_proto::v1::{
     Freeze, FreezeReason, FreezeStockRequest, ListFreezesRequest, Rejection, Repair, RepairMode, RepairPriority,
     RepairShortfallsRequest, ThawStockRequest, repair_shortfalls_response, thaw_stock_response,
 };
 use serde_json::{Value, json};
-use tonic::Status;
-use tonic::transport::Channel;
 
-use super::remote::Target;
-use super::{Output, exit, print, show};
+use super::ask::{Asking, Changing, Stop};
+use super::output::message_json;
+use super::{Output, print, show};
 
 /// A SKU, a location, or a SKU at a location.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,10 +34,10 @@ pub struct FreezeArgs {
     #[arg(long, value_name = "REASON", value_parser = parse_reason)]
     reason: FreezeReason,
     /// Your document.
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reference: String,
     #[command(flatten)]
-    target: Target,
+    asked: Changing,
 }
 
 /// Lifts freezes.
@@ -57,7 +55,7 @@ pub struct ThawArgs {
     #[arg(long, value_name = "ID")]
     id: Option<u64>,
     #[command(flatten)]
-    target: Target,
+    asked: Changing,
 }
 
 /// Lists freezes that stand.
@@ -72,11 +70,8 @@ pub struct FreezesArgs {
     /// With this reason.
     #[arg(long, value_name = "REASON", value_parser = parse_reason)]
     reason: Option<FreezeReason>,
-    /// Form of the output.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
     #[command(flatten)]
-    target: Target,
+    asked: Changing,
 }
 
 /// Moves or cancels what shortfalls hurt.
@@ -97,11 +92,8 @@ pub struct RepairArgs {
     /// What may be done.
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
-    /// Form of the output.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
     #[command(flatten)]
-    target: Target,
+    asked: Changing,
 }
 
 /// Who is hurt first.
@@ -135,19 +127,19 @@ fn parse_reason(text: &str) -> Result<FreezeReason, String> {
 }
 
 /// What came of a call: a text for people or programs, or a rejection.
-type Told = Result<Result<String, Rejection>, Box<Status>>;
+type Told = Result<Result<String, Rejection>, CallError>;
 
 /// Freezes. Ends with 0 when it is done, with 1 when the server refused it, with 2 when it cannot be asked.
 pub async fn freeze(args: &FreezeArgs) -> ExitCode {
     let request = FreezeStockRequest {
-        request_id: request_id("freeze"),
+        request_id: String::new(),
         sku: args.thing.sku.clone().unwrap_or_default(),
         location: args.thing.location.clone().unwrap_or_default(),
         reason: args.reason.into(),
         reference: args.reference.clone(),
     };
-    ask("freeze", &args.target, async |mut client| {
-        let frozen = client.freeze_stock(request).await?.into_inner();
+    ask("freeze", &args.asked, async |client: Asking| {
+        let frozen = client.call(request).await?.answer;
         Ok(Ok(format!("frozen, id {}\n", frozen.freeze_id)))
     })
     .await
@@ -156,15 +148,15 @@ pub async fn freeze(args: &FreezeArgs) -> ExitCode {
 /// Thaws. Ends as `freeze` does.
 pub async fn thaw(args: &ThawArgs) -> ExitCode {
     let request = ThawStockRequest {
-        request_id: request_id("thaw"),
+        request_id: String::new(),
         sku: args.thing.sku.clone().unwrap_or_default(),
         location: args.thing.location.clone().unwrap_or_default(),
         all: args.all,
         reason: args.reason.map_or(0, i32::from),
         freeze_id: args.id.unwrap_or(0),
     };
-    ask("thaw", &args.target, async |mut client| {
-        Ok(match client.thaw_stock(request).await?.into_inner().outcome {
+    ask("thaw", &args.asked, async |client: Asking| {
+        Ok(match client.call(request).await?.answer.outcome {
             Some(thaw_stock_response::Outcome::Rejection(rejection)) => Err(rejection),
             Some(thaw_stock_response::Outcome::Thaw(thaw)) => {
                 let ids: Vec<String> = thaw.freeze_ids.iter().map(ToString::to_string).collect();
@@ -178,7 +170,7 @@ pub async fn thaw(args: &ThawArgs) -> ExitCode {
 
 /// Lists all freezes that pass, page by page. Ends as `freeze` does.
 pub async fn freezes(args: &FreezesArgs) -> ExitCode {
-    ask("freezes", &args.target, async |mut client| {
+    ask("freezes", &args.asked, async |client: Asking| {
         let mut all: Vec<Freeze> = Vec::new();
         let mut page_token = String::new();
         loop {
@@ -189,16 +181,19 @@ pub async fn freezes(args: &FreezesArgs) -> ExitCode {
                 location: args.location.clone().unwrap_or_default(),
                 reason: args.reason.map_or(0, i32::from),
             };
-            let page = client.list_freezes(request).await?.into_inner();
+            let page = client.call(request).await?.answer;
             all.extend(page.freezes);
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 break;
             }
         }
-        Ok(Ok(match args.output {
+        Ok(Ok(match args.asked.output() {
             Output::Text => freezes_text(&all),
-            Output::Json => format!("{}\n", json!({ "freezes": all.iter().map(freeze_json).collect::<Vec<_>>() })),
+            Output::Json => {
+                let all: Vec<_> = all.iter().map(|one| message_json("Freeze", one)).collect();
+                format!("{:#}\n", json!({ "freezes": all }))
+            }
         }))
     })
     .await
@@ -217,58 +212,41 @@ pub async fn repair(args: &RepairArgs) -> ExitCode {
         Mode::CancelOnly => RepairMode::CancelOnly,
     };
     let request = RepairShortfallsRequest {
-        request_id: request_id("repair"),
+        request_id: String::new(),
         preview: args.preview,
         sku: args.sku.clone().unwrap_or_default(),
         location: args.location.clone().unwrap_or_default(),
         priority: first.map(i32::from).collect(),
         mode: mode.into(),
     };
-    ask("repair", &args.target, async |mut client| {
-        let outcome = client.repair_shortfalls(request).await?.into_inner().outcome;
-        Ok(Ok(match (outcome, args.output) {
+    ask("repair", &args.asked, async |client: Asking| {
+        let outcome = client.call(request).await?.answer.outcome;
+        Ok(Ok(match (outcome, args.asked.output()) {
             (Some(repair_shortfalls_response::Outcome::Repair(repair)), Output::Text) => repair_text(&repair),
             (Some(repair_shortfalls_response::Outcome::Repair(repair)), Output::Json) => {
-                format!("{}\n", repair_json(&repair))
+                format!("{:#}\n", repair_json(&repair))
             }
             (Some(repair_shortfalls_response::Outcome::Rejection(rejection)), Output::Text) => {
                 format!("{}\n", rejection.message)
             }
-            (_, Output::Json) => format!("{}\n", repair_json(&Repair::default())),
+            (_, Output::Json) => format!("{:#}\n", repair_json(&Repair::default())),
             (None, Output::Text) => String::new(),
         }))
     })
     .await
 }
 
-async fn ask(name: &str, target: &Target, call: impl AsyncFnOnce(UpkeepServiceClient<Channel>) -> Told) -> ExitCode {
-    let channel = match target.channel() {
-        Ok(channel) => channel,
-        Err(error) => {
-            eprintln!("quartermaster {name}: {error}");
-            return exit::UNUSABLE.into();
+async fn ask(name: &str, asked: &Changing, call: impl AsyncFnOnce(Asking) -> Told) -> ExitCode {
+    let done = async {
+        match call(asked.open()?).await? {
+            Ok(text) => {
+                print(&text);
+                Ok(())
+            }
+            Err(rejection) => Err(Stop::Rejected(Box::new(rejection))),
         }
     };
-    let client = UpkeepServiceClient::new(channel).max_decoding_message_size(64 << 20);
-    match call(client).await {
-        Ok(Ok(text)) => {
-            print(&text);
-            exit::OK.into()
-        }
-        Ok(Err(rejection)) => {
-            eprintln!("quartermaster {name}: {}", rejection.message);
-            exit::FAILED.into()
-        }
-        Err(status) => {
-            eprintln!("quartermaster {name}: {}", target.explain(&status));
-            exit::FAILED.into()
-        }
-    }
-}
-
-fn request_id(step: &str) -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("cli-{step}-{}-{}", std::process::id(), since.as_nanos())
+    asked.end(name, done.await)
 }
 
 fn thing(sku: &str, location: &str) -> String {
@@ -297,17 +275,6 @@ fn freezes_text(freezes: &[Freeze]) -> String {
     text
 }
 
-fn freeze_json(freeze: &Freeze) -> Value {
-    json!({
-        "freeze_id": freeze.freeze_id,
-        "sku": freeze.sku,
-        "location": freeze.location,
-        "reason": reason(freeze),
-        "reference": freeze.reference,
-        "freeze_time": freeze.freeze_time.map(|at| at.to_string()),
-    })
-}
-
 fn repair_text(repair: &Repair) -> String {
     let mut text = String::new();
     for remedy in &repair.remedies {
@@ -333,27 +300,7 @@ fn repair_text(repair: &Repair) -> String {
 }
 
 fn repair_json(repair: &Repair) -> Value {
-    let remedies = repair.remedies.iter().map(|remedy| {
-        let to = remedy.moved_to.iter().map(|to| json!({ "location": to.location, "quantity": to.quantity }));
-        json!({
-            "reservation_id": remedy.reservation_id,
-            "sku": remedy.sku,
-            "location": remedy.location,
-            "quantity": remedy.quantity,
-            "moved_to": to.collect::<Vec<_>>(),
-            "cancelled": remedy.cancelled,
-            "ended": remedy.ended,
-        })
-    });
-    let remaining = repair
-        .remaining
-        .iter()
-        .map(|cell| json!({ "sku": cell.sku, "location": cell.location, "shortfall": cell.shortfall }));
-    json!({
-        "remedies": remedies.collect::<Vec<_>>(),
-        "remaining": remaining.collect::<Vec<_>>(),
-        "more": repair.more,
-    })
+    message_json("Repair", repair)
 }
 
 fn positive(quantity: i64) -> u64 {
@@ -391,7 +338,7 @@ mod tests {
         let expected = "R  2 units of A at L1 moved: 2 to L2\nR  1 unit of A at L1 cancelled, which ends it\n\
                         still short: 3 units of B at L1\nthere are more: repair again\n";
         assert_eq!(repair_text(&repair), expected);
-        assert_eq!(repair_json(&repair)["remedies"][0]["moved_to"][0]["location"], "L2");
+        assert_eq!(repair_json(&repair)["remedies"][0]["movedTo"][0]["location"], "L2");
     }
 
     #[test]

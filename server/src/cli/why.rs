@@ -35,10 +35,7 @@ pub async fn run(args: &WhyArgs) -> ExitCode {
             print(&page(&args.reservation, &answer.into_inner()));
             exit::OK.into()
         }
-        Err(status) => {
-            eprintln!("quartermaster why: {}", args.target.explain(&status));
-            exit::FAILED.into()
-        }
+        Err(status) => args.target.refused("why", &status).into(),
     }
 }
 
@@ -75,7 +72,7 @@ fn page(reservation: &str, answer: &ExplainReservationResponse) -> String {
 }
 
 /// Every location: what it has, and what removed it or what a parcel from there would cost, in minor units.
-fn candidates(plan: &Plan, explanation: &Explanation) -> String {
+pub(super) fn candidates(plan: &Plan, explanation: &Explanation) -> String {
     let currency = plan.total_cost.as_ref().map_or("", |cost| cost.currency_code.as_str());
     let mut rows = vec![vec![
         String::new(),
@@ -110,7 +107,7 @@ fn parcels(plan: &Plan) -> String {
 }
 
 /// The total and the terms it is made of; those of 0 are left out.
-fn cost(terms: &CostTerms) -> String {
+pub(super) fn cost(terms: &CostTerms) -> String {
     let named = [
         ("handling", terms.handling),
         ("carriage", terms.carriage),
@@ -125,7 +122,7 @@ fn cost(terms: &CostTerms) -> String {
     if parts.is_empty() { terms.total.to_string() } else { format!("{} = {parts}", terms.total) }
 }
 
-fn goods(lines: &[ParcelLine]) -> String {
+pub(super) fn goods(lines: &[ParcelLine]) -> String {
     lines.iter().map(|line| format!("{} {}", line.quantity, line.sku)).collect::<Vec<_>>().join(", ")
 }
 

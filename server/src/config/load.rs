@@ -30,6 +30,10 @@ pub enum Origin {
     Flag(String),
 }
 
+/// Variables, after the prefix, by which the commands know which server to ask and who asks. They are in the environment of people and
+/// scripts, and a server that is started there has nothing to do with them.
+const CLIENT_VARIABLES: [&str; 8] = ["TARGET", "TOKEN", "TOKEN_FILE", "CA", "CERT", "KEY", "TIMEOUT", "PROFILE"];
+
 /// A configuration and where its values came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -102,6 +106,10 @@ impl Layer {
                 continue;
             };
             if key == FILE_VARIABLE || is_service_link(key) {
+                continue;
+            }
+            let is_key = KEYS.contains(&key.to_lowercase().as_str());
+            if CLIENT_VARIABLES.contains(&key) && !is_key {
                 continue;
             }
             let key = key.to_lowercase();

@@ -8,7 +8,7 @@ pub(super) fn page(methods: &Methods) -> String {
         "Quartermaster {}\n\n\
          Every method is called by gRPC, or with JSON on the same port:\n\n    \
          curl -H 'content-type: application/json' -d '{{}}' http://HOST:PORT/quartermaster.v1.AdminService/GetStatus\n\n\
-         Streams take and give newline-delimited JSON. gRPC reflection describes the messages.\n",
+         Streams take and give newline-delimited JSON. gRPC reflection describes the messages, and so does GET /openapi.json.\n",
         env!("CARGO_PKG_VERSION")
     );
     let mut service = "";
@@ -35,5 +35,5 @@ pub(super) fn page(methods: &Methods) -> String {
 /// The paths of all methods, for an error that lists what exists.
 pub(super) fn paths(methods: &Methods) -> String {
     let paths: Vec<&str> = methods.all().iter().map(|method| method.path.as_str()).collect();
-    format!("GET /, POST {}", paths.join(", "))
+    format!("GET /, GET /openapi.json, POST {}", paths.join(", "))
 }

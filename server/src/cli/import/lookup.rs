@@ -1,9 +1,9 @@
 //! What the server has already: asked page by page, and only as far as needed.
 
+use quartermaster_client::Transport;
 use quartermaster_proto::v1::catalog_service_client::CatalogServiceClient;
 use quartermaster_proto::v1::{ListLocationsRequest, ListRegionsRequest, ListSkusRequest};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::plan::Plan;
 use super::send::MESSAGE_BYTES_MAX;
@@ -14,7 +14,7 @@ const PAGE: i32 = 5_000;
 ///
 /// # Errors
 /// What the server answers.
-pub(super) async fn resolve(channel: Channel, plan: &mut Plan) -> Result<(), Status> {
+pub(super) async fn resolve(channel: Transport, plan: &mut Plan) -> Result<(), Status> {
     let mut catalog = CatalogServiceClient::new(channel).max_decoding_message_size(16 * MESSAGE_BYTES_MAX);
     let mut page_token = String::new();
     while plan.location_codes.unknown().next().is_some() {

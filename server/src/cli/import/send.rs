@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use prost::Message;
+use quartermaster_client::Transport;
 use quartermaster_proto::v1::catalog_service_client::CatalogServiceClient;
 use quartermaster_proto::v1::inventory_service_client::InventoryServiceClient;
 use quartermaster_proto::v1::{
     ImportStockRequest, UpsertChannelsRequest, UpsertLocationsRequest, UpsertRegionsRequest, UpsertSkusRequest,
 };
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::Stop;
 use super::plan::Plan;
@@ -84,14 +84,14 @@ impl Sent {
 
 /// Sends to one server under one id.
 pub(super) struct Sender<'p> {
-    channel: Channel,
+    channel: Transport,
     request_id: String,
     patience: Duration,
     progress: &'p Progress,
 }
 
 impl<'p> Sender<'p> {
-    pub(super) fn new(channel: Channel, request_id: String, patience: Duration, progress: &'p Progress) -> Self {
+    pub(super) fn new(channel: Transport, request_id: String, patience: Duration, progress: &'p Progress) -> Self {
         Sender { channel, request_id, patience, progress }
     }
 
