@@ -4,21 +4,20 @@ pub mod allotment;
 mod ask;
 pub mod backtest;
 pub mod backup;
-pub mod campaign;
-pub mod config;
 pub mod call;
 pub mod campaign;
 pub mod catalogue;
+pub mod config;
 pub mod demo;
 mod directory;
 pub mod document;
 pub mod drain;
 pub mod import;
 pub mod inspect;
-pub mod log_level;
-pub mod metrics;
 pub mod lifecycle;
 mod lines;
+pub mod log_level;
+pub mod metrics;
 mod output;
 mod profile;
 pub mod reference;
@@ -70,6 +69,8 @@ pub mod exit {
 pub enum Tool {
     /// Keeps allotments on a running server: units ring-fenced for channels.
     Allotment(allotment::AllotmentArgs),
+    /// Tells what can be promised of SKUs over time, on a running server.
+    Atp(supply::AtpArgs),
     /// Tells how many units can be promised now.
     Availability(stock::AvailabilityArgs),
     /// Runs the orders of a log again under another policy, offline, and tells what would have been different.
@@ -78,6 +79,8 @@ pub enum Tool {
     Backup(Box<backup::BackupArgs>),
     /// Calls any method of the API with JSON.
     Call(call::CallArgs),
+    /// Keeps campaigns on a running server: their times, limits and units.
+    Campaign(campaign::CampaignArgs),
     /// Gives back units of reservations: the whole, or lines.
     Cancel(lifecycle::LinesArgs),
     /// Keeps channels of the catalogue.
@@ -86,12 +89,6 @@ pub enum Tool {
     Confirm(lifecycle::StepArgs),
     /// Sets what was counted in cells of a location on a running server.
     Count(returns::CountArgs),
-    /// Keeps campaigns on a running server: their times, limits and units.
-    Campaign(campaign::CampaignArgs),
-    /// Tells what can be promised of SKUs over time, on a running server.
-    Atp(supply::AtpArgs),
-    /// Loads catalogue, regions, locations, channels and stock from CSV files into a running server.
-    Import(Box<import::ImportArgs>),
     /// Takes a running server out of rotation without ending it, or back into it.
     Drain(drain::DrainArgs),
     /// Moves the expiry of holds.
@@ -100,16 +97,18 @@ pub enum Tool {
     Freeze(upkeep::FreezeArgs),
     /// Lists freezes that stand.
     Freezes(upkeep::FreezesArgs),
+    /// Loads catalogue, regions, locations, channels and stock from CSV files into a running server.
+    Import(Box<import::ImportArgs>),
     /// Announces, receives and lists units that are expected, on a running server.
     Inbound(Box<supply::InboundArgs>),
     /// Prints the events of a data directory as JSON lines; works beside a running server.
     Inspect(Box<inspect::InspectArgs>),
+    /// Keeps locations of the catalogue.
+    Location(catalogue::LocationArgs),
     /// Shows and changes what a running server logs.
     LogLevel(log_level::LogLevelArgs),
     /// Lists every metric the server has: name, type, unit, labels, most series, meaning.
     Metrics(metrics::MetricsArgs),
-    /// Keeps locations of the catalogue.
-    Location(catalogue::LocationArgs),
     /// Prints the OpenAPI document of the JSON view.
     Openapi,
     /// Tells what became of a request id.
@@ -118,24 +117,24 @@ pub enum Tool {
     Policy(document::DocumentArgs),
     /// Gives holds back.
     Release(lifecycle::StepArgs),
+    /// Moves or cancels what shortfalls hurt; with --preview only tells what it would do.
+    Repair(upkeep::RepairArgs),
     /// Shows and lists reservations.
     Reservation(reservation::ReservationArgs),
     /// Takes stock for an order, or for many.
     Reserve(Box<reserve::ReserveArgs>),
     /// Follows units that come back, on a running server: announced, received, inspected.
     Return(Box<returns::ReturnArgs>),
-    /// Moves or cancels what shortfalls hurt; with --preview only tells what it would do.
-    Repair(upkeep::RepairArgs),
     /// Tells by which parcels an order would be served.
     Route(Box<route::RouteArgs>),
     /// Keeps the stock rules of a running server: safety stock and allotments by rule.
     Rules(rules::RulesArgs),
-    /// Shows the last calls of a running server that were slow or failed, with where their time went.
-    Slow(slow::SlowArgs),
     /// Records units of confirmed reservations as shipped.
     Ship(lifecycle::LinesArgs),
     /// Keeps SKUs of the catalogue.
     Sku(catalogue::SkuArgs),
+    /// Shows the last calls of a running server that were slow or failed, with where their time went.
+    Slow(slow::SlowArgs),
     /// Has a running server write a snapshot now.
     Snapshot(snapshot::SnapshotArgs),
     /// Tells how an order is cut into packages.
@@ -164,30 +163,29 @@ impl Tool {
     pub fn run(&self) -> ExitCode {
         match self {
             Tool::Allotment(args) => wait_for(allotment::run(args)),
+            Tool::Atp(args) => wait_for(supply::atp(args)),
             Tool::Availability(args) => wait_for(stock::availability(args)),
             Tool::Backtest(args) => backtest::run(args),
             Tool::Backup(args) => backup::run(args),
             Tool::Call(args) => wait_for(call::run(args)),
+            Tool::Campaign(args) => wait_for(campaign::run(args)),
             Tool::Cancel(args) => wait_for(lifecycle::cancel(args)),
             Tool::Channel(args) => wait_for(catalogue::channel(args)),
             Tool::Confirm(args) => wait_for(lifecycle::confirm(args)),
             Tool::Count(args) => wait_for(returns::count(args)),
-            Tool::Campaign(args) => wait_for(campaign::run(args)),
-            Tool::Atp(args) => wait_for(supply::atp(args)),
-            Tool::Inbound(args) => wait_for(supply::inbound(args)),
-            Tool::Transfer(args) => wait_for(supply::transfer(args)),
-            Tool::Import(args) => wait_for(import::run(args)),
             Tool::Drain(args) => wait_for(drain::run(args)),
-            Tool::Freeze(args) => wait_for(upkeep::freeze(args)),
-            Tool::Freezes(args) => wait_for(upkeep::freezes(args)),
-            Tool::Inspect(args) => inspect::run(args),
-            Tool::LogLevel(args) => wait_for(log_level::run(args)),
-            Tool::Metrics(args) => metrics::run(args),
             Tool::Extend(args) => wait_for(lifecycle::extend(args)),
             Tool::Freeze(args) => wait_for(upkeep::freeze(args)),
+            Tool::Freeze(args) => wait_for(upkeep::freeze(args)),
             Tool::Freezes(args) => wait_for(upkeep::freezes(args)),
+            Tool::Freezes(args) => wait_for(upkeep::freezes(args)),
+            Tool::Import(args) => wait_for(import::run(args)),
+            Tool::Inbound(args) => wait_for(supply::inbound(args)),
+            Tool::Inspect(args) => inspect::run(args),
             Tool::Inspect(args) => inspect::run(args),
             Tool::Location(args) => wait_for(catalogue::location(args)),
+            Tool::LogLevel(args) => wait_for(log_level::run(args)),
+            Tool::Metrics(args) => metrics::run(args),
             Tool::Openapi => {
                 print(crate::openapi::text());
                 exit::OK.into()
@@ -195,15 +193,15 @@ impl Tool {
             Tool::Outcome(args) => wait_for(reservation::outcome(args)),
             Tool::Policy(args) => wait_for(document::run(DocumentKind::Policy, args)),
             Tool::Release(args) => wait_for(lifecycle::release(args)),
+            Tool::Repair(args) => wait_for(upkeep::repair(args)),
             Tool::Reservation(args) => wait_for(reservation::run(args)),
             Tool::Reserve(args) => wait_for(reserve::run(args)),
             Tool::Return(args) => wait_for(returns::run(args)),
-            Tool::Repair(args) => wait_for(upkeep::repair(args)),
             Tool::Route(args) => wait_for(route::route(args)),
             Tool::Rules(args) => wait_for(rules::run(args)),
-            Tool::Slow(args) => wait_for(slow::run(args)),
             Tool::Ship(args) => wait_for(lifecycle::ship(args)),
             Tool::Sku(args) => wait_for(catalogue::sku(args)),
+            Tool::Slow(args) => wait_for(slow::run(args)),
             Tool::Snapshot(args) => wait_for(snapshot::run(args)),
             Tool::Split(args) => wait_for(route::split(args)),
             Tool::Status(args) => wait_for(status::run(args)),
@@ -211,6 +209,7 @@ impl Tool {
             Tool::Tariff(args) => wait_for(document::run(DocumentKind::Tariff, args)),
             Tool::Thaw(args) => wait_for(upkeep::thaw(args)),
             Tool::Token(args) => token::run(args),
+            Tool::Transfer(args) => wait_for(supply::transfer(args)),
             Tool::Verify(args) => verify::run(args),
             Tool::Why(args) => wait_for(why::run(args)),
         }

@@ -10,10 +10,10 @@ mod observed;
 mod operation;
 mod pki;
 mod running;
-#[cfg(feature = "otel")]
-mod traced;
 mod tls;
 mod tokens;
+#[cfg(feature = "otel")]
+mod traced;
 /// HTTP/2 by hand, shared with the campaigns, which use all of it.
 #[allow(dead_code)]
 #[path = "../../../proof/src/wire.rs"]
