@@ -61,6 +61,9 @@ pub trait Target: Send + Sync {
     fn remove(&self, name: &str) -> Result<(), TargetError>;
 }
 
+/// Written and synced at once: on the journal's own disk a sync of a whole object would hold up the syncs that callers wait for.
+const STRIDE_BYTES: usize = 512 << 10;
+
 /// End of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished";
 
@@ -104,7 +107,9 @@ impl DirectoryTarget {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(UNFINISHED);
         let mut file = File::create(&unfinished)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&unfinished, path));
+        let strides =
+            bytes.chunks(STRIDE_BYTES).try_for_each(|stride| file.write_all(stride).and_then(|()| file.sync_data()));
+        let written = strides.and_then(|()| file.sync_all()).and_then(|()| fs::rename(&unfinished, path));
         if let Err(error) = written {
             // A full target must not stay full of what nobody reads.
             let _gone = fs::remove_file(&unfinished);

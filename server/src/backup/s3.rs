@@ -64,7 +64,8 @@ impl Target for Bucket {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), TargetError> {
-        let put = self.store.put(&self.key(name), bytes.to_vec().into());
+        let key = self.key(name);
+        let put = self.store.put(&key, bytes.to_vec().into());
         self.runtime.block_on(put).map(|_| ()).map_err(|source| self.error("write", name, source))
     }
 
