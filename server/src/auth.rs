@@ -11,6 +11,7 @@ mod gate;
 mod identity;
 mod jwt;
 mod keys;
+mod known;
 mod principal;
 mod rates;
 pub mod roles;

@@ -30,7 +30,6 @@ use quartermaster_proto::v1;
 
 pub use data_dir::OpenError;
 pub use quartermaster_node::{Recovered, SnapshotError, SnapshotTaken};
-pub use settings::DiskFigures;
 
 use crate::acks::{Acks, JournalClosed};
 use crate::backup::Backups;

@@ -88,8 +88,7 @@ pub(super) async fn keep(url: String, jwt: Arc<Jwt>, figures: Arc<Figures>, pace
         let keys = fetched
             .unwrap_or_else(|_| Err(late()))
             .and_then(|text| parse(&from, &text).map_err(|error| error.to_string()));
-        let now = i64::try_from(super::now()).unwrap_or(i64::MAX);
-        figures.keys_read(keys.as_ref().ok().map(|keys| u64::try_from(keys.len()).unwrap_or(u64::MAX)), now);
+        figures.keys_read(keys.as_ref().ok().map(Keys::len), super::now());
         match keys {
             Ok(keys) => {
                 if failing {

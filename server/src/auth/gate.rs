@@ -2,29 +2,24 @@
 //! stands open, for the price of one branch.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
-use parking_lot::Mutex;
 
 use super::audit::{Audit, What, Whose};
-use super::fetch::{self, From, Pace};
 use super::identity::{Meter, Told};
-use super::jwt::Jwt;
+use super::known::Known;
 use super::principal::{Principal, Rate};
 use super::rates::Rates;
 use super::roles::{self, Reach, Rule};
-use super::tokens::Tokens;
-use super::{AuthError, Denial, Identity, digest_of};
+use super::{AuthError, Denial, Identity};
 use crate::admission::Priority;
 use crate::config::Config;
 use crate::methods::{MethodId, Methods};
 use crate::reload::Reload;
-use crate::security::{Figures, Files};
+use crate::security::{Figures, with_causes};
 use crate::serve::Source;
 use crate::shutdown::Stop;
 
@@ -44,7 +39,7 @@ const SETTLE_FACTOR: u32 = 4;
 /// Lets calls in. Shared by all connections.
 pub struct Gate {
     /// None where callers need not prove who they are.
-    authentication: Option<Authentication>,
+    known: Option<Known>,
     rules: Vec<Rule>,
     metrics_auth: bool,
     reflection_auth: bool,
@@ -55,30 +50,15 @@ pub struct Gate {
     figures: Arc<Figures>,
 }
 
-struct Authentication {
-    tokens: ArcSwap<Tokens>,
-    jwt: Option<Arc<Jwt>>,
-    keys_from: Option<From>,
-    /// The files, and how they looked when they were read. Held while they are read, never on the way of a call.
-    source: Mutex<Sources>,
-}
-
-struct Sources {
-    tokens: Option<PathBuf>,
-    keys: Option<PathBuf>,
-    tokens_look: Files,
-    keys_look: Files,
-}
-
 impl Gate {
     /// As `config` says.
     ///
     /// # Errors
     /// When a file of tokens or keys cannot be used.
     pub fn open(config: &Config, methods: &Methods, figures: &Arc<Figures>) -> Result<Arc<Gate>, AuthError> {
-        let authentication = config.authenticates().then(|| Authentication::open(config, figures)).transpose()?;
+        let known = config.authenticates().then(|| Known::open(config, figures)).transpose()?;
         Ok(Arc::new(Gate {
-            authentication,
+            known,
             rules: roles::rules(methods, config.reflection_auth),
             metrics_auth: config.metrics_auth,
             reflection_auth: config.reflection_auth,
@@ -91,7 +71,7 @@ impl Gate {
 
     /// Whether a call by nobody in particular may do everything.
     fn stands_open(&self) -> bool {
-        self.authentication.is_none() && self.rate.load(Ordering::Relaxed) == 0
+        self.known.is_none() && self.rate.load(Ordering::Relaxed) == 0
     }
 
     /// Lets in a call of `method`, and puts who makes it among the extensions of its request.
@@ -111,7 +91,7 @@ impl Gate {
         if rule == Rule::Free {
             return Ok(());
         }
-        let source = source_of(request);
+        let source = Source::of(request);
         let what = What::Method(method);
         let principal = self.known(request.headers(), source, rule, what)?;
         let priority = method.map_or(Priority::Read, |id| methods.get(id).priority);
@@ -135,7 +115,7 @@ impl Gate {
             return Ok(());
         }
         let rule = Rule::Roles(roles::METRICS, Reach::Open);
-        self.known(request.headers(), source_of(request), rule, What::Page("GET /metrics")).map(drop)
+        self.known(request.headers(), Source::of(request), rule, What::Page("GET /metrics")).map(drop)
     }
 
     /// Lets in a reader of what describes the API, where reflection needs a token.
@@ -146,7 +126,7 @@ impl Gate {
         if !self.reflection_auth {
             return Ok(());
         }
-        self.known(request.headers(), source_of(request), Rule::Known, What::Page("GET /")).map(drop)
+        self.known(request.headers(), Source::of(request), Rule::Known, What::Page("GET /")).map(drop)
     }
 
     /// Who makes a request, and may; none where that does not matter.
@@ -170,13 +150,12 @@ impl Gate {
 
     /// Who makes a request; none where that does not matter.
     fn who(&self, headers: &HeaderMap, source: &Source) -> Result<Option<Arc<Principal>>, Denial> {
-        let Some(authentication) = &self.authentication else { return Ok(None) };
+        let Some(known) = &self.known else { return Ok(None) };
         let principal = match token(headers)? {
-            Some(token) => authentication.by_token(token, (&self.rates, source.network))?,
+            Some(token) => known.by_token(token, (&self.rates, source.network))?,
             None => {
-                let known =
-                    source.certificate.as_ref().map(|peer| authentication.tokens.load().by_certificate(peer).cloned());
-                known.flatten().ok_or(Denial::TokenMissing)?
+                let shown = source.certificate.as_ref();
+                shown.and_then(|peer| known.by_certificate(peer)).ok_or(Denial::TokenMissing)?
             }
         };
         if principal.expires_at.is_some_and(|end| super::now() >= end) {
@@ -201,92 +180,12 @@ impl Gate {
 
     /// Reads the files again that changed; tells of it.
     pub fn look(&self) {
-        if let Some(authentication) = &self.authentication {
-            authentication.look(&self.figures);
-        }
+        self.known.iter().for_each(|known| known.look(&self.figures));
     }
 
     /// Fetches keys in the background until `stop`, where they have an address.
     pub(crate) fn fetch_keys(&self, stop: &Stop) {
-        let Some(authentication) = &self.authentication else { return };
-        if let (Some(From::Address(url)), Some(jwt)) = (&authentication.keys_from, &authentication.jwt) {
-            let (url, jwt, figures) = (url.clone(), Arc::clone(jwt), Arc::clone(&self.figures));
-            tokio::spawn(fetch::keep(url, jwt, figures, Pace::default(), stop.clone()));
-        }
-    }
-}
-
-impl Authentication {
-    fn open(config: &Config, figures: &Figures) -> Result<Authentication, AuthError> {
-        let jwt = Jwt::of(config).map(Arc::new);
-        let keys_from = From::of(config).filter(|_| jwt.is_some());
-        let source = Sources::of(config);
-        let tokens = source.tokens.as_deref().map(Tokens::read).transpose()?.unwrap_or_default();
-        tracing::info!(principals = tokens.len(), jwt = jwt.is_some(), "calls must prove who makes them");
-        let authentication =
-            Authentication { tokens: ArcSwap::from_pointee(tokens), jwt, keys_from, source: Mutex::new(source) };
-        let keys = authentication.source.lock().keys.clone();
-        authentication.read_keys(keys.as_ref(), figures)?;
-        Ok(authentication)
-    }
-
-    fn by_token(&self, token: &str, from: (&Rates, std::net::IpAddr)) -> Result<Arc<Principal>, Denial> {
-        let digest = digest_of(token.as_bytes());
-        if let Some(principal) = self.tokens.load().by_token(&digest) {
-            return Ok(Arc::clone(principal));
-        }
-        match &self.jwt {
-            Some(jwt) if token.bytes().filter(|byte| *byte == b'.').count() == 2 => {
-                jwt.verify(token, &digest, super::now(), from)
-            }
-            _ => Err(Denial::TokenUnknown),
-        }
-    }
-
-    fn look(&self, figures: &Figures) {
-        let mut source = self.source.lock();
-        if source.tokens_look.changed()
-            && let Some(path) = &source.tokens
-        {
-            let read = Tokens::read(path);
-            figures.tokens_read(read.is_ok());
-            match read {
-                Ok(tokens) => {
-                    tracing::info!(principals = tokens.len(), "the changed tokens are in force");
-                    self.tokens.store(Arc::new(tokens));
-                }
-                Err(error) => tracing::error!(
-                    error = %crate::security::with_causes(&error),
-                    "the changed tokens cannot be used; those from before stay in force"
-                ),
-            }
-        }
-        if source.keys_look.changed() {
-            match self.read_keys(source.keys.as_ref(), figures) {
-                Ok(()) => tracing::info!("the changed keys of the issuer are in force"),
-                Err(error) => tracing::error!(
-                    error = %crate::security::with_causes(&error),
-                    "the changed keys of the issuer cannot be used; those from before stay in force"
-                ),
-            }
-        }
-    }
-
-    fn read_keys(&self, path: Option<&PathBuf>, figures: &Figures) -> Result<(), AuthError> {
-        let (Some(path), Some(jwt)) = (path, &self.jwt) else { return Ok(()) };
-        let keys = fetch::read(path);
-        let now = i64::try_from(super::now()).unwrap_or(i64::MAX);
-        figures.keys_read(keys.as_ref().ok().map(|keys| u64::try_from(keys.len()).unwrap_or(u64::MAX)), now);
-        jwt.take_keys(keys?);
-        Ok(())
-    }
-}
-
-impl Sources {
-    fn of(config: &Config) -> Sources {
-        let (tokens, keys) = (config.tokens_file.clone(), config.jwks_file.clone());
-        let (tokens_look, keys_look) = (Files::of(tokens.iter()), Files::of(keys.iter()));
-        Sources { tokens, keys, tokens_look, keys_look }
+        self.known.iter().for_each(|known| known.fetch_keys(&self.figures, stop));
     }
 }
 
@@ -296,31 +195,16 @@ impl Reload for Gate {
     }
 
     fn check(&self, config: &Config) -> Result<(), String> {
-        let told = |error: AuthError| crate::security::with_causes(&error);
-        if config.authenticates() != self.authentication.is_some() {
+        if config.authenticates() != self.known.is_some() {
             return Err("authentication cannot be switched on or off while the server runs; restart it".to_owned());
         }
-        if let Some(authentication) = &self.authentication {
-            config.tokens_file.as_deref().map(Tokens::read).transpose().map_err(told)?;
-            if authentication.jwt.is_some() {
-                config.jwks_file.as_ref().map(fetch::read).transpose().map_err(told)?;
-            }
-        }
-        Ok(())
+        let known = self.known.as_ref();
+        known.map_or(Ok(()), |known| known.check(config)).map_err(|error| with_causes(&error))
     }
 
     fn take(&self, config: &Config) -> Result<(), String> {
-        self.check(config)?;
-        let told = |error: AuthError| crate::security::with_causes(&error);
-        if let Some(authentication) = &self.authentication {
-            let sources = Sources::of(config);
-            let tokens = sources.tokens.as_deref().map(Tokens::read).transpose().map_err(told)?.unwrap_or_default();
-            let mut source = authentication.source.lock();
-            authentication.read_keys(sources.keys.as_ref(), &self.figures).map_err(told)?;
-            authentication.tokens.store(Arc::new(tokens));
-            self.figures.tokens_read(true);
-            *source = sources;
-        }
+        let known = self.known.as_ref();
+        known.map_or(Ok(()), |known| known.take(config, &self.figures)).map_err(|error| with_causes(&error))?;
         self.rate.store(packed(config), Ordering::Relaxed);
         Ok(())
     }
@@ -351,10 +235,6 @@ fn may(principal: &Principal, rule: Rule, name: &str) -> Result<(), Denial> {
 /// "AllocationService/Reserve" of the full name.
 fn short(name: &str) -> String {
     name.trim_start_matches("quartermaster.v1.").to_owned()
-}
-
-fn source_of<B>(request: &Request<B>) -> &Source {
-    request.extensions().get().expect("Invariant: the accept loop notes where every request comes from")
 }
 
 /// The bearer token of a request; none when it has no authorization at all.

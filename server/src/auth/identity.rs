@@ -45,6 +45,13 @@ impl Identity {
         Identity { principal: Some(Arc::new(principal)), ..Identity::default() }
     }
 
+    /// Nobody's in particular, held to a rate.
+    #[cfg(test)]
+    pub(crate) fn metered(rate: Rate) -> Identity {
+        let meter = Meter { rates: Arc::new(Rates::new()), place: 0, rate };
+        Identity { meter: Some(meter), ..Identity::default() }
+    }
+
     /// That of `request`; nobody's when no gate was passed.
     pub(crate) fn of<T>(request: &tonic::Request<T>) -> Identity {
         request.extensions().get::<Identity>().cloned().unwrap_or_default()

@@ -84,10 +84,7 @@ async fn ask(args: &ReloadArgs) -> ExitCode {
             print(&page(&answer.applied, &answer.needs_restart, args.dry_run));
             exit::OK.into()
         }
-        Err(status) => {
-            eprintln!("quartermaster config reload: {}", args.target.explain(&status));
-            exit::FAILED.into()
-        }
+        Err(status) => args.target.refused("config reload", &status).into(),
     }
 }
 

@@ -40,10 +40,7 @@ pub async fn run(args: &DrainArgs) -> ExitCode {
     loop {
         let answer = match client.drain(DrainRequest { cancel: args.cancel }).await {
             Ok(answer) => answer.into_inner(),
-            Err(status) => {
-                eprintln!("quartermaster drain: {}", args.target.explain(&status));
-                return exit::FAILED.into();
-            }
+            Err(status) => return args.target.refused("drain", &status).into(),
         };
         let others = u64::try_from(answer.calls_in_flight.saturating_sub(1)).unwrap_or(0);
         let patience = args.wait.unwrap_or(Duration::ZERO);

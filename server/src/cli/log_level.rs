@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use quartermaster_client::Transport;
 use quartermaster_proto::v1::operations_service_client::OperationsServiceClient;
 use quartermaster_proto::v1::{GetLogLevelRequest, LogLevelReturn, SetLogLevelRequest};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::remote::Target;
 use super::{exit, print};
@@ -48,14 +48,11 @@ pub async fn run(args: &LogLevelArgs) -> ExitCode {
             print(&text);
             exit::OK.into()
         }
-        Err(status) => {
-            eprintln!("quartermaster log-level: {}", args.target.explain(&status));
-            exit::FAILED.into()
-        }
+        Err(status) => args.target.refused("log-level", &status).into(),
     }
 }
 
-async fn ask(channel: Channel, action: &Action) -> Result<String, Status> {
+async fn ask(channel: Transport, action: &Action) -> Result<String, Status> {
     let mut client = OperationsServiceClient::new(channel);
     Ok(match action {
         Action::Show => {

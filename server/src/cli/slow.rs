@@ -36,9 +36,6 @@ pub async fn run(args: &SlowArgs) -> ExitCode {
             }
             exit::OK.into()
         }
-        Err(status) => {
-            eprintln!("quartermaster slow: {}", args.target.explain(&status));
-            exit::UNUSABLE.into()
-        }
+        Err(status) => args.target.refused("slow", &status).into(),
     }
 }

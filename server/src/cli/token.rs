@@ -117,7 +117,7 @@ fn role(name: &str) -> Result<Role, String> {
 }
 
 fn time(text: &str) -> Result<String, String> {
-    show::parse_time(text).map(|at| show::time(at))
+    show::parse_time(text).map(show::time)
 }
 
 #[cfg(test)]

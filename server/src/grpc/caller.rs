@@ -306,3 +306,27 @@ scoped! {
         this.campaigns.iter().try_for_each(|one| within("channel", &one.channel, &scope.principal.channels))
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::auth::Rate;
+
+    #[tokio::test]
+    async fn a_stream_is_held_back_where_a_batch_is_refused() {
+        let caller = Caller(Identity::metered(Rate { per_second: 50, burst: 1 }));
+        let began = Instant::now();
+        // Two items a message, 20 ms each; the first message finds its account in credit.
+        for _ in 0..6 {
+            caller.charge_in_time(2).await;
+        }
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(190), "{took:?}");
+        let denied = caller.charge(3).unwrap_err();
+        assert!(matches!(denied, ApiError::Denied(Denial::Rate { rate: 50, burst: 1, .. })), "{denied:?}");
+        // A batch of one is its call, which was booked at the gate.
+        caller.charge(1).unwrap();
+    }
+}

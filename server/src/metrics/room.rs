@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::families;
 use super::page::Page;
+use super::{Disk, families};
 use crate::backup::Figures;
-use crate::node::DiskFigures;
 
-pub(super) fn publish(disk: &DiskFigures, backups: &Figures, page: &mut Page) {
-    page.one(&families::DISK_USED, disk.used);
-    page.one(&families::DISK_BUDGET, disk.budget);
+pub(super) fn publish(disk: &Disk, backups: &Figures, page: &mut Page) {
+    page.one(&families::DISK_USED, disk.used_bytes);
+    page.one(&families::DISK_BUDGET, disk.budget_bytes);
     page.open(&families::BACKUPS);
     page.sample(&[("result", "made")], backups.made);
     page.sample(&[("result", "failed")], backups.failed);

@@ -63,8 +63,6 @@ pub struct Reading {
     pub expiry: Expiry,
     /// The auditor.
     pub audit: Audit,
-    /// The room on the disk.
-    pub disk: crate::node::DiskFigures,
     /// Backups and the archive.
     pub backups: crate::backup::Figures,
     /// Stock rules.
@@ -219,6 +217,10 @@ pub struct Disk {
     pub full: bool,
     /// Its space; none when the system does not tell.
     pub space: Option<Space>,
+    /// Bytes of journal and snapshots, measured a few times a second.
+    pub used_bytes: u64,
+    /// What they may take together; 0 for all there are.
+    pub budget_bytes: u64,
 }
 
 /// The space of a disk.

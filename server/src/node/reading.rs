@@ -9,8 +9,7 @@ use quartermaster_proto::v1;
 
 use super::Node;
 use crate::metrics::{
-    Allotted, Audit, CAMPAIGNS_MAX, CampaignFigures, Disk, Expiry, Reading, Recovery, Rules, Snapshots, Sources, Space,
-    Upkeep,
+    Allotted, Audit, CAMPAIGNS_MAX, CampaignFigures, Expiry, Reading, Recovery, Rules, Snapshots, Sources, Upkeep,
 };
 
 impl Sources for Node {
@@ -29,7 +28,7 @@ impl Sources for Node {
         reading.journal.durable_lag = self.core.durable_lag();
         reading.journal.backlog_bytes_max = self.config.backlog_bytes_max;
         reading.journal.waiters = wide(self.acks.waiting());
-        reading.disk = Disk { full: self.core.disk_is_full(), space: self.space() };
+        reading.disk = self.disk();
         let newest = self.core.newest_snapshot();
         let snapshots = self.core.snapshot_counts();
         reading.snapshots = Snapshots {
@@ -39,7 +38,7 @@ impl Sources for Node {
             duration: newest.duration,
             bytes: newest.bytes,
             lsn: newest.lsn.get(),
-            interval: self.config.snapshot_interval,
+            interval: self.core.schedule().snapshot_interval,
         };
         let recovered = self.core.recovered();
         reading.recovery =
@@ -57,14 +56,13 @@ impl Sources for Node {
             lag: Duration::from_micros(self.core.expiries().lag().0),
             overdue: self.core.engine().next_expiry().map_or(Duration::ZERO, |due| self.since(due)),
         };
-        reading.reservations.oldest_hold = (!self.config.audit_interval.is_zero())
+        reading.reservations.oldest_hold = (!self.audit_interval().is_zero())
             .then(|| self.core.audits().oldest_hold().map_or(Duration::ZERO, |made| self.since(made)));
         reading.audit = Audit {
             // A run is a recount of every shard.
             runs: self.core.audits().shards() / 256,
             violations: self.core.audits().violations(),
         };
-        reading.disk = self.disk();
         reading.backups = self.backups.figures();
         reading.rules = self.rules_figures();
         reading.returns = self.return_figures();
@@ -89,15 +87,6 @@ impl Sources for Node {
 }
 
 impl Node {
-    /// Space on the disk of the data directory.
-    fn space(&self) -> Option<Space> {
-        let disk = rustix::fs::statvfs(self.config.data_dir.as_deref()?).ok()?;
-        Some(Space {
-            available_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
-            size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
-        })
-    }
-
     /// Time since then; zero when it is still to come.
     fn since(&self, then: Timestamp) -> Duration {
         Duration::from_micros(self.now().0.saturating_sub(then.0))

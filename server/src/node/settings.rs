@@ -7,6 +7,7 @@ use quartermaster_node::Schedule;
 use super::Node;
 use crate::config::Config;
 use crate::grpc::status::ApiError;
+use crate::metrics::{Disk, Space};
 use crate::reload::Reload;
 
 /// How often is looked whether a shard's audit is due: 256 of them in the shortest interval of a second.
@@ -24,26 +25,24 @@ impl Live {
     }
 }
 
-/// Bytes on the disk of the data directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DiskFigures {
-    /// Of journal and snapshots, measured a few times a second.
-    pub used: u64,
-    /// Free for this process; 0 when the system does not tell.
-    pub free: u64,
-    /// What journal and snapshots may take together; 0 for all there are.
-    pub budget: u64,
-}
-
 impl Node {
     /// The room on the disk.
-    pub fn disk(&self) -> DiskFigures {
-        let free = self.config.data_dir.as_deref().and_then(|directory| rustix::fs::statvfs(directory).ok());
-        DiskFigures {
-            used: self.core.disk_used_bytes(),
-            free: free.map_or(0, |system| system.f_bavail.saturating_mul(system.f_frsize)),
-            budget: self.core.schedule().disk_budget_bytes,
+    pub fn disk(&self) -> Disk {
+        let space = self.config.data_dir.as_deref().and_then(|directory| rustix::fs::statvfs(directory).ok());
+        Disk {
+            full: self.core.disk_is_full(),
+            space: space.map(|space| Space {
+                available_bytes: space.f_bavail.saturating_mul(space.f_frsize),
+                size_bytes: space.f_blocks.saturating_mul(space.f_frsize),
+            }),
+            used_bytes: self.core.disk_used_bytes(),
+            budget_bytes: self.core.schedule().disk_budget_bytes,
         }
+    }
+
+    /// Time between recounts of every promise, as it is now.
+    pub(super) fn audit_interval(&self) -> Duration {
+        self.live.lock().audit_interval
     }
 
     /// Why new promises are refused while there is no room.

@@ -59,9 +59,9 @@ impl Node {
                 fsyncs: log.syncs,
                 snapshot_lsn: newest.lsn.get(),
                 snapshot_age: (newest.lsn.get() > 0).then(|| duration(newest.age)),
-                disk_used_bytes: disk.used,
-                disk_free_bytes: disk.free,
-                disk_budget_bytes: disk.budget,
+                disk_used_bytes: disk.used_bytes,
+                disk_free_bytes: disk.space.map_or(0, |space| space.available_bytes),
+                disk_budget_bytes: disk.budget_bytes,
             }),
         }
     }

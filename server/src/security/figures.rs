@@ -25,7 +25,7 @@ pub struct Figures {
     tokens_reloads: [AtomicU64; 2],
     keys_fetches: [AtomicU64; 2],
     keys: AtomicU64,
-    keys_at: AtomicI64,
+    keys_at: AtomicU64,
 }
 
 impl Figures {
@@ -60,10 +60,10 @@ impl Figures {
     }
 
     /// Public keys came, so many usable ones, at this time in seconds since 1970; none when they could not be had.
-    pub(crate) fn keys_read(&self, keys: Option<u64>, now: i64) {
+    pub(crate) fn keys_read(&self, keys: Option<usize>, now: u64) {
         count(&self.keys_fetches[usize::from(keys.is_none())]);
         if let Some(keys) = keys {
-            self.keys.store(keys, Ordering::Relaxed);
+            self.keys.store(u64::try_from(keys).unwrap_or(u64::MAX), Ordering::Relaxed);
             self.keys_at.store(now, Ordering::Relaxed);
         }
     }
@@ -94,7 +94,7 @@ impl Figures {
     }
 
     /// Fetches of keys that were good, and that were not; how many keys there are, and since when, in seconds since 1970.
-    pub(crate) fn keys(&self) -> ([u64; 2], u64, i64) {
+    pub(crate) fn keys(&self) -> ([u64; 2], u64, u64) {
         (read(&self.keys_fetches), self.keys.load(Ordering::Relaxed), self.keys_at.load(Ordering::Relaxed))
     }
 }

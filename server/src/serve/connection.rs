@@ -12,11 +12,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tonic::transport::server::Connected;
 
 use super::accept::Answer;
-use super::arrival::{Arrival, Source};
+use super::arrival::{self, Source};
 use super::link::Link;
 use super::progress::{Progress, Taken, Wire};
 use crate::admission::{Caller, network};
@@ -97,21 +97,24 @@ impl Connection {
         let _gone = stream.set_nodelay(true);
         let Ok(address) = stream.peer_addr() else { return };
         let (peer, caller) = (stream.connect_info(), Caller::at(address.ip()));
-        let Some(link) = Link::open(stream, self.tls.as_deref(), self.handshake_time).await else {
+        let link = tokio::select! {
+            link = Link::open(stream, self.tls.as_deref(), self.handshake_time) => link,
+            // Nothing was asked on it yet.
+            () = stop.ordered() => return,
+        };
+        let Some(link) = link else {
             return metrics.iter().for_each(|metrics| metrics.shed(ShedCause::TlsHandshake));
         };
-        let source = Source { network: network(address.ip()), certificate: link.peer() };
+        let source = Arc::new(Source { network: network(address.ip()), certificate: link.peer() });
         let progress = Arc::new(Progress::default());
         let io = TokioIo::new(Wire::new(link, Arc::clone(&progress)));
         let builder = self.builder();
         let respond = service_fn(|mut request: Request<Incoming>| {
             // Here the headers have just been read; the answer begins when a thread turns to it.
-            let arrival = Arrival { at: Instant::now(), caller, address };
+            arrival::note(&mut request, caller, address, &source);
             let (service, progress) = (service.clone(), Arc::clone(&progress));
             progress.asked();
             request.extensions_mut().insert(peer.clone());
-            request.extensions_mut().insert(arrival);
-            request.extensions_mut().insert(source.clone());
             async move {
                 let response = service.answer(request).await;
                 Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,10 +29,10 @@ impl Link {
     }
 
     /// Who showed a certificate.
-    pub(super) fn peer(&self) -> Option<Arc<Peer>> {
+    pub(super) fn peer(&self) -> Option<Peer> {
         let Link::Tls(stream) = self else { return None };
         let shown = stream.get_ref().1.peer_certificates()?.first()?;
-        Some(Arc::new(Peer::of(shown)))
+        Some(Peer::of(shown))
     }
 }
 

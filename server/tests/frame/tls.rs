@@ -129,3 +129,17 @@ async fn files_are_looked_at_without_being_asked() {
     // The page in the clear is still there: it has a setting of its own.
     assert_eq!(http(running.admin, "GET", "/healthz", "", b"").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_those_who_never_shook_hands() {
+    let pki = Pki::new();
+    let patient = Duration::from_secs(60);
+    let running = Running::start(Config { handshake_timeout: patient, drain_grace: patient, ..pki.config() }).await;
+    let mut silent = TcpStream::connect(running.grpc).await.unwrap();
+    reserve(pki.channel(running.grpc, None).await.unwrap(), "it was accepted before this").await.unwrap();
+    running.stopper.stop();
+    assert_eq!(running.serving.await.unwrap().cut_off, 0);
+    let mut said = Vec::new();
+    let _reset = silent.read_to_end(&mut said).await;
+    assert!(said.is_empty());
+}

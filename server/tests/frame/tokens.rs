@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use quartermaster_proto::v1::allocation_service_client::AllocationServiceClient;
 use quartermaster_proto::v1::{ReserveRequest, ReserveStreamRequest};
 use quartermaster_server::config::{ClientAuth, Config};
@@ -17,7 +19,7 @@ use tonic_types::StatusExt;
 use crate::pki::Pki;
 use crate::running::{Answer, Running, config, http};
 
-/// SHA-256 of "gateway-token", "store-token", "old-token", "slow-token" and "analyst-token".
+/// HASH(TOKEN) stands for the hash of a token.
 const TOKENS: &str = r#"
 [[principal]]
 name = "web"
@@ -278,4 +280,73 @@ async fn changed_tokens_are_in_force_at_the_next_look_and_bad_ones_never() {
     assert_eq!(reason(&client.reserve(with("new-token", reserve("6"))).await.unwrap_err()), "RATE_LIMITED");
     let off = Config { tokens_file: None, ..config };
     assert!(running.security.parts()[0].check(&off).unwrap_err().contains("restart"));
+}
+
+/// An issuer of JSON web tokens with one key, and the document with its public half.
+fn issuer(id: &str) -> (EncodingKey, Header, String) {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let key = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap();
+    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some(id.to_owned());
+    let header = Header { kid: Some(id.to_owned()), ..Header::new(Algorithm::ES256) };
+    (key, header, serde_json::json!({ "keys": [jwk] }).to_string())
+}
+
+fn claims(audience: &str, roles: &[&str]) -> serde_json::Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    serde_json::json!({ "iss": "https://id.example", "aud": audience, "sub": "anna", "exp": now + 600, "roles": roles })
+}
+
+#[tokio::test]
+async fn tokens_of_an_issuer_are_taken_beside_those_of_the_file() {
+    let pki = Pki::new();
+    let (key, header, jwks) = issuer("k1");
+    let keys = pki.write("jwks.json", &jwks);
+    let running = start(&pki, |config| Config {
+        jwt_issuer: Some("https://id.example".to_owned()),
+        jwt_audience: Some("quartermaster".to_owned()),
+        jwks_file: Some(keys),
+        ..config
+    })
+    .await;
+    let mut client = running.allocation().await;
+    let good = encode(&header, &claims("quartermaster", &["gateway"]), &key).unwrap();
+    client.reserve(with(&good, reserve("jwt"))).await.unwrap();
+    client.reserve(with(&good, reserve("jwt again"))).await.unwrap();
+    client.reserve(with("gateway-token", reserve("static"))).await.unwrap();
+    let other = encode(&header, &claims("mail", &["gateway"]), &key).unwrap();
+    assert_eq!(reason(&client.reserve(with(&other, reserve("x"))).await.unwrap_err()), "TOKEN_AUDIENCE");
+    let reader = encode(&header, &claims("quartermaster", &["reader-of-mail"]), &key).unwrap();
+    assert_eq!(reason(&client.reserve(with(&reader, reserve("x"))).await.unwrap_err()), "ROLE_MISSING");
+    // The key is withdrawn: what it signed opens nothing, although it was taken before.
+    pki.write("jwks.json", "half a document");
+    running.security.gate.look();
+    client.reserve(with(&good, reserve("keys stay"))).await.unwrap();
+    pki.write("jwks.json", &issuer("k2").2);
+    running.security.gate.look();
+    assert_eq!(reason(&client.reserve(with(&good, reserve("x"))).await.unwrap_err()), "TOKEN_UNKNOWN");
+    assert_eq!(*running.fake.done.lock().unwrap(), ["jwt", "jwt again", "static", "keys stay"]);
+    let page = running.scrape().await;
+    assert!(page.contains("quartermaster_jwks_fetches_total{result=\"ok\"} 2\n"), "{page}");
+    assert!(page.contains("quartermaster_jwks_fetches_total{result=\"error\"} 1\n"));
+}
+
+#[tokio::test]
+async fn a_start_without_the_issuer_serves_everybody_else() {
+    let pki = Pki::new();
+    let running = start(&pki, |config| Config {
+        jwt_issuer: Some("https://id.example".to_owned()),
+        jwt_audience: Some("quartermaster".to_owned()),
+        // Nobody listens there.
+        jwks_url: Some("http://127.0.0.1:1/jwks".to_owned()),
+        ..config
+    })
+    .await;
+    let (key, header, _) = issuer("k1");
+    let mut client = running.allocation().await;
+    let token = encode(&header, &claims("quartermaster", &["gateway"]), &key).unwrap();
+    let denied = client.reserve(with(&token, reserve("x"))).await.unwrap_err();
+    assert_eq!((denied.code(), reason(&denied).as_str()), (Code::Unavailable, "KEYS_UNAVAILABLE"));
+    assert!(denied.get_error_details().retry_info().unwrap().retry_delay.unwrap() > Duration::ZERO);
+    client.reserve(with("gateway-token", reserve("static"))).await.unwrap();
 }

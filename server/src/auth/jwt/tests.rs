@@ -10,6 +10,8 @@ use crate::auth::{Roles, digest_of};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+type ReadKey = fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>;
+
 /// An issuer with one key.
 pub(in crate::auth) struct Issuer {
     key: EncodingKey,
@@ -27,7 +29,7 @@ impl Issuer {
             aws_lc_rs::rand::fill(&mut der[16..]).unwrap();
             return Issuer { key: EncodingKey::from_ed_der(&der), algorithm, id, public_pem: String::new() };
         }
-        let (kind, read): (_, fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>) = match algorithm {
+        let (kind, read): (_, ReadKey) = match algorithm {
             Algorithm::ES256 => (&PKCS_ECDSA_P256_SHA256, EncodingKey::from_ec_pem),
             _ => (&PKCS_RSA_SHA256, EncodingKey::from_rsa_pem),
         };

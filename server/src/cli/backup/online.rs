@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use quartermaster_client::Transport;
 use quartermaster_proto::v1::operations_service_client::OperationsServiceClient;
 use quartermaster_proto::v1::{
     BackupOutcome, CancelBackupRequest, GetBackupRequest, GetBackupResponse, StartBackupRequest,
 };
-use tonic::transport::Channel;
 
 use super::{Target, exit, failed};
 use crate::cli::{print, show};
@@ -42,7 +42,7 @@ pub(super) struct CancelArgs {
     target: Target,
 }
 
-type Client = OperationsServiceClient<Channel>;
+type Client = OperationsServiceClient<Transport>;
 
 fn client(target: &Target, command: &str) -> Result<Client, ExitCode> {
     let channel = target.channel().map_err(|error| failed(command, &error, exit::UNUSABLE))?;
@@ -56,7 +56,7 @@ pub(super) async fn create(args: &CreateArgs) -> ExitCode {
     };
     let number = match client.start_backup(StartBackupRequest { target: args.to.clone() }).await {
         Ok(answer) => answer.into_inner().number,
-        Err(status) => return failed("create", &args.target.explain(&status), exit::FAILED),
+        Err(status) => return args.target.refused("backup create", &status).into(),
     };
     if args.no_wait {
         print(&format!("backup {number} has begun\n"));
@@ -65,7 +65,7 @@ pub(super) async fn create(args: &CreateArgs) -> ExitCode {
     loop {
         let status = match client.get_backup(GetBackupRequest {}).await {
             Ok(answer) => answer.into_inner(),
-            Err(status) => return failed("create", &args.target.explain(&status), exit::FAILED),
+            Err(status) => return args.target.refused("backup create", &status).into(),
         };
         match status.last.filter(|last| last.number >= number) {
             Some(last) if last.number == number && last.error.is_empty() => {
@@ -109,7 +109,7 @@ pub(super) async fn cancel(args: &CancelArgs) -> ExitCode {
             print(if answer.into_inner().cancelled { "cancelled\n" } else { "no backup was running\n" });
             exit::OK.into()
         }
-        Err(status) => failed("cancel", &args.target.explain(&status), exit::FAILED),
+        Err(status) => args.target.refused("backup cancel", &status).into(),
     }
 }
 
