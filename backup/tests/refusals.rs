@@ -9,9 +9,9 @@ use quartermaster_backup::{
 use quartermaster_journal::{Journal as _, SimStorage};
 use quartermaster_node::Core;
 
-fn said(error: Error) -> String {
+fn said(error: &Error) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
@@ -43,7 +43,7 @@ fn a_restored_history_does_not_write_among_the_backups_it_came_from() {
     world.start();
     world.fresh = HistoryId(99);
     world.core().log().sync().unwrap();
-    let error = said(world.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
+    let error = said(&world.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
     assert!(error.contains("of history 00000000000000000000000000000063") && error.contains("of its own"), "{error}");
     assert_eq!(target.list("").unwrap(), objects, "nothing was touched");
     world.back_up(&MemoryTarget::default(), &Unpaced::forever(), 0).unwrap();
@@ -74,7 +74,7 @@ fn a_copy_of_the_directory_that_went_its_own_way_is_told_by_its_chain() {
             let command = quartermaster_sim::workload::setup().swap_remove(0);
             let _answer = world.core().submit(&request, &command, now);
         }
-        let error = said(world.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
+        let error = said(&world.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
         assert!(error.contains("does not go on from there") && error.contains("of its own"), "{error}");
         assert_eq!(target.list("").unwrap(), objects, "nothing was touched");
     }
@@ -85,7 +85,7 @@ fn another_cluster_and_another_shard_are_refused() {
     let (_, target) = backed_up(3);
     let (mut other, _) = backed_up(4);
     other.archive = None;
-    let error = said(other.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
+    let error = said(&other.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
     assert!(error.contains("another cluster"), "{error}");
 
     let sharded = MemoryTarget::default();
@@ -96,7 +96,7 @@ fn another_cluster_and_another_shard_are_refused() {
     sharded.put(&name, claim.as_bytes()).unwrap();
     let mut world = world;
     world.archive = None;
-    let error = said(world.back_up(&sharded, &Unpaced::forever(), 0).unwrap_err());
+    let error = said(&world.back_up(&sharded, &Unpaced::forever(), 0).unwrap_err());
     assert!(error.contains("shard 7, not of shard 0"), "{error}");
 }
 
@@ -105,14 +105,14 @@ fn a_target_with_other_things_and_one_with_nothing_are_no_targets_of_ours() {
     let mut world = World::new(8);
     let target = MemoryTarget::default();
     target.put("holiday.jpg", b"...").unwrap();
-    let error = said(world.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
+    let error = said(&world.back_up(&target, &Unpaced::forever(), 0).unwrap_err());
     assert!(error.contains("holiday.jpg") && error.contains("empty directory or prefix"), "{error}");
     for refused in [
         list(&MemoryTarget::default()).map(|_| ()),
         verify(&MemoryTarget::default(), &mut |_| {}).map(|_| ()),
         restore(&MemoryTarget::default(), &SimStorage::new(), Point::Newest).map(|_| ()),
     ] {
-        let error = said(refused.unwrap_err());
+        let error = said(&refused.unwrap_err());
         assert!(error.contains("holds no backup; name the directory"), "{error}");
     }
 }
@@ -125,7 +125,7 @@ fn points_that_cannot_be_had_name_the_oldest_and_the_newest() {
     for point in
         [Point::Lsn(0), Point::Lsn(range.from - 1), Point::Lsn(range.to + 1), Point::Time(0), Point::Time(to_time + 1)]
     {
-        let error = said(restore(&target, &disk, point).unwrap_err());
+        let error = said(&restore(&target, &disk, point).unwrap_err());
         let ends = format!("possible is LSN {} to {} (2023-11-14T", range.from, range.to);
         assert!(error.contains(&ends), "{point:?}: {error}");
         assert_eq!(disk.calls(), 0, "nothing was written");
@@ -138,13 +138,13 @@ fn a_directory_that_is_not_empty_is_left_as_it_is() {
     let (_, target) = backed_up(10);
     let disk = SimStorage::new();
     disk.plant("wal-00000000000000000001.seg", b"precious");
-    let error = said(restore(&target, &disk, Point::Newest).unwrap_err());
+    let error = said(&restore(&target, &disk, Point::Newest).unwrap_err());
     assert!(error.contains("not empty (wal-00000000000000000001.seg is in it)"), "{error}");
     assert_eq!(disk.content("wal-00000000000000000001.seg").unwrap(), b"precious");
     let half = SimStorage::new();
     half.power_off_after(12);
     assert!(restore(&target, &half, Point::Newest).is_err());
-    let error = said(restore(&target, &half.restart(), Point::Newest).unwrap_err());
+    let error = said(&restore(&target, &half.restart(), Point::Newest).unwrap_err());
     assert!(error.contains("did not end; empty it"), "{error}");
 }
 
@@ -158,7 +158,7 @@ fn a_newer_manifest_is_named_and_not_guessed_at() {
     let name = format!("backups/20990101T000000Z-1-{:016x}.json", crc_fast::crc64_nvme(newer.as_bytes()));
     target.put(&name, newer.as_bytes()).unwrap();
     for refused in [list(&target).map(|_| ()), verify(&target, &mut |_| {}).map(|_| ())] {
-        let error = said(refused.unwrap_err());
+        let error = said(&refused.unwrap_err());
         assert!(error.contains(&name) && error.contains(&format!("reads up to {FORMAT}")), "{error}");
     }
 }
@@ -174,7 +174,7 @@ fn damage_stops_a_restore_with_the_file_and_leaves_no_data_directory() {
         bytes.truncate(bytes.len() - 1);
         broken.put(&object.name, &bytes).unwrap();
         let disk = SimStorage::new();
-        let error = said(restore(&broken, &disk, Point::Lsn(range.to)).unwrap_err());
+        let error = said(&restore(&broken, &disk, Point::Lsn(range.to)).unwrap_err());
         assert!(error.contains(&object.name), "{error}");
         let opened = Core::open(disk, &config(), world.clock.clone(), |log| std::sync::Arc::new(log.clone()));
         let empty_or_refused = opened.map(|core| core.log().appended_lsn().get());
@@ -189,7 +189,7 @@ fn nothing_is_backed_up_of_an_empty_log() {
     world.records.lock().clear();
     world.storage = SimStorage::new();
     world.start();
-    let error = said(world.back_up(&MemoryTarget::default(), &Unpaced::forever(), 0).unwrap_err());
+    let error = said(&world.back_up(&MemoryTarget::default(), &Unpaced::forever(), 0).unwrap_err());
     assert!(error.contains("holds no event"), "{error}");
 }
 

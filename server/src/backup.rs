@@ -375,7 +375,7 @@ fn run(node: &Weak<Node>) {
             work
         };
         let Some(work) = work else { continue };
-        backups.work(&node, work, &mut kept);
+        backups.work(&node, &work, &mut kept);
     }
 }
 
@@ -407,9 +407,9 @@ impl Backups {
         None
     }
 
-    fn work(&self, node: &Node, work: Work, kept: &mut Option<(Place, Box<dyn Target>, Archive)>) {
+    fn work(&self, node: &Node, work: &Work, kept: &mut Option<(Place, Box<dyn Target>, Archive)>) {
         let settings = self.settings.lock().clone();
-        let (number, place) = match &work {
+        let (number, place) = match work {
             Work::Backup(number, place) | Work::Scheduled(number, place) => (*number, place.clone()),
             Work::Archive(place) => (0, place.clone()),
         };
@@ -430,7 +430,7 @@ impl Backups {
         }
         let own = settings.target.as_ref() == Some(&place);
         let slot = usize::from(own && settings.archive);
-        let result = self.copy(node, &work, &place, &settings, &progress, slot, kept);
+        let result = self.copy(node, work, &place, &settings, &progress, slot, kept);
         if let Err(Failed::NotDue(left)) = result {
             let mut state = self.state.lock();
             state.running = None;
