@@ -46,6 +46,12 @@ async fn every_answer_says_the_id_of_its_call() {
     assert_eq!(of(answer.metadata()), "0af7651916cd43dd8448eb211c80319c");
     let refused = client.reserve(reserve("unknown-sku", &[("x-request-id", "gw-8")])).await.unwrap_err();
     assert_eq!(of(refused.metadata()), "gw-8", "an error, too");
+    let late = client.reserve(reserve("r", &[("x-request-id", "gw-11"), ("grpc-timeout", "soon")])).await.unwrap_err();
+    assert_eq!(
+        (of(late.metadata()).as_str(), late.code()),
+        ("gw-11", tonic::Code::InvalidArgument),
+        "before the service"
+    );
     let unsafe_one = "gw 9; \"drop\"";
     let answer = client.reserve(reserve("r", &[("x-request-id", unsafe_one)])).await.unwrap();
     assert_ne!(of(answer.metadata()), unsafe_one, "passed over, not refused");
