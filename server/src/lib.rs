@@ -5,6 +5,7 @@ pub mod acks;
 pub mod admission;
 pub mod auth;
 pub mod backup;
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
-use std::iter;
 use std::process::ExitCode;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use quartermaster_server::causes::with_causes;
 use quartermaster_server::cli::Tool;
 use quartermaster_server::cli::demo::DemoArgs;
 use quartermaster_server::cli::reference::{self, CompletionsArgs, ReferenceArgs};
@@ -212,9 +212,4 @@ async fn end_when_failed(mut failure: tokio::sync::mpsc::Receiver<()>, health: H
         tokio::time::sleep(LAST_ANSWERS).await;
         std::process::exit(exit::FAILED.into());
     }
-}
-
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

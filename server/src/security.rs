@@ -2,8 +2,6 @@
 mod figures;
 mod files;
 
-use std::error::Error;
-use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,10 +80,4 @@ impl Security {
             }
         });
     }
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::backup::with_causes;
+use crate::causes::with_causes;
 use crate::reload::Reloader;
 use crate::systemd;
 

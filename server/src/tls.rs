@@ -109,7 +109,7 @@ impl Tls {
             match self.replace(&settings) {
                 Ok(()) => {}
                 Err(error) => tracing::error!(
-                    error = %crate::security::with_causes(&error),
+                    error = %crate::causes::with_causes(&error),
                     "the changed certificate cannot be used; the one before stays in force"
                 ),
             }
@@ -135,14 +135,14 @@ impl Reload for Tls {
 
     fn check(&self, config: &Config) -> Result<(), String> {
         let settings = Settings::of(config).ok_or("TLS cannot be switched off while the server runs; restart it")?;
-        settings.read().map(drop).map_err(|error| crate::security::with_causes(&error))
+        settings.read().map(drop).map_err(|error| crate::causes::with_causes(&error))
     }
 
     fn take(&self, config: &Config) -> Result<(), String> {
         let settings = Settings::of(config).ok_or("TLS cannot be switched off while the server runs; restart it")?;
         let mut source = self.source.lock();
         let files = settings.files();
-        self.replace(&settings).map_err(|error| crate::security::with_causes(&error))?;
+        self.replace(&settings).map_err(|error| crate::causes::with_causes(&error))?;
         *source = Source { settings, files };
         Ok(())
     }

@@ -132,7 +132,7 @@ async fn fetch(url: &str) -> Result<Bytes, String> {
     let client = Client::builder(TokioExecutor::new()).build(connector.https_or_http().enable_http1().build());
     let request = Request::get(address).header("accept", "application/json").body(Empty::<Bytes>::new());
     let request = request.map_err(|error| error.to_string())?;
-    let answer = client.request(request).await.map_err(|error| crate::security::with_causes(&error))?;
+    let answer = client.request(request).await.map_err(|error| crate::causes::with_causes(&error))?;
     if answer.status() != 200 {
         return Err(format!("it answers {}; redirects are not followed", answer.status()));
     }

@@ -16,10 +16,11 @@ use super::rates::Rates;
 use super::roles::{self, Reach, Rule};
 use super::{AuthError, Denial, Identity};
 use crate::admission::Priority;
+use crate::causes::with_causes;
 use crate::config::Config;
 use crate::methods::{MethodId, Methods};
 use crate::reload::Reload;
-use crate::security::{Figures, with_causes};
+use crate::security::Figures;
 use crate::serve::Source;
 use crate::shutdown::Stop;
 

@@ -14,8 +14,9 @@ use super::principal::Principal;
 use super::rates::Rates;
 use super::tokens::Tokens;
 use super::{AuthError, Denial, digest_of};
+use crate::causes::with_causes;
 use crate::config::Config;
-use crate::security::{Figures, Files, with_causes};
+use crate::security::{Figures, Files};
 use crate::shutdown::Stop;
 use crate::tls::Peer;
 

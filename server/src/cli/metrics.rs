@@ -158,7 +158,7 @@ mod tests {
         let json = json_of(&methods);
         let one =
             json["metrics"].as_array().unwrap().iter().find(|one| one["name"] == "quartermaster_shed_total").unwrap();
-        assert_eq!((&one["type"], &one["unit"], &one["series_max"]), (&json!("counter"), &json!("count"), &json!(9)));
+        assert_eq!((&one["type"], &one["unit"], &one["series_max"]), (&json!("counter"), &json!("count"), &json!(10)));
         assert!(table(&methods).contains("quartermaster_wal_fsync_duration_seconds"));
         assert!(markdown().contains("| `grpc_server_handled_total` | counter | count |"));
         assert!(markdown().contains("| methods × 17 |"));

@@ -64,7 +64,7 @@ pub fn run(args: &TokenArgs) -> ExitCode {
                 exit::OK.into()
             }
             Err(error) => {
-                eprintln!("quartermaster token: {}", crate::security::with_causes(&error));
+                eprintln!("quartermaster token: {}", crate::causes::with_causes(&error));
                 exit::UNUSABLE.into()
             }
         },

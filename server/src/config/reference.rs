@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::show::text_of;
 use super::{Config, DESCRIPTIONS, KEYS, TYPES};
 
 /// Settings whose default depends on the machine; their text says on what.
@@ -29,8 +30,7 @@ Times are written as `10ms`, `5s`, `10m`, `24h`; sizes as `64MiB` or in bytes. D
         let default = match &defaults[*key] {
             _ if OF_THE_MACHINE.contains(key) => "of the machine".to_owned(),
             serde_json::Value::Null => "none".to_owned(),
-            serde_json::Value::String(text) => format!("`{text}`"),
-            other => format!("`{other}`"),
+            value => format!("`{}`", text_of(value)),
         };
         // Writing to a String does not fail.
         let _infallible = writeln!(text, "| [`{key}`](#{key}) | {} | {default} |", kind_name(kind, form));

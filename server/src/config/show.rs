@@ -1,6 +1,7 @@
 //! The configuration as it is shown: at the start, and by whoever asks.
 
 use std::path::Path;
+use std::time::Duration;
 
 use humantime_serde::re::humantime;
 
@@ -56,9 +57,20 @@ impl Config {
     }
 }
 
-fn text_of(value: &serde_json::Value) -> String {
+/// A long time in days and what is left. Its usual form counts in months of 30.44 days, which nobody wrote.
+fn in_days(text: &str) -> Option<String> {
+    let time = humantime::parse_duration(text).ok().filter(|_| text.contains("month") || text.contains("year"))?;
+    let day = Duration::from_secs(24 * 3_600);
+    let days = time.as_secs() / day.as_secs();
+    let rest = time.saturating_sub(Duration::from_secs(days * day.as_secs()));
+    let rest = if rest.is_zero() { String::new() } else { format!(" {}", humantime::format_duration(rest)) };
+    Some(format!("{days}days{rest}"))
+}
+
+/// A value as it is shown.
+pub(super) fn text_of(value: &serde_json::Value) -> String {
     match value {
-        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::String(text) => in_days(text).unwrap_or_else(|| text.clone()),
         serde_json::Value::Null => "-".to_owned(),
         other => other.to_string(),
     }

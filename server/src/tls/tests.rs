@@ -61,7 +61,7 @@ impl Shop {
 fn said(config: &Config) -> String {
     match Tls::open(config, &Arc::default()) {
         Ok(_) => "all is well".to_owned(),
-        Err(error) => crate::security::with_causes(&error),
+        Err(error) => crate::causes::with_causes(&error),
     }
 }
 

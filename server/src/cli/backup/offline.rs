@@ -10,7 +10,8 @@ use quartermaster_journal::FileStorage;
 use serde_json::json;
 
 use super::{Output, exit, failed};
-use crate::backup::{Place, with_causes};
+use crate::backup::Place;
+use crate::causes::with_causes;
 use crate::cli::{print, show};
 
 /// Where backups are.
