@@ -202,7 +202,7 @@ keys! {
     /// Time between looks at certificate, key, CA, tokens and key set files, which are read again when they changed, 1 s to 1 day. Default
     /// 1 min: soon enough for a renewal, and a file that is wrong leaves what is in force.
     tls_reload_interval: Duration = Duration::from_secs(60), as "humantime_serde";
-    /// Whether the metrics port speaks TLS too, with the same certificate. Default false.
+    /// Whether the metrics port speaks TLS too, with the same certificate; it never demands a client's. Default false.
     metrics_tls: bool = false;
     /// Whether /metrics needs a token or certificate with the role operator, analyst or admin. Default false; /healthz and /readyz never do.
     metrics_auth: bool = false;

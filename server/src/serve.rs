@@ -41,6 +41,7 @@ use crate::reload::Reload;
 use crate::security::{Security, SecurityError};
 use crate::shutdown::{self, Stop, Stopper};
 use crate::systemd;
+use crate::tls::Tls;
 use crate::watch::Watch;
 use crate::watch::traces::TraceError;
 use accept::Connections;
@@ -137,7 +138,7 @@ impl Server {
         let (stopper, stop) = shutdown::order();
         security.watch(&stop);
         metrics.set_security(Arc::clone(&security.figures));
-        let tls = security.tls.clone().filter(|_| config.metrics_tls);
+        let tls = security.tls.as_ref().filter(|_| config.metrics_tls).map(Tls::for_metrics);
         let connections = Connections::of(config).at_most(ADMIN_CONNECTIONS_MAX);
         tokio::spawn(connections.clone().with_tls(tls).serve(listener, page, None, stop.clone(), || Duration::ZERO));
         let debug_address = match config.debug_listen {
@@ -245,7 +246,8 @@ impl Server {
         if usize::try_from(self.config.connections_max).is_ok_and(|asked| asked > room) {
             tracing::warn!(room, "the limit on open files leaves room for fewer connections than connections_max");
         }
-        let connections = Connections::of(&self.config).at_most(room).with_tls(self.security.tls.clone());
+        let connections =
+            Connections::of(&self.config).at_most(room).with_tls(self.security.tls.as_ref().map(Tls::for_callers));
         let connections = connections.drained_by(self.health.drains());
         self.metrics.set_connections_max(connections.max());
         let metrics = Some(Arc::clone(&self.metrics));

@@ -48,9 +48,18 @@ pub struct Tls {
 }
 
 struct InForce {
-    acceptor: TlsAcceptor,
+    callers: TlsAcceptor,
+    /// Takes a client certificate and never demands one: probes of an orchestrator have none.
+    metrics: TlsAcceptor,
     /// When the first certificate of the chain ends, in seconds since 1970.
     expires_at: i64,
+}
+
+/// TLS as one port speaks it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PortTls {
+    tls: Arc<Tls>,
+    choose: fn(&InForce) -> &TlsAcceptor,
 }
 
 #[derive(Clone)]
@@ -83,22 +92,14 @@ impl Tls {
         })))
     }
 
-    /// Shakes hands on a new connection, within `time`. None when that came to nothing: the peer does not speak TLS, shows no certificate
-    /// although it must, shows a bad one, or takes too long.
-    pub async fn accept(&self, stream: TcpStream, time: Duration) -> Option<TlsStream<TcpStream>> {
-        let acceptor = self.in_force.load().acceptor.clone();
-        let shaken = timeout(time, acceptor.accept(stream)).await;
-        let result = match &shaken {
-            Ok(Ok(_)) => Handshake::Done,
-            Ok(Err(_)) => Handshake::Failed,
-            Err(_) => Handshake::Slow,
-        };
-        self.figures.handshake(result);
-        if let Ok(Err(error)) = &shaken {
-            // Debug and not more: anybody may cause it, as often as connections may be opened.
-            tracing::debug!(%error, "a TLS handshake failed");
-        }
-        shaken.ok()?.ok()
+    /// For the port of gRPC and JSON: asks for client certificates as the configuration says.
+    pub fn for_callers(self: &Arc<Self>) -> PortTls {
+        PortTls { tls: Arc::clone(self), choose: |in_force| &in_force.callers }
+    }
+
+    /// For the metrics port, where /healthz and /readyz are free: demands no client certificate.
+    pub fn for_metrics(self: &Arc<Self>) -> PortTls {
+        PortTls { tls: Arc::clone(self), choose: |in_force| &in_force.metrics }
     }
 
     /// Reads the files again if one of them changed; tells of it.
@@ -125,6 +126,26 @@ impl Tls {
         self.in_force.store(Arc::new(in_force));
         tracing::info!(%until, "a new certificate is in force");
         Ok(())
+    }
+}
+
+impl PortTls {
+    /// Shakes hands on a new connection, within `time`. None when that came to nothing: the peer does not speak TLS, shows no certificate
+    /// although it must, shows a bad one, or takes too long.
+    pub async fn accept(&self, stream: TcpStream, time: Duration) -> Option<TlsStream<TcpStream>> {
+        let acceptor = (self.choose)(&self.tls.in_force.load()).clone();
+        let shaken = timeout(time, acceptor.accept(stream)).await;
+        let result = match &shaken {
+            Ok(Ok(_)) => Handshake::Done,
+            Ok(Err(_)) => Handshake::Failed,
+            Err(_) => Handshake::Slow,
+        };
+        self.tls.figures.handshake(result);
+        if let Ok(Err(error)) = &shaken {
+            // Debug and not more: anybody may cause it, as often as connections may be opened.
+            tracing::debug!(%error, "a TLS handshake failed");
+        }
+        shaken.ok()?.ok()
     }
 }
 
@@ -172,22 +193,36 @@ impl Settings {
         let chain = certificates("tls_cert_file", &self.certificate)?;
         let expires_at = self.expiry(&chain)?;
         let key = self.private_key()?;
+        let callers = self.acceptor(&chain, &key, self.client_auth)?;
+        let metrics = match self.client_auth {
+            ClientAuth::Required => self.acceptor(&chain, &key, ClientAuth::Optional)?,
+            ClientAuth::Off | ClientAuth::Optional => callers.clone(),
+        };
+        Ok(InForce { callers, metrics, expires_at })
+    }
+
+    fn acceptor(
+        &self,
+        chain: &[CertificateDer<'static>],
+        key: &PrivateKeyDer<'static>,
+        client_auth: ClientAuth,
+    ) -> Result<TlsAcceptor, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .map_err(|source| TlsError::Library { source })?;
-        let builder = match self.verifier(provider)? {
+        let builder = match self.verifier(provider, client_auth)? {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|source| match source {
+        let mut config = builder.with_single_cert(chain.to_vec(), key.clone_key()).map_err(|source| match source {
             rustls::Error::InconsistentKeys(_) => {
                 TlsError::Mismatch { certificate: self.certificate.clone(), key: self.key.clone() }
             }
             source => TlsError::Unusable { certificate: self.certificate.clone(), key: self.key.clone(), source },
         })?;
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-        Ok(InForce { acceptor: TlsAcceptor::from(Arc::new(config)), expires_at })
+        Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
     /// When the server's own certificate ends.
@@ -203,8 +238,12 @@ impl Settings {
         PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey { path: self.key.clone() })
     }
 
-    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
-        let Some(path) = self.client_ca.as_ref().filter(|_| self.client_auth != ClientAuth::Off) else {
+    fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+        client_auth: ClientAuth,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+        let Some(path) = self.client_ca.as_ref().filter(|_| client_auth != ClientAuth::Off) else {
             return Ok(None);
         };
         let mut roots = RootCertStore::empty();
@@ -213,7 +252,7 @@ impl Settings {
             roots.add(ca).map_err(|source| TlsError::Ca { path: path.clone(), source })?;
         }
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let builder = match self.client_auth {
+        let builder = match client_auth {
             ClientAuth::Optional => builder.allow_unauthenticated(),
             ClientAuth::Off | ClientAuth::Required => builder,
         };

@@ -20,7 +20,7 @@ use super::connection::Connection;
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
 use crate::shutdown::Stop;
-use crate::tls::Tls;
+use crate::tls::PortTls;
 
 /// Pause after the system refused to accept, usually because all file descriptors are in use: no busy loop, no exit.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -60,7 +60,7 @@ impl Connections {
     }
 
     /// Through TLS, where there is any.
-    pub(super) fn with_tls(self, tls: Option<Arc<Tls>>) -> Connections {
+    pub(super) fn with_tls(self, tls: Option<PortTls>) -> Connections {
         Connections { each: self.each.with_tls(tls), ..self }
     }
 

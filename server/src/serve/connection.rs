@@ -23,7 +23,7 @@ use crate::admission::{Caller, network};
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
 use crate::shutdown::Stop;
-use crate::tls::Tls;
+use crate::tls::PortTls;
 
 /// Headers of one request together, 8 KiB: gRPC needs a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 8 << 10;
@@ -49,7 +49,7 @@ const HTTP1_BUFFER_BYTES: usize = 16 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     /// None in the clear.
-    tls: Option<Arc<Tls>>,
+    tls: Option<PortTls>,
     streams_max: u32,
     handshake_time: Duration,
     keepalive_interval: Duration,
@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// The same through TLS, where there is any.
-    pub(super) fn with_tls(self, tls: Option<Arc<Tls>>) -> Connection {
+    pub(super) fn with_tls(self, tls: Option<PortTls>) -> Connection {
         Connection { tls, ..self }
     }
 
@@ -98,7 +98,7 @@ impl Connection {
         let Ok(address) = stream.peer_addr() else { return };
         let (peer, caller) = (stream.connect_info(), Caller::at(address.ip()));
         let link = tokio::select! {
-            link = Link::open(stream, self.tls.as_deref(), self.handshake_time) => link,
+            link = Link::open(stream, self.tls.as_ref(), self.handshake_time) => link,
             // Nothing was asked on it yet.
             () = stop.ordered() => return,
         };

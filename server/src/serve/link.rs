@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::tls::{Peer, Tls};
+use crate::tls::{Peer, PortTls};
 
 /// A connection that is ready for HTTP.
 pub(super) enum Link {
@@ -21,7 +21,7 @@ pub(super) enum Link {
 
 impl Link {
     /// Shakes hands on `stream` where there is `tls`, within `time`. None when that came to nothing.
-    pub(super) async fn open(stream: TcpStream, tls: Option<&Tls>, time: Duration) -> Option<Link> {
+    pub(super) async fn open(stream: TcpStream, tls: Option<&PortTls>, time: Duration) -> Option<Link> {
         match tls {
             None => Some(Link::Plain(stream)),
             Some(tls) => Some(Link::Tls(Box::new(tls.accept(stream, time).await?))),

@@ -70,6 +70,7 @@ async fn only_who_shows_a_good_certificate_comes_in_where_one_is_required() {
     pki.sign("gateway-1");
     other.sign("gateway-1");
     let required = |client_auth| Config {
+        metrics_tls: true,
         tls_client_auth: client_auth,
         tls_client_ca_file: Some(pki.path("ca.pem")),
         ..pki.config()
@@ -85,6 +86,9 @@ async fn only_who_shows_a_good_certificate_comes_in_where_one_is_required() {
     let foreign = async { reserve(pki.channel(strict.grpc, Some("foreign")).await.ok()?, "foreign").await.ok() };
     assert!(foreign.await.is_none());
     assert_eq!(*strict.fake.done.lock().unwrap(), ["known"]);
+    // An orchestrator's probes and a scraper have no certificate.
+    let (mut page, _) = pki.connect(strict.admin).await.unwrap();
+    assert!(ask(&mut page, "GET /readyz HTTP/1.1", "").await.starts_with("HTTP/1.1 200"));
 
     let lenient = Running::start(required(ClientAuth::Optional)).await;
     reserve(pki.channel(lenient.grpc, None).await.unwrap(), "without").await.unwrap();
