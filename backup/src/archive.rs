@@ -160,9 +160,8 @@ impl Archive {
         loop {
             live.pace.spend(0)?;
             let Some(piece) = live.log.piece(&self.next, OBJECT_BYTES_MAX, synced)? else { return Ok(shipped) };
-            live.pace.spend(piece.bytes.len())?;
             let name = PieceName::of(&piece);
-            target.put(&name.name, &piece.bytes)?;
+            target.put_paced(&name.name, &piece.bytes, live.pace)?;
             shipped.objects += 1;
             shipped.bytes += name.bytes;
             shipped.last_lsn = piece.end.lsn.get();

@@ -194,16 +194,18 @@ impl<S: Storage> Chosen<S> {
             let length = usize::try_from(left).unwrap_or(usize::MAX).min(OBJECT_BYTES_MAX);
             let bytes = u64::try_from(length).unwrap_or(u64::MAX);
             let mut part = vec![0; length];
-            live.pace.spend(length)?;
             self.file.read_at(&mut part, offset).map_err(|source| Error::File {
                 file: live.storage.path_of(&self.name).display().to_string(),
                 source,
             })?;
             let name = snapshot_part(&folder, number, &part);
             if !there.iter().any(|object| object.name == name && object.bytes == bytes) {
-                target.put(&name, &part)?;
+                target.put_paced(&name, &part, live.pace)?;
                 objects += 1;
                 sent += bytes;
+            } else {
+                // It was read all the same.
+                live.pace.spend(length)?;
             }
             files.push(ManifestFile { name, bytes, crc64: format!("{:016x}", checksum(&part)) });
             offset += bytes;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::{Error, Pace};
+
 /// Why a target did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {object}")]
@@ -42,6 +44,15 @@ pub trait Target: Send + Sync {
     /// What the medium reports.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), TargetError>;
 
+    /// The same at a rate: asks `pace` before each part that goes out at once.
+    ///
+    /// # Errors
+    /// As `put`, or that the caller cancels; nothing is there under the name then.
+    fn put_paced(&self, name: &str, bytes: &[u8], pace: &dyn Pace) -> Result<(), Error> {
+        pace.spend(bytes.len())?;
+        Ok(self.put(name, bytes)?)
+    }
+
     /// The content of an object.
     ///
     /// # Errors
@@ -61,8 +72,8 @@ pub trait Target: Send + Sync {
     fn remove(&self, name: &str) -> Result<(), TargetError>;
 }
 
-/// Written and synced at once: on the journal's own disk a sync of a whole object would hold up the syncs that callers wait for.
-const STRIDE_BYTES: usize = 512 << 10;
+/// Written and synced at once: on the journal's own disk a sync of more would hold up the syncs that callers wait for.
+const STRIDE_BYTES: usize = 64 << 10;
 
 /// End of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished";
@@ -96,26 +107,44 @@ impl DirectoryTarget {
         Err(TargetError { operation, object: self.describe(), missing: false, source: source.into() })
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Writes an object in strides, with `before` called ahead of each.
+    fn write<E: From<TargetError>>(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        before: &mut dyn FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.check_root("write to")?;
+        let failed = |source| E::from(self.error("write", name, source));
+        let path = self.root.join(name);
         let parent = path.parent().unwrap_or(&self.root);
-        if !parent.is_dir() {
-            fs::create_dir_all(parent)?;
-            for ancestor in parent.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(&self.root)) {
-                File::open(ancestor)?.sync_all()?;
-            }
-        }
+        self.make(parent).map_err(failed)?;
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(UNFINISHED);
-        let mut file = File::create(&unfinished)?;
-        let strides =
-            bytes.chunks(STRIDE_BYTES).try_for_each(|stride| file.write_all(stride).and_then(|()| file.sync_data()));
-        let written = strides.and_then(|()| file.sync_all()).and_then(|()| fs::rename(&unfinished, path));
+        let written = File::create(&unfinished).map_err(failed).and_then(|mut file| {
+            for stride in bytes.chunks(STRIDE_BYTES) {
+                before(stride.len())?;
+                file.write_all(stride).and_then(|()| file.sync_data()).map_err(failed)?;
+            }
+            file.sync_all().and_then(|()| fs::rename(&unfinished, &path)).map_err(failed)
+        });
         if let Err(error) = written {
             // A full target must not stay full of what nobody reads.
             let _gone = fs::remove_file(&unfinished);
             return Err(error);
         }
-        File::open(parent)?.sync_all()
+        File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed)
+    }
+
+    /// Makes a folder, durably.
+    fn make(&self, folder: &Path) -> io::Result<()> {
+        if !folder.is_dir() {
+            fs::create_dir_all(folder)?;
+            for ancestor in folder.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(&self.root)) {
+                File::open(ancestor)?.sync_all()?;
+            }
+        }
+        Ok(())
     }
 
     fn walk(&self, folder: &Path, objects: &mut Vec<Object>) -> io::Result<()> {
@@ -144,8 +173,11 @@ impl Target for DirectoryTarget {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), TargetError> {
-        self.check_root("write to")?;
-        self.write(&self.root.join(name), bytes).map_err(|source| self.error("write", name, source))
+        self.write(name, bytes, &mut |_| Ok(()))
+    }
+
+    fn put_paced(&self, name: &str, bytes: &[u8], pace: &dyn Pace) -> Result<(), Error> {
+        self.write(name, bytes, &mut |stride| pace.spend(stride))
     }
 
     fn get(&self, name: &str) -> Result<Vec<u8>, TargetError> {
