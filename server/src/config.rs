@@ -114,9 +114,9 @@ keys! {
     backup_interval: Duration = Duration::ZERO, as "humantime_serde";
     /// Backups kept at a target, 0 for all, at most 10,000; older ones are given up after each new one. Default 7: a week of daily ones.
     backup_keep: u32 = 7;
-    /// Bytes a second that a backup or the archive reads and sends at most, 64 KiB to 10 GiB. Default 16 MiB: a gigabyte a minute, and
-    /// little enough beside the journal's own writes.
-    backup_bytes_per_second: u64 = 16 << 20, as "value::bytes";
+    /// Bytes a second that a backup or the archive reads and sends at most, 64 KiB to 10 GiB. Default 4 MiB: a gigabyte in four
+    /// minutes, and so little that callers do not notice it where the target is on the journal's own disk.
+    backup_bytes_per_second: u64 = 4 << 20, as "value::bytes";
     /// Whether the journal is sent to `backup_target` as it is written, so that a restore reaches to within `archive_interval` of now. The
     /// journal is then kept until it is sent, as long as the disk or its budget has room. Default false.
     archive: bool = false;
