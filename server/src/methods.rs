@@ -49,9 +49,14 @@ impl Method {
         !self.descriptor.is_client_streaming() && !self.descriptor.is_server_streaming()
     }
 
+    /// Whether it concerns the server and not the business: such calls leave no event, so that the audit log tells of them.
+    pub fn is_administration(&self) -> bool {
+        ADMIN.contains(&self.service.as_str())
+    }
+
     /// Whether a call without a deadline of its own gets the server's.
     pub fn has_default_deadline(&self) -> bool {
-        self.is_unary() && !ADMIN.contains(&self.service.as_str())
+        self.is_unary() && !self.is_administration()
     }
 
     /// Whether it answers while the server is full: the health checks, which load balancers would else take for death.
@@ -162,6 +167,16 @@ mod tests {
         assert_eq!(count(Priority::Settle), 7 + 5 + 7, "seven of allocation, all of administration and operations");
         assert_eq!(count(Priority::Take), 3 + 6 + 2 + 1);
         assert!(count(Priority::Quote) >= 5);
+    }
+
+    #[test]
+    fn backups_and_settings_are_administration_as_snapshots_are() {
+        let methods = Methods::new();
+        let is = |path: &str| methods.get(methods.find(path).unwrap()).is_administration();
+        assert!(is("/quartermaster.v1.AdminService/TakeSnapshot"));
+        assert!(is("/quartermaster.v1.OperationsService/StartBackup"));
+        assert!(is("/quartermaster.v1.OperationsService/ReloadConfig"));
+        assert!(!is("/quartermaster.v1.AllocationService/Reserve") && !is("/grpc.health.v1.Health/Check"));
     }
 
     #[test]

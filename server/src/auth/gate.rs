@@ -30,9 +30,6 @@ const KEYS: &[&str] = &["tokens_file", "jwks_file", "rate_limit_per_caller", "ra
 /// Longest token in bytes: JSON web tokens of large organisations have two thousand.
 const TOKEN_BYTES_MAX: usize = 4 << 10;
 
-/// The services whose calls leave no event, so that the log tells of them.
-const ADMINISTRATION: [&str; 2] = ["quartermaster.v1.AdminService", "quartermaster.v1.OperationsService"];
-
 /// What finishes or frees a hold may be called so many times as often as the rest: a hold ends in one of four ways, and none may be kept back
 /// by those that began it.
 const SETTLE_FACTOR: u32 = 4;
@@ -99,7 +96,7 @@ impl Gate {
         let told = Told { audit: Arc::clone(&self.audit), network: source.network, method };
         let identity = Identity::new(principal.clone(), self.meter(principal.as_deref(), source, priority), told);
         identity.charge(1)?;
-        let is_administration = method.is_some_and(|id| ADMINISTRATION.contains(&methods.get(id).service.as_str()));
+        let is_administration = method.is_some_and(|id| methods.get(id).is_administration());
         if is_administration && matches!(rule, Rule::Roles(_, Reach::Whole)) {
             self.audit.administered(Whose { actor: identity.name(), network: source.network, what });
         }
