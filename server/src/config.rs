@@ -226,7 +226,7 @@ keys! {
     jwt_channels_claim: String = "channels".to_owned();
     /// Claim with the locations the caller is bound to, likewise. Default "locations".
     jwt_locations_claim: String = "locations".to_owned();
-    /// Whether reflection and the index page need a token (of any role) when calls do. Default true.
+    /// Whether reflection, the index page and /openapi.json need a token (of any role) when calls do. Default true.
     reflection_auth: bool = true;
     /// Calls a second of one caller, items of batches and streams each counted; 0 for no bound, else 1 to 1,000,000. A caller is who its
     /// token or certificate says, else its address (IPv6: the /64). What finishes or frees a hold has four times as many of its own.

@@ -87,21 +87,19 @@ impl View {
     pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
         let path = request.uri().path();
-        if path == "/" {
-            return match *request.method() {
-                HttpMethod::GET | HttpMethod::HEAD => {
-                    if let Err(denial) = self.calls.gate().admit_to_index(&request) {
-                        return error::respond(methods, &denial.into());
-                    }
-                    with_type(Full::from(index::page(methods)), "text/plain; charset=utf-8")
-                }
-                _ => not_allowed(methods, "GET, HEAD", "the index can only be read: GET /"),
-            };
-        }
-        if path == crate::openapi::PATH {
-            return match *request.method() {
-                HttpMethod::GET | HttpMethod::HEAD => with_type(Full::from(crate::openapi::text()), JSON),
-                _ => not_allowed(methods, "GET, HEAD", "the description can only be read: GET /openapi.json"),
+        if path == "/" || path == crate::openapi::PATH {
+            if *request.method() != HttpMethod::GET && *request.method() != HttpMethod::HEAD {
+                return not_allowed(
+                    methods,
+                    "GET, HEAD",
+                    &format!("what describes the API can only be read: GET {path}"),
+                );
+            }
+            // They tell what reflection tells, to the same callers.
+            return match self.calls.gate().admit_to_description(&request) {
+                Err(denial) => error::respond(methods, &denial.into()),
+                Ok(()) if path == "/" => with_type(Full::from(index::page(methods)), "text/plain; charset=utf-8"),
+                Ok(()) => with_type(Full::from(crate::openapi::text()), JSON),
             };
         }
         let Some(id) = methods.find(path) else {

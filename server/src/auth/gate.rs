@@ -120,11 +120,12 @@ impl Gate {
     ///
     /// # Errors
     /// When who asks is not known.
-    pub(crate) fn admit_to_index<B>(&self, request: &Request<B>) -> Result<(), Denial> {
+    pub(crate) fn admit_to_description<B>(&self, request: &Request<B>) -> Result<(), Denial> {
         if !self.reflection_auth {
             return Ok(());
         }
-        self.known(request.headers(), Source::of(request), Rule::Known, What::Page("GET /")).map(drop)
+        self.known(request.headers(), Source::of(request), Rule::Known, What::Page("GET a description of the API"))
+            .map(drop)
     }
 
     /// Who makes a request, and may; none where that does not matter.

@@ -121,6 +121,26 @@ impl Asking {
         self.client.call(request).await
     }
 
+    /// All pages of a list: `ask` makes the request for the page of a token, `take` gives what is on it and the token of the next.
+    ///
+    /// # Errors
+    /// How the call of a page ended.
+    pub(super) async fn pages<Q: Unary, T>(
+        &self,
+        ask: impl Fn(String) -> Q,
+        take: impl Fn(Q::Answer) -> (Vec<T>, String),
+    ) -> Result<Vec<T>, Stop> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let (page, next) = take(self.client.call(ask(page_token)).await?.answer);
+            all.extend(page);
+            if next.is_empty() {
+                return Ok(all);
+            }
+            page_token = next;
+        }
+    }
+
     /// Asks, and prints the answer: as JSON, or as `page` makes it, which also finds a rejection in it.
     ///
     /// # Errors

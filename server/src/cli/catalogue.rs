@@ -244,16 +244,8 @@ async fn sku_step(args: &SkuArgs) -> Result<(), Stop> {
 }
 
 async fn skus(asking: &Asking, style: &str, include_retired: bool) -> Result<Vec<Sku>, Stop> {
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = ListSkusRequest { style: style.to_owned(), include_retired, page_size: PAGE, page_token };
-        let answer = asking.client.call(request).await?.answer;
-        all.extend(answer.skus);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            return Ok(all);
-        }
-    }
+    let ask = |page_token| ListSkusRequest { style: style.to_owned(), include_retired, page_size: PAGE, page_token };
+    asking.pages(ask, |answer| (answer.skus, answer.next_page_token)).await
 }
 
 fn sku_table(all: &[Sku]) -> String {
@@ -299,15 +291,8 @@ async fn location_step(args: &LocationArgs) -> Result<(), Stop> {
 }
 
 async fn locations(asking: &Asking) -> Result<Vec<Location>, Stop> {
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let answer = asking.client.call(ListLocationsRequest { page_size: PAGE, page_token }).await?.answer;
-        all.extend(answer.locations);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            return Ok(all);
-        }
-    }
+    let ask = |page_token| ListLocationsRequest { page_size: PAGE, page_token };
+    asking.pages(ask, |answer| (answer.locations, answer.next_page_token)).await
 }
 
 fn location_table(all: &[Location]) -> String {
@@ -350,15 +335,8 @@ async fn channel_step(args: &ChannelArgs) -> Result<(), Stop> {
 }
 
 async fn channels(asking: &Asking) -> Result<Vec<Channel>, Stop> {
-    let (mut all, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let answer = asking.client.call(ListChannelsRequest { page_size: PAGE, page_token }).await?.answer;
-        all.extend(answer.channels);
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            return Ok(all);
-        }
-    }
+    let ask = |page_token| ListChannelsRequest { page_size: PAGE, page_token };
+    asking.pages(ask, |answer| (answer.channels, answer.next_page_token)).await
 }
 
 fn channel_table(all: &[Channel]) -> String {

@@ -216,15 +216,8 @@ async fn step(args: &StockArgs) -> Result<(), Stop> {
         Step::Get { skus, location } => {
             let mut cells: Vec<Cell> = Vec::new();
             for sku in skus {
-                let mut request = ListCellsRequest { sku: sku.clone(), page_size: 10_000, page_token: String::new() };
-                loop {
-                    let answer = asking.client.call(request.clone()).await?.answer;
-                    cells.extend(answer.cells);
-                    if answer.next_page_token.is_empty() {
-                        break;
-                    }
-                    request.page_token = answer.next_page_token;
-                }
+                let ask = |page_token| ListCellsRequest { sku: sku.clone(), page_size: 10_000, page_token };
+                cells.extend(asking.pages(ask, |answer| (answer.cells, answer.next_page_token)).await?);
             }
             cells.retain(|cell| location.is_empty() || location.contains(&cell.location));
             print(&match asking.output {

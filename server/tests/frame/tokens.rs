@@ -163,15 +163,19 @@ async fn health_is_free_and_what_describes_the_api_is_not() {
     assert_eq!(reason(&denied), "TOKEN_MISSING");
     let mut answers = reflection.server_reflection_info(with("analyst-token", list())).await.unwrap().into_inner();
     answers.next().await.unwrap().unwrap();
-    assert_eq!(running.get("/").await.status, 401);
-    assert_eq!(http(running.grpc, "GET", "/", "authorization: Bearer gateway-token\r\n", b"").await.status, 200);
+    for path in ["/", "/openapi.json"] {
+        assert_eq!(running.get(path).await.status, 401, "{path}");
+        assert_eq!(http(running.grpc, "GET", path, "authorization: Bearer gateway-token\r\n", b"").await.status, 200);
+    }
     assert_eq!(http(running.grpc, "GET", "/nothing/here", "", b"").await.status, 401, "a stranger learns no paths");
     assert_eq!(
         http(running.grpc, "GET", "/nothing/here", "authorization: Bearer gateway-token\r\n", b"").await.status,
         404
     );
 
-    assert_eq!(http(running.admin, "GET", "/metrics", "", b"").await.status, 401);
+    for path in ["/metrics", "/status", "/status.json", "/slow", "/slow.json", "/nothing"] {
+        assert_eq!(http(running.admin, "GET", path, "", b"").await.status, 401, "{path}");
+    }
     assert_eq!(
         http(running.admin, "GET", "/metrics", "authorization: Bearer gateway-token\r\n", b"").await.status,
         403
@@ -181,7 +185,7 @@ async fn health_is_free_and_what_describes_the_api_is_not() {
         200
     );
     let open = start(&pki, |config| Config { reflection_auth: false, ..config }).await;
-    assert_eq!(open.get("/").await.status, 200);
+    assert_eq!((open.get("/").await.status, open.get("/openapi.json").await.status), (200, 200));
 }
 
 #[tokio::test]
