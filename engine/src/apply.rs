@@ -13,11 +13,14 @@ mod upkeep;
 use std::cmp::Reverse;
 
 use quartermaster_journal::Lsn;
+use smallvec::SmallVec;
 
 use self::campaign::Turn;
 use crate::{
     capacity::Booking,
-    event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise},
+    event::{
+        CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, Promise, ShardSet,
+    },
     id::{LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
@@ -125,6 +128,19 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
     Ok(())
 }
 
+/// As `apply`, for the event of a plain hold: brings its home shard forward.
+///
+/// # Errors
+/// As `apply`.
+pub(crate) fn apply_plain(shard: &mut Shard, lsn: Lsn, now: Timestamp, held: &PlainHeld<'_>) -> Applied {
+    require(lsn > shard.lsn, "events are applied once, in order")?;
+    let change = Change { lsn, now, here: shard.id };
+    change.held_plain(shard, held)?;
+    shard.lsn = lsn;
+    change.forget_ended(shard);
+    Ok(())
+}
+
 const GIVEN_BACK: Misfit = Misfit("work that is given back was booked");
 const KNOWN_SKU: &str = "an event names SKUs that were created";
 
@@ -140,6 +156,9 @@ struct Change {
 
 impl Change {
     fn held(&self, shard: &mut Shard, held: &Held) -> Applied {
+        if let Some(plain) = held.plain() {
+            return self.held_plain(shard, &plain);
+        }
         if let Some(replaced) = &held.replaced {
             self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;
             self.booked(shard, replaced.reservation, &held.replaced_bookings)?;
@@ -190,6 +209,43 @@ impl Change {
             require(before.is_none(), "a reservation id is given out once")?;
         }
         Ok(())
+    }
+
+    /// What `held` comes to where there is one line and nothing else.
+    fn held_plain(&self, shard: &mut Shard, held: &PlainHeld<'_>) -> Applied {
+        let line = held.line;
+        require(line.sku.shard() == self.here, "a plain hold lies in the shard of its line")?;
+        if shard.rules.watching {
+            self.cell(shard, line.sku, line.location, |cell| {
+                require(line.quantity <= cell.available(), "a hold takes no more than is available")?;
+                plus(&mut cell.reserved, line.quantity)
+            })?;
+        } else {
+            // Where something is available nothing is short, before and after: the list of shortfalls is right as it is.
+            let row = shard.rows.get_mut(line.sku.row()).ok_or(Misfit(KNOWN_SKU))?;
+            row.reserve(line.location, line.quantity).ok_or(Misfit("a hold takes no more than is available"))?;
+            row.set_revision(self.lsn);
+        }
+        shard.expiries.push(Reverse((held.expires_at, held.reservation)));
+        shard.counts.held += 1;
+        let header = Header {
+            state: State::Held,
+            order_id: held.order_id.into(),
+            buyer_id: held.buyer_id.into(),
+            channel: held.channel,
+            created_at: self.now,
+            expires_at: held.expires_at,
+            revision: self.lsn,
+            shards: ShardSet::from_iter([self.here]),
+            sourcing: None,
+            kept: None,
+        };
+        let part = Part {
+            lines: SmallVec::from_iter([PartLine::open(line.sku, line.location, line.quantity)]),
+            header: Some(Box::new(header)),
+            ..Part::default()
+        };
+        require(shard.parts.insert(held.reservation, part).is_none(), "a reservation id is given out once")
     }
 
     fn confirmed(&self, shard: &mut Shard, claim: &Claim) -> Applied {

@@ -2,6 +2,7 @@
 
 mod allotment;
 pub(crate) mod campaign;
+mod plain;
 mod returns;
 pub mod rules;
 mod supply;
@@ -116,7 +117,6 @@ pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) slots: Box<[CachePadded<Mutex<Slot>>]>,
-    pub(crate) slot_hasher: SlotHasher,
     pub(crate) catalogue: RwLock<Catalogue>,
     pub(crate) shards: Shards,
     pub(crate) owners: Owners,
@@ -140,7 +140,6 @@ impl Engine {
             config,
             journal,
             slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
-            slot_hasher: SlotHasher,
             catalogue: RwLock::new(Catalogue::default()),
             shards: Shards::new(ended, shipped),
             owners: Owners::default(),
@@ -183,7 +182,10 @@ impl Engine {
         let slot = &mut slot;
         let (lsn, verdict) = match command {
             Command::Reserve(reserve) => match &reserve.sourcing {
-                None => self.reserve(&draft, reserve, slot),
+                None => match self.reserve_plain(&draft, reserve, slot)? {
+                    Some(granted) => Ok(granted),
+                    None => self.reserve(&draft, reserve, slot),
+                },
                 Some(sourcing) => self.reserve_sourced(&draft, reserve, sourcing, slot),
             },
             Command::Merge(merge) => self.merge(&draft, merge, slot),
@@ -273,7 +275,7 @@ impl Engine {
         if request_id.is_empty() {
             return None;
         }
-        let hash = self.slot_hasher.hash(request_id);
+        let hash = SlotHasher.hash(request_id);
         Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
     }
 
@@ -510,13 +512,17 @@ impl Engine {
                 if let Some(held) = event.held() {
                     self.owners.add(&held.buyer_id, held.reservation);
                 }
-                if let Some((slot, _)) = slot {
-                    let entry = Entry { lsn, record: codec::answer(&head, &event, bytes) };
-                    slot.insert(&self.slot_hasher, entry, self.dedup_retention());
-                }
+                self.remember(slot, lsn, &codec::answer(&head, &event, bytes));
                 Ok(lsn)
             })
             .map(|lsn| (lsn, Verdict::Done(event)))
+    }
+
+    /// Keeps the record of a request's event for repeats of the request.
+    fn remember(&self, slot: Slotted<'_, '_>, lsn: Lsn, record: &[u8]) {
+        if let Some((slot, hash)) = slot {
+            slot.insert(*hash, Entry { lsn, record }, self.dedup_retention());
+        }
     }
 
     /// An id that was never given out, for a reservation at home in this shard.
@@ -662,11 +668,11 @@ pub(crate) fn apply_catalogue(
     })
 }
 
-fn repeat(entry: &Entry, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {
-    if codec::peek(&entry.record).fingerprint != fingerprint {
+fn repeat(entry: Entry<'_>, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {
+    if codec::peek(entry.record).fingerprint != fingerprint {
         return Err(Error::RequestIdReused { request_id: request_id.into(), lsn: entry.lsn });
     }
     let (_, event) =
-        codec::decode_event(&entry.record).expect("Invariant: a remembered record was written by this codec");
+        codec::decode_event(entry.record).expect("Invariant: a remembered record was written by this codec");
     Ok(Answer { lsn: entry.lsn, replayed: true, verdict: Verdict::Done(event) })
 }

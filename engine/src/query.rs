@@ -227,11 +227,11 @@ impl Engine {
     /// What a request id led to: the LSN of its event and the event, or a summary of a large one.
     #[must_use]
     pub fn outcome(&self, request_id: &str) -> (Lsn, Option<(Lsn, Event)>) {
-        let hash = self.slot_hasher.hash(request_id);
+        let hash = SlotHasher.hash(request_id);
         let slot = self.slots[SlotHasher::slot(hash)].lock();
         let found = slot.find(hash, request_id).map(|entry| {
             let (_, event) =
-                codec::decode_event(&entry.record).expect("Invariant: a remembered record was written by this codec");
+                codec::decode_event(entry.record).expect("Invariant: a remembered record was written by this codec");
             (entry.lsn, event)
         });
         let lsn = found.as_ref().map_or(Lsn::ZERO, |(lsn, _)| *lsn);

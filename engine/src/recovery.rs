@@ -149,11 +149,12 @@ impl Recovery {
                 let slot = slot.ok_or(RecoveryError::Inconsistent { kind, unit, what: "no such slot" })?;
                 let mut slot = slot.lock();
                 for entry in section.entries {
-                    let entry = Entry { lsn: Lsn::new(entry.lsn), record: entry.record.into() };
-                    if SlotHasher::slot(self.engine.slot_hasher.hash(codec::peek(&entry.record).request_id)) != index {
+                    let hash = SlotHasher.hash(codec::peek(&entry.record).request_id);
+                    if SlotHasher::slot(hash) != index {
                         return Err(RecoveryError::Inconsistent { kind, unit, what: "a request id of another slot" });
                     }
-                    slot.insert(&self.engine.slot_hasher, entry, self.engine.dedup_retention());
+                    let entry = Entry { lsn: Lsn::new(entry.lsn), record: &entry.record };
+                    slot.insert(hash, entry, self.engine.dedup_retention());
                 }
                 self.slot_lsn[index] = lsn;
             }
@@ -241,10 +242,11 @@ impl Recovery {
         }
         let head = codec::peek(bytes);
         if !head.request_id.is_empty() {
-            let index = SlotHasher::slot(engine.slot_hasher.hash(head.request_id));
+            let hash = SlotHasher.hash(head.request_id);
+            let index = SlotHasher::slot(hash);
             if lsn > self.slot_lsn[index] {
-                let entry = Entry { lsn, record: codec::answer(&head, event, bytes) };
-                engine.slots[index].lock().insert(&engine.slot_hasher, entry, engine.dedup_retention());
+                let entry = Entry { lsn, record: &codec::answer(&head, event, bytes) };
+                engine.slots[index].lock().insert(hash, entry, engine.dedup_retention());
             }
         }
     }

@@ -51,7 +51,7 @@ impl History {
         self.compare_work(Check::Recovery, &engine.booked().1);
         for slot in &engine.slots {
             for entry in slot.lock().entries() {
-                self.compare_request(Check::Recovery, entry.lsn, codec::peek(&entry.record).request_id);
+                self.compare_request(Check::Recovery, entry.lsn, codec::peek(entry.record).request_id);
             }
         }
         let next = engine.next_reservation.load(Ordering::SeqCst);

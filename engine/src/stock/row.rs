@@ -184,6 +184,45 @@ impl Row {
         self.put_at(self.find(location), location, buckets);
     }
 
+    /// Reserves units of a cell. `None`, and nothing changes, where fewer are available.
+    pub(crate) fn reserve(&mut self, location: LocationId, units: Quantity) -> Option<()> {
+        let place = self.find(location).ok()?;
+        let cell = &mut self.cells[place];
+        if cell.has_extra() {
+            let take = |cell: &mut Buckets| {
+                let suffices = units <= cell.available();
+                cell.reserved = cell.reserved.checked_add(units).filter(|_| suffices).ok_or(())?;
+                Ok::<(), ()>(())
+            };
+            return self.change(location, take).is_ok().then_some(());
+        }
+        let promised = u64::from(cell.reserved) + u64::from(cell.committed);
+        let left = u64::from(cell.on_hand).checked_sub(promised)?.checked_sub(units.units())?;
+        cell.reserved = cell.reserved.checked_add(units.0)?;
+        self.available =
+            self.available.checked_sub(units.units()).expect("Invariant: a row's sum counts each of its cells");
+        if left == 0 {
+            self.note_stocked(location, false);
+        }
+        Some(())
+    }
+
+    /// The place of the best rank that has so many units; ranks come from `rank`, which gives `None` where nothing may be taken.
+    pub(crate) fn best(&self, units: Quantity, rank: impl Fn(LocationId) -> Option<u32>) -> Option<LocationId> {
+        let ranked = |location| rank(location).map(|rank| (rank, location));
+        let best = match self.bitmap() {
+            None => {
+                let whole = self.cells.iter().filter(|cell| self.available_of(cell) >= units);
+                whole.filter_map(|cell| ranked(cell.location())).min()
+            }
+            Some(bitmap) => {
+                let whole = bitmap.iter().map(LocationId).filter(|location| self.available_at(*location) >= units);
+                whole.filter_map(ranked).min()
+            }
+        };
+        best.map(|(_, location)| location)
+    }
+
     /// Changes a cell, which is all zero where there was none, and gives what it came to. Where `change` fails nothing changes.
     pub(crate) fn change<E>(
         &mut self,
