@@ -20,7 +20,7 @@ use crate::{
     event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise},
     id::{LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
-    reservation::{Header, Part, PartLine, State},
+    reservation::{Header, Part, PartLine, State, UnitsMut},
     returns::put,
     shard::Shard,
     sourced::{Rerouted, Sourced, Sourcing},
@@ -186,8 +186,7 @@ impl Change {
             }));
         }
         if part.header.is_some() || !part.lines.is_empty() || !part.presold.is_empty() {
-            let before = shard.parts.insert(held.reservation, part);
-            require(before.is_none(), "a reservation id is given out once")?;
+            require(shard.parts.insert(held.reservation, part), "a reservation id is given out once")?;
         }
         Ok(())
     }
@@ -203,9 +202,9 @@ impl Change {
             self.charge_confirmed(shard, id, *line)?;
         }
         self.presold_confirmed(shard, claim)?;
-        if let Some(part) = shard.parts.get_mut(&id) {
-            require(part.promise == Promise::Reserved, "a reservation is confirmed once")?;
-            part.promise = Promise::Committed;
+        if let Some(mut part) = shard.parts.get_mut(&id) {
+            require(part.view().promise() == Promise::Reserved, "a reservation is confirmed once")?;
+            part.set_promise(Promise::Committed);
         }
         self.state(shard, id, State::Confirmed)
     }
@@ -217,9 +216,9 @@ impl Change {
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
             self.charge_given_back(shard, id, *line, promise)?;
-            let part = part_line(shard, id, line.sku, line.location)?;
-            minus(&mut part.open, line.quantity)?;
-            plus(&mut part.returned, line.quantity)?;
+            let units = units(shard, id, line.sku, line.location)?;
+            minus(units.open, line.quantity)?;
+            plus(units.returned, line.quantity)?;
         }
         self.presold_given_back(shard, claim, promise)?;
         self.touch_or_end(shard, id, end)
@@ -234,20 +233,21 @@ impl Change {
                 minus(&mut cell.committed, line.quantity)
             })?;
             self.charge_shipped(shard, id, *line)?;
-            let part = part_line(shard, id, line.sku, line.location)?;
-            minus(&mut part.open, line.quantity)?;
-            plus(&mut part.shipped, line.quantity)?;
+            let units = units(shard, id, line.sku, line.location)?;
+            minus(units.open, line.quantity)?;
+            plus(units.shipped, line.quantity)?;
             shard.returns.count_shipped(line.sku, line.quantity);
         }
         self.touch_or_end(shard, id, end)
     }
 
     fn extended(&self, shard: &mut Shard, id: ReservationId, expires_at: Timestamp) -> Applied {
-        let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
-        let header = header.filter(|header| matches!(header.state, State::Held | State::Placed));
-        let header = header.ok_or(Misfit("only a held or placed reservation is extended"))?;
-        header.expires_at = expires_at;
-        header.revision = self.lsn;
+        let header = shard.parts.header(&id);
+        let runs = header.is_some_and(|header| matches!(header.state(), State::Held | State::Placed));
+        let mut part = shard.parts.get_mut(&id).filter(|_| runs);
+        let part = part.as_mut().ok_or(Misfit("only a held or placed reservation is extended"))?;
+        part.set_expires_at(expires_at);
+        part.set_revision(self.lsn);
         shard.expiries.push(Reverse((expires_at, id)));
         Ok(())
     }
@@ -265,10 +265,10 @@ impl Change {
             self.cell(shard, line.sku, from, |cell| minus(cell.promise_mut(promise), line.quantity))?;
             self.moved_in(shard, id, line, promise)?;
             self.charge_given_back(shard, id, Line { location: from, ..line }, promise)?;
-            let old = part_line(shard, id, line.sku, from)?;
-            minus(&mut old.open, line.quantity)?;
+            let old = units(shard, id, line.sku, from)?;
+            minus(old.open, line.quantity)?;
             let emptied = old.open.is_zero() && old.shipped.is_zero() && old.returned.is_zero();
-            if let Some(part) = shard.parts.get_mut(&id)
+            if let Some(part) = shard.parts.whole_mut(&id)
                 && emptied
             {
                 part.lines.retain(|kept| (kept.sku, kept.location) != (line.sku, from));
@@ -289,7 +289,7 @@ impl Change {
         for line in here(&rerouted.from) {
             self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
             self.charge_given_back(shard, id, line, promise)?;
-            minus(&mut part_line(shard, id, line.sku, line.location)?.open, line.quantity)?;
+            minus(units(shard, id, line.sku, line.location)?.open, line.quantity)?;
             if let Some(until) = rerouted.refused_until {
                 shard.refusals.insert((line.sku, line.location), until);
             }
@@ -297,7 +297,7 @@ impl Change {
         if rerouted.refused_until.is_some() {
             shard.refusals.retain(|_, until| *until > self.now);
         }
-        if let Some(part) = shard.parts.get_mut(&id) {
+        if let Some(part) = shard.parts.whole_mut(&id) {
             part.lines.retain(|line| !line.open.is_zero() || !line.shipped.is_zero() || !line.returned.is_zero());
             if let Some(sourcing) = part.header.as_mut().and_then(|header| header.sourcing.as_mut()) {
                 sourcing.book(&rerouted.bookings).ok_or(GIVEN_BACK)?;
@@ -311,7 +311,7 @@ impl Change {
 
     /// Units come to a line of a reservation, which is made if it is not there. It counts to the path if the others of its SKU do.
     fn moved_in(&self, shard: &mut Shard, id: ReservationId, line: Line, promise: Promise) -> Applied {
-        let part = shard.parts.get_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
+        let part = shard.parts.whole_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
         match part.line_mut(line.sku, line.location) {
             Some(target) => plus(&mut target.open, line.quantity)?,
             None => {
@@ -342,7 +342,7 @@ impl Change {
         if bookings.is_empty() || shard.id != id.home() {
             return Ok(());
         }
-        let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
+        let header = shard.parts.whole_mut(&id).and_then(|part| part.header.as_mut());
         let sourcing = header.and_then(|header| header.sourcing.as_mut()).ok_or(GIVEN_BACK)?;
         sourcing.book(bookings).ok_or(GIVEN_BACK)
     }
@@ -396,15 +396,13 @@ impl Change {
 
     fn touch_or_end(&self, shard: &mut Shard, id: ReservationId, end: Option<State>) -> Applied {
         let at_home = shard.id == id.home();
-        let Some(part) = shard.parts.get_mut(&id) else {
+        let Some(mut part) = shard.parts.get_mut(&id) else {
             return require(!at_home, "an event names a reservation that was made");
         };
-        if let Some(header) = &mut part.header {
-            header.revision = self.lsn;
-        }
+        part.set_revision(self.lsn);
         let Some(state) = end else { return Ok(()) };
-        require(part.ended_at.is_none(), "a reservation ends once")?;
-        part.ended_at = Some(self.now);
+        require(part.view().ended_at().is_none(), "a reservation ends once")?;
+        part.set_ended_at(self.now);
         // In the order of time and id, as a snapshot brings it back; clocks of two threads may come in the wrong order.
         if state == State::Shipped {
             shard.returns.ended_shipped(id, self.now);
@@ -415,23 +413,22 @@ impl Change {
     }
 
     fn state(&self, shard: &mut Shard, id: ReservationId, state: State) -> Applied {
-        let Some(header) = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut()) else {
+        let Some(header) = shard.parts.header(&id) else {
             return require(shard.id != id.home(), "an event names a reservation that was made");
         };
-        require(header.state.is_open(), "a reservation ends once")?;
-        *count(&mut shard.counts, header.state) -= 1;
+        let before = header.state();
+        require(before.is_open(), "a reservation ends once")?;
+        let wanted = header.kept().filter(|_| before == State::Waiting);
+        let line = wanted.and_then(|kept| match &*kept.wanted {
+            [wanted] => Some((kept.campaign?, wanted.sku)),
+            _ => None,
+        });
+        *count(&mut shard.counts, before) -= 1;
         *count(&mut shard.counts, state) += 1;
-        let waited = header.state == State::Waiting;
-        header.state = state;
-        header.revision = self.lsn;
-        if waited
-            && let Some(kept) = &header.kept
-            && let (Some(campaign), [wanted]) = (kept.campaign, &*kept.wanted)
-        {
-            let sku = wanted.sku;
-            campaign::leave(shard, id, campaign, sku)?;
+        if let Some(mut part) = shard.parts.get_mut(&id) {
+            part.set_state(state, self.lsn);
         }
-        Ok(())
+        line.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
     }
 
     /// Ended reservations go by age and by number; both follow from the events of this shard alone.
@@ -454,7 +451,8 @@ impl Change {
 /// Drops a part of an ended reservation.
 fn forget(shard: &mut Shard, id: ReservationId) {
     shard.returns.forget(id);
-    if let Some(header) = shard.parts.remove(&id).and_then(|part| part.header) {
+    let part = shard.parts.remove(&id);
+    if let Some(header) = part.and_then(|part| part.header) {
         shard.counts.ended -= 1;
         if !header.buyer_id.is_empty() {
             shard.forgotten.push((header.buyer_id, id));
@@ -471,9 +469,16 @@ pub(crate) fn count(counts: &mut crate::shard::Counts, state: State) -> &mut u64
     }
 }
 
-fn part_line(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<&mut PartLine, Misfit> {
-    let part = shard.parts.get_mut(&id).and_then(|part| part.line_mut(sku, location));
-    part.ok_or(Misfit("an open reservation has the lines its events name"))
+const NAMED_LINE: Misfit = Misfit("an open reservation has the lines its events name");
+
+/// The units of a reservation's line.
+fn units(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<UnitsMut<'_>, Misfit> {
+    shard.parts.get_mut(&id).and_then(|part| part.units(sku, location)).ok_or(NAMED_LINE)
+}
+
+/// A reservation's line, to change in any way.
+fn whole_line(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<&mut PartLine, Misfit> {
+    shard.parts.whole_mut(&id).and_then(|part| part.line_mut(sku, location)).ok_or(NAMED_LINE)
 }
 
 fn plus(bucket: &mut Quantity, units: Quantity) -> Applied {

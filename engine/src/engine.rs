@@ -39,7 +39,7 @@ use crate::{
     event::{Event, ShardSet},
     id::{ReservationId, SHARDS, ShardId, SkuId},
     owners::Owners,
-    reservation::State,
+    reservation::{HeaderRef, State},
     route,
     shard::{EndedRetention, LockObserver, Locked, Shard, Shards},
     time::{Micros, Timestamp},
@@ -247,8 +247,10 @@ impl Engine {
         let shard = &mut *self.shards.write(shard);
         let parts = &shard.parts;
         let stands = |at: Timestamp, id: &ReservationId| {
-            let header = parts.get(id).and_then(|part| part.header.as_ref());
-            header.is_some_and(|header| matches!(header.state, State::Held | State::Placed) && header.expires_at == at)
+            let header = parts.header(id);
+            header.is_some_and(|header| {
+                matches!(header.state(), State::Held | State::Placed) && header.expires_at() == at
+            })
         };
         let mut due = Vec::new();
         while let Some(Reverse((at, id))) = shard.expiries.peek().copied()
@@ -535,16 +537,16 @@ impl Engine {
     /// The shards a reservation lies in.
     pub(crate) fn shards_of(&self, id: ReservationId) -> Result<ShardSet, Error> {
         let home = self.shards.read(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })
+        let header = home.parts.header(&id);
+        header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })
     }
 
     /// Locks a reservation's shards. Most lie in their home alone, so that one is tried first; which shards a reservation lies in
     /// never changes, so the second look needs no third.
     pub(crate) fn lock_reservation(&self, id: ReservationId) -> Result<Locked<'_>, Error> {
         let home = self.shards.write(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        let shards = header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })?;
+        let header = home.parts.header(&id);
+        let shards = header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })?;
         if shards == ShardSet::from_iter([id.home()]) {
             return Ok(Locked::one(home));
         }
@@ -558,12 +560,12 @@ impl Engine {
         let parts = shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id));
         let skus: Vec<SkuId> = parts
             .flat_map(|part| {
-                let presold = part.presold.iter().map(|one| one.line.sku);
-                part.lines.iter().map(|line| line.sku).chain(presold)
+                let presold = part.presold().iter().map(|one| one.line.sku);
+                part.lines().map(|line| line.sku).chain(presold)
             })
             .collect();
-        let header = locked.shard(id.home()).parts.get(&id).and_then(|part| part.header.as_deref());
-        let kits = header.and_then(|header| header.kept.as_deref()).map_or_else(Box::default, |kept| kept.kits.clone());
+        let kept = locked.shard(id.home()).parts.header(&id).and_then(HeaderRef::kept);
+        let kits = kept.map_or_else(Box::default, |kept| kept.kits.clone());
         drop(locked);
         Ok(SkuCodes::of(&self.catalogue.read(), skus, &kits))
     }

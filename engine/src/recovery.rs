@@ -131,9 +131,9 @@ impl Recovery {
                     SectionError::Inconsistent(text) => what(text),
                 })?;
                 shard.lsn = lsn;
-                for (id, part) in &shard.parts {
-                    if let Some(header) = &part.header {
-                        self.engine.owners.add(&header.buyer_id, *id);
+                for (id, part) in shard.parts.iter() {
+                    if let Some(header) = part.header() {
+                        self.engine.owners.add(header.buyer_id(), id);
                     }
                 }
             }
@@ -425,7 +425,7 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         if part.header.as_ref().is_some_and(|header| header.state.is_open() == part.ended_at.is_some()) {
             return Err(SectionError::Inconsistent("a reservation has an end and is open, or the other way about"));
         }
-        if shard.parts.insert(id, part).is_some() {
+        if !shard.parts.insert(id, part) {
             return Err(SectionError::Inconsistent("a reservation stands twice"));
         }
     }

@@ -3,12 +3,20 @@
 //! A reservation's lines lie in the shards of their SKUs, so that every shard can be checked, copied and brought forward alone. What
 //! concerns the whole of it, its header, lies in its home shard.
 
+mod parts;
+mod view;
+
 use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
+pub(crate) use self::{
+    parts::Parts,
+    view::{HeaderRef, PartMut, PartRef, UnitsMut},
+};
+
 use crate::{
     event::{Promise, ShardSet},
-    id::{ChannelId, LocationId, NodeId, ReservationId, ShardId, SkuId},
+    id::{ChannelId, LocationId, NodeId, ReservationId, SkuId},
     quantity::Quantity,
     sourced::Sourcing,
     terms::{Kept, PresoldLine},
@@ -112,16 +120,6 @@ pub(crate) struct Header {
     pub(crate) sourcing: Option<Box<Sourcing>>,
     /// What it carries beyond a plain hold.
     pub(crate) kept: Option<Box<Kept>>,
-}
-
-impl Header {
-    /// Whether it lies in a shard without having a part there: where it is only counted, or wants what it has not taken.
-    pub(crate) fn lies_without_part(&self, shard: ShardId) -> bool {
-        self.kept.as_ref().is_some_and(|kept| {
-            let counted = kept.campaign.map(|campaign| crate::campaign::counter_shard(campaign, &self.buyer_id));
-            counted == Some(shard) || kept.wanted.iter().any(|wanted| wanted.sku.shard() == shard)
-        })
-    }
 }
 
 /// A reservation as it is shown.

@@ -8,9 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ahash::RandomState;
 use crossbeam_utils::CachePadded;
-use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
 use quartermaster_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
@@ -18,10 +16,10 @@ use smallvec::SmallVec;
 use crate::{
     allotment::Allotments,
     campaign::CampaignState,
-    catalog::{Directory, hasher},
+    catalog::Directory,
     event::{CellFacts, Facts, ShardSet},
     id::{LocationId, ReservationId, ShardId, SkuId},
-    reservation::Part,
+    reservation::Parts,
     returns::ReturnsState,
     rules::RulesState,
     stock::Row,
@@ -43,7 +41,8 @@ pub(crate) struct EndedRetention {
 pub(crate) struct Shard {
     pub(crate) id: ShardId,
     pub(crate) rows: Vec<Row>,
-    pub(crate) parts: HashMap<ReservationId, Part, RandomState>,
+    /// Parts of reservations.
+    pub(crate) parts: Parts,
     /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
     pub(crate) directory: Arc<Directory>,
     /// When holds at home here expire. Entries of holds that ended or moved are dropped when their time comes.
@@ -96,7 +95,7 @@ impl Shard {
         Self {
             id,
             rows: Vec::new(),
-            parts: HashMap::with_hasher(hasher()),
+            parts: Parts::default(),
             directory: Arc::default(),
             expiries: BinaryHeap::new(),
             ended: VecDeque::new(),

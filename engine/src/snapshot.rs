@@ -214,7 +214,7 @@ impl ShardCopy {
             location: location.0,
             until_us: until.0,
         }));
-        copy.parts.extend(shard.parts.iter().map(|(id, part)| (*id, part.clone())));
+        copy.parts.extend(shard.parts.iter().map(|(id, part)| (id, part.to_part())));
         copy
     }
 
