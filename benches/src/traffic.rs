@@ -87,16 +87,16 @@ impl Skus {
 pub fn reserve(random: &mut Random, skus: Skus, lines: usize, location: Option<u32>) -> Sent {
     let number = random.draw();
     let line = |_| ReserveLine {
-        sku: sku_code(skus.pick(random)),
+        sku: sku_code(skus.pick(random)).into(),
         quantity: Quantity(1),
-        location: location.map(location_code).unwrap_or_default(),
+        location: location.map(location_code).unwrap_or_default().into(),
         sourcing: None,
     };
     let lines = (0..lines).map(line).collect();
     send(Command::Reserve(Reserve {
-        order_id: format!("O{:015}", number % 1_000_000_000_000_000),
-        buyer_id: format!("B{:09}", number % 1_000_000_000),
-        channel: String::new(),
+        order_id: format!("O{:015}", number % 1_000_000_000_000_000).into(),
+        buyer_id: format!("B{:09}", number % 1_000_000_000).into(),
+        channel: "".into(),
         lines,
         ttl: Micros::from_secs(900),
         allow_partial: false,

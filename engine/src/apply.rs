@@ -171,8 +171,8 @@ impl Change {
             *count(&mut shard.counts, stage.state()) += 1;
             part.header = Some(Box::new(Header {
                 state: stage.state(),
-                order_id: held.order_id.clone(),
-                buyer_id: held.buyer_id.clone(),
+                order_id: held.order_id.as_str().into(),
+                buyer_id: held.buyer_id.as_str().into(),
                 channel: held.channel,
                 created_at: self.now,
                 expires_at: held.expires_at,

@@ -8,6 +8,7 @@ pub mod rules;
 pub mod supply;
 pub mod upkeep;
 
+use compact_str::CompactString;
 use quartermaster_sourcing::{
     fulfilment::{Coordinates, Mode, Moment},
     region::RegionSpec,
@@ -127,11 +128,11 @@ pub enum CatalogueCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reserve {
     /// The caller's order number, up to 64 bytes.
-    pub order_id: String,
+    pub order_id: CompactString,
     /// The buyer, up to 64 bytes.
-    pub buyer_id: String,
+    pub buyer_id: CompactString,
     /// Channel code, or empty.
-    pub channel: String,
+    pub channel: CompactString,
     /// What is wanted, at least one line.
     pub lines: Vec<ReserveLine>,
     /// How long the hold lasts; 0: as long as its channel says, else `HOLD_TTL_DEFAULT`.
@@ -250,11 +251,11 @@ pub struct Merge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReserveLine {
     /// SKU code.
-    pub sku: String,
+    pub sku: CompactString,
     /// Units, at least 1.
     pub quantity: Quantity,
     /// Location code, or empty for any.
-    pub location: String,
+    pub location: CompactString,
     /// Conditions for the router.
     pub sourcing: Option<Box<LineSourcing>>,
 }

@@ -12,6 +12,7 @@ pub mod upkeep;
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use quartermaster_sourcing::region::RegionSpec;
 use smallvec::SmallVec;
 
@@ -197,9 +198,9 @@ pub struct Held {
     /// Its id.
     pub reservation: ReservationId,
     /// The caller's order number.
-    pub order_id: Box<str>,
+    pub order_id: CompactString,
     /// The buyer.
-    pub buyer_id: Box<str>,
+    pub buyer_id: CompactString,
     /// The channel.
     pub channel: Option<ChannelId>,
     /// When it expires.

@@ -291,7 +291,7 @@ impl Engine {
             return Ok(None);
         }
         let id = |line: &crate::command::ReserveLine| {
-            catalogue.sku(&line.sku).ok_or_else(|| Error::UnknownSku { code: line.sku.clone() })
+            catalogue.sku(&line.sku).ok_or_else(|| Error::UnknownSku { code: line.sku.clone().into() })
         };
         let skus = request.lines.iter().map(id).collect::<Result<Vec<SkuId>, _>>()?;
         Kits::of(&catalogue, request, &skus)

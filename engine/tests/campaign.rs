@@ -195,11 +195,11 @@ fn order(channel: &str, buyer: &str, lines: &[(&str, u32)]) -> Reserve {
     let line = |(sku, units): &(&str, u32)| ReserveLine {
         sku: (*sku).into(),
         quantity: Quantity(*units),
-        location: String::new(),
+        location: "".into(),
         sourcing: None,
     };
     Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: buyer.into(),
         channel: channel.into(),
         lines: lines.iter().map(line).collect(),

@@ -316,8 +316,8 @@ impl Model {
             id.0,
             Reservation {
                 state: "held",
-                order: request.order_id.clone(),
-                buyer: request.buyer_id.clone(),
+                order: request.order_id.to_string(),
+                buyer: request.buyer_id.to_string(),
                 channel: channel.and_then(|place| u32::try_from(place).ok()),
                 created: self.now,
                 expires: self.now + request.ttl.0,

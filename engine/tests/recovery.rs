@@ -333,11 +333,11 @@ fn a_fold_from_a_snapshot_takes_what_its_home_forgot_for_unknown() {
 
 fn order(skus: &[&str]) -> Command {
     let line =
-        |sku: &&str| ReserveLine { sku: (*sku).into(), quantity: Quantity(1), location: String::new(), sourcing: None };
+        |sku: &&str| ReserveLine { sku: (*sku).into(), quantity: Quantity(1), location: "".into(), sourcing: None };
     Command::Reserve(Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: "ann".into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: skus.iter().map(line).collect(),
         ttl: Micros(60 * SECOND),
         allow_partial: false,

@@ -71,12 +71,17 @@ fn announce(reservation: ReservationId, text: &str) -> AnnounceReturn {
 
 fn reserve(text: &str, buyer: &str) -> Reserve {
     Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: buyer.into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: units(text)
             .into_iter()
-            .map(|(sku, location, quantity)| ReserveLine { sku, quantity, location, sourcing: None })
+            .map(|(sku, location, quantity)| ReserveLine {
+                sku: sku.into(),
+                quantity,
+                location: location.into(),
+                sourcing: None,
+            })
             .collect(),
         ttl: Micros(60 * SECOND),
         allow_partial: false,

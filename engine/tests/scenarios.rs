@@ -215,9 +215,9 @@ impl Player {
             }
             "reserve" => {
                 let lines = selections(&words[1..]).into_iter().map(|line| ReserveLine {
-                    sku: line.sku,
+                    sku: line.sku.into(),
                     quantity: line.quantity.expect("a quantity"),
-                    location: line.location,
+                    location: line.location.into(),
                     sourcing: None,
                 });
                 Command::Reserve(Reserve {
@@ -1152,10 +1152,10 @@ fn refusing() -> (Arc<Refusing>, Engine) {
 
 fn hold(sku: &str) -> Command {
     Command::Reserve(Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: "ann".into(),
-        channel: String::new(),
-        lines: vec![ReserveLine { sku: sku.into(), quantity: Quantity(1), location: String::new(), sourcing: None }],
+        channel: "".into(),
+        lines: vec![ReserveLine { sku: sku.into(), quantity: Quantity(1), location: "".into(), sourcing: None }],
         ttl: Micros::from_secs(60),
         allow_partial: false,
         replaces: None,

@@ -52,7 +52,7 @@ fn lines(text: &str) -> Vec<ReserveLine> {
     let line = |text: &str| {
         let (sku, units) = text.split_once(" x").expect("SKU xUNITS");
         let quantity = Quantity(units.parse().expect("units"));
-        ReserveLine { sku: sku.into(), quantity, location: String::new(), sourcing: None }
+        ReserveLine { sku: sku.into(), quantity, location: "".into(), sourcing: None }
     };
     text.split(", ").map(line).collect()
 }
@@ -61,7 +61,7 @@ fn order(text: &str) -> Reserve {
     Reserve {
         order_id: "order".into(),
         buyer_id: "ann".into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: lines(text),
         ttl: Micros(HOUR),
         allow_partial: false,

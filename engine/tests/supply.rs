@@ -225,9 +225,9 @@ fn reserve(lines: &[(&str, u32, &str)], presale: Presale) -> Command {
         sourcing: None,
     };
     Command::Reserve(Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: "ann".into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: lines.iter().map(line).collect(),
         ttl: Micros(60 * SECOND),
         allow_partial: false,

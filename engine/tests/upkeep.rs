@@ -128,7 +128,7 @@ impl Player {
         Reserve {
             order_id: "o".into(),
             buyer_id: "ann".into(),
-            channel: String::new(),
+            channel: "".into(),
             lines,
             ttl: Micros::from_secs(options.get("ttl").map_or(3_600, |ttl| ttl.parse().expect("seconds"))),
             allow_partial: options.contains_key("partial"),

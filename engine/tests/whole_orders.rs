@@ -43,9 +43,9 @@ fn reserve() -> Command {
         })
     });
     Command::Reserve(Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: "ann".into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: lines.collect(),
         ttl: Micros::from_secs(3_600),
         allow_partial: false,

@@ -29,9 +29,9 @@ pub(crate) fn reserve(
         None => (held.lines.iter().map(|line| taken(world, line)).collect(), None),
     };
     Reserve {
-        order_id: held.order_id.to_string(),
-        buyer_id: held.buyer_id.to_string(),
-        channel,
+        order_id: held.order_id.clone(),
+        buyer_id: held.buyer_id.clone(),
+        channel: channel.into(),
         lines,
         ttl: Micros(held.expires_at.0.saturating_sub(now.0)),
         allow_partial: held.sourced.as_ref().is_some_and(|sourced| sourced.ask.allow_partial),
@@ -64,9 +64,9 @@ fn request(world: &World, sourced: &Sourced, policy: impl FnOnce(&str) -> String
 fn wanted(world: &World, line: &AskLine) -> ReserveLine {
     let codes = |places: &[LocationId]| places.iter().map(|place| world.location(*place)).collect();
     ReserveLine {
-        sku: world.sku(line.sku),
+        sku: world.sku(line.sku).into(),
         quantity: Quantity(line.quantity),
-        location: String::new(),
+        location: "".into(),
         sourcing: Some(Box::new(LineSourcing {
             whole: line.whole,
             only: codes(&line.only),
@@ -80,9 +80,9 @@ fn wanted(world: &World, line: &AskLine) -> ReserveLine {
 /// A line that no router decided about: the same units at the same place.
 fn taken(world: &World, line: &quartermaster_engine::event::Line) -> ReserveLine {
     ReserveLine {
-        sku: world.sku(line.sku),
+        sku: world.sku(line.sku).into(),
         quantity: line.quantity,
-        location: world.location(line.location),
+        location: world.location(line.location).into(),
         sourcing: None,
     }
 }

@@ -104,9 +104,9 @@ impl Change {
                 return Err(Misfit("who waits, waits for one SKU"));
             };
             let line = shard.campaigns.lines.entry((campaign, wanted.sku)).or_default();
-            let before = line.buyers.insert(held.buyer_id.clone(), held.reservation);
+            let before = line.buyers.insert(held.buyer_id.as_str().into(), held.reservation);
             require(before.is_none(), "a buyer stands in a line once")?;
-            let waiter = Waiter { buyer_id: held.buyer_id.clone(), quantity: wanted.quantity };
+            let waiter = Waiter { buyer_id: held.buyer_id.as_str().into(), quantity: wanted.quantity };
             line.waiters.insert(held.reservation, waiter);
         }
         Ok(())

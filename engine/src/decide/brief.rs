@@ -33,10 +33,10 @@ pub(crate) fn brief(catalogue: &Catalogue, request: &Reserve, sourcing: &Sourcin
             && last.sku.id == sku.id
         {
             if same != conditions {
-                return Err(Error::MixedConditions { sku: line.sku.clone() });
+                return Err(Error::MixedConditions { sku: line.sku.clone().into() });
             }
             let requested = sum + line.quantity.units();
-            let overflow = |_| Error::SumOverflow { sku: line.sku.clone(), requested };
+            let overflow = |_| Error::SumOverflow { sku: line.sku.clone().into(), requested };
             last.quantity = u32::try_from(requested).map_err(overflow)?;
             before = Some((same, requested));
             continue;
@@ -62,7 +62,7 @@ pub(crate) fn brief(catalogue: &Catalogue, request: &Reserve, sourcing: &Sourcin
     substitutes.retain(|(_, other)| lines.iter().all(|line| line.sku.id != other.sku.id));
     Ok(Brief {
         ask: ask(directory, request, sourcing)?,
-        channel: request.channel.clone(),
+        channel: request.channel.clone().into(),
         lines,
         substitutes,
         open_parcels: Vec::new(),

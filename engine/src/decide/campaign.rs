@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use quartermaster_journal::Lsn;
 
 use super::{
@@ -81,7 +82,7 @@ pub(crate) fn admit<'a>(
     let own = campaign.channel.map_or("", |channel| directory.channel_code(channel));
     if !own.is_empty() && !request.channel.is_empty() && own != request.channel {
         let channel = request.channel.clone();
-        return Err(Error::CampaignChannel { code: code.clone(), own: own.into(), channel });
+        return Err(Error::CampaignChannel { code: code.clone(), own: own.into(), channel: channel.into() });
     }
     if asked.presale != Presale::No {
         return Err(Error::NotCombinable { what: "a campaign sells from stock alone: presale does not go with it" });
@@ -447,15 +448,15 @@ pub(crate) fn kept_request(catalogue: &Catalogue, header: &Header) -> (Reserve, 
         Box::new(crate::command::Asked { campaign: campaign.code.to_string(), ..crate::command::Asked::default() })
     });
     let lines = wanted.iter().map(|wanted| crate::command::ReserveLine {
-        sku: catalogue.sku_code(wanted.sku).to_owned(),
+        sku: catalogue.sku_code(wanted.sku).into(),
         quantity: wanted.quantity,
-        location: wanted.location.map_or_else(String::new, |at| directory.location_code(at).to_owned()),
+        location: wanted.location.map_or_else(CompactString::default, |at| directory.location_code(at).into()),
         sourcing: None,
     });
     let request = Reserve {
-        order_id: header.order_id.to_string(),
-        buyer_id: header.buyer_id.to_string(),
-        channel: header.channel.map_or_else(String::new, |channel| directory.channel_code(channel).to_owned()),
+        order_id: (*header.order_id).into(),
+        buyer_id: (*header.buyer_id).into(),
+        channel: header.channel.map_or_else(CompactString::default, |channel| directory.channel_code(channel).into()),
         lines: lines.collect(),
         ttl: Micros(0),
         allow_partial: false,

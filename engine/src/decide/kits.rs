@@ -145,7 +145,7 @@ impl Kits {
             }
             if asked.sourcing.as_deref().is_some_and(|sourcing| !sourcing.substitutes.is_empty()) {
                 let (sku, component) = (asked.sku.clone(), String::new());
-                return Err(Error::InvalidKit { sku, component, fault: KitFault::Substitutes });
+                return Err(Error::InvalidKit { sku: sku.into(), component, fault: KitFault::Substitutes });
             }
             let part = |part: &Component| Part {
                 sku: part.sku,
@@ -190,7 +190,7 @@ impl Kits {
                 let requested = count.saturating_mul(part.units);
                 let overflow = |_| Error::SumOverflow { sku: part.code.clone(), requested };
                 let quantity = Quantity(u32::try_from(requested).map_err(overflow)?);
-                lines.push(ReserveLine { sku: part.code.clone(), quantity, ..line.clone() });
+                lines.push(ReserveLine { sku: part.code.clone().into(), quantity, ..line.clone() });
                 skus.push(part.sku);
             }
         }
@@ -206,7 +206,7 @@ impl Kits {
             let (shard, code) = (look.shard(kit.sku.shard()), &request.lines[kit.line].sku);
             let row = shard.row(kit.sku);
             if row.retired() {
-                return Err(Error::UnknownSku { code: code.clone() });
+                return Err(Error::UnknownSku { code: code.clone().into() });
             }
             if !row.sellable() {
                 return Ok(Some((not_for_sale(shard, kit.sku, code), shard.lsn)));
@@ -407,7 +407,7 @@ impl Kits {
         let mut told: Vec<(usize, CodedShortage)> = Vec::new();
         for kit in &self.kits {
             let line = &request.lines[kit.line];
-            let place = |part: &Part| (part.code.clone(), line.location.clone());
+            let place = |part: &Part| (part.code.clone(), line.location.to_string());
             let whole = |part: &Part| left.get(&place(part)).map(|units| units / part.units);
             let least = kit.parts.iter().filter_map(|part| Some((whole(part)?, &part.code)));
             let least = least.reduce(|one, other| if other.0 < one.0 { other } else { one });
@@ -416,7 +416,7 @@ impl Kits {
                 _ => (kit.wanted, String::new()),
             };
             if count < kit.wanted {
-                let (sku, location) = (line.sku.clone(), line.location.clone());
+                let (sku, location) = (line.sku.to_string(), line.location.to_string());
                 let (requested, available) = (kit.wanted, count);
                 let limited_by = limited_by(&component);
                 told.push((kit.line, CodedShortage { sku, location, requested, available, limited_by, component }));
@@ -436,9 +436,9 @@ impl Kits {
                 continue;
             }
             seen.push(key);
-            let available = left.get(&(line.sku.clone(), line.location.clone())).copied();
+            let available = left.get(&(line.sku.to_string(), line.location.to_string())).copied();
             if let Some(available) = available.filter(|available| *available < requested) {
-                let (sku, location) = (line.sku.clone(), line.location.clone());
+                let (sku, location) = (line.sku.to_string(), line.location.to_string());
                 let (limited_by, component) = (limited_by(&sku), String::new());
                 told.push((place, CodedShortage { sku, location, requested, available, limited_by, component }));
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use quartermaster_journal::{Lsn, MemoryJournal};
 
 use super::{Check, Fault, History, Rules};
@@ -75,7 +76,7 @@ impl World {
         let reserve = Reserve {
             order_id: "order".into(),
             buyer_id: "buyer".into(),
-            channel: String::new(),
+            channel: CompactString::default(),
             lines: lines.iter().map(line).collect(),
             ttl: Micros::from_secs(60),
             allow_partial: false,
@@ -200,13 +201,13 @@ fn routed() -> (World, usize) {
         let line = |(sku, units): &(&str, u32)| ReserveLine {
             sku: (*sku).into(),
             quantity: Quantity(*units),
-            location: String::new(),
+            location: CompactString::default(),
             sourcing: None,
         };
         let reserve = Reserve {
             order_id: "order".into(),
             buyer_id: "buyer".into(),
-            channel: String::new(),
+            channel: CompactString::default(),
             lines: lines.iter().map(line).collect(),
             ttl: Micros::from_secs(600),
             allow_partial: false,
@@ -384,12 +385,12 @@ fn a_snapshot_under_traffic_is_checked_section_by_section_and_begins_a_fold() {
     let all_shards = |units| Reserve {
         order_id: "order".into(),
         buyer_id: "buyer".into(),
-        channel: String::new(),
+        channel: CompactString::default(),
         lines: ["A", "D", "E"]
             .map(|sku| ReserveLine {
                 sku: sku.into(),
                 quantity: Quantity(units),
-                location: String::new(),
+                location: CompactString::default(),
                 sourcing: None,
             })
             .into(),

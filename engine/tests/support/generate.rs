@@ -231,10 +231,15 @@ fn reserve(dice: &mut Dice<'_>, known: &Known) -> Command {
     let since = if dice.one_in(8) { known.lsn.saturating_sub(u64::try_from(dice.below(4)).unwrap_or(0)) } else { 0 };
     let count = [1, 1, 2, 4][dice.below(4)];
     let lines = (0..count)
-        .map(|_| ReserveLine { sku: dice.sku(), quantity: dice.units(), location: dice.place(), sourcing: None })
+        .map(|_| ReserveLine {
+            sku: dice.sku().into(),
+            quantity: dice.units(),
+            location: dice.place().into(),
+            sourcing: None,
+        })
         .collect();
     Command::Reserve(Reserve {
-        order_id: format!("order{}", dice.below(3)),
+        order_id: format!("order{}", dice.below(3)).into(),
         buyer_id: buyer_id.into(),
         channel: channel.into(),
         lines,
@@ -252,7 +257,7 @@ fn routed(dice: &mut Dice<'_>, known: &Known) -> Command {
     let Command::Reserve(mut reserve) = reserve(dice, known) else { unreachable!("a reserve") };
     reserve.unchanged_since_lsn = 0;
     for line in &mut reserve.lines {
-        line.location = String::new();
+        line.location = "".into();
         let mut places = |chance| if dice.one_in(chance) { vec![dice.location()] } else { Vec::new() };
         let (only, never, rather) = (places(6), places(5), places(4));
         let substitutes = if dice.one_in(4) { vec![dice.sku()] } else { Vec::new() };

@@ -69,11 +69,11 @@ impl Warehouse {
     }
 
     pub(super) fn hold(&mut self, sku: &str, units: u32) -> ReservationId {
-        let line = ReserveLine { sku: sku.into(), quantity: Quantity(units), location: String::new(), sourcing: None };
+        let line = ReserveLine { sku: sku.into(), quantity: Quantity(units), location: "".into(), sourcing: None };
         let reserve = Reserve {
             order_id: "order".into(),
             buyer_id: "buyer".into(),
-            channel: String::new(),
+            channel: "".into(),
             lines: vec![line],
             ttl: Micros::from_secs(600),
             allow_partial: false,
@@ -118,15 +118,15 @@ impl Warehouse {
     pub(super) fn trade(&mut self, orders: u64) {
         for order in 0..orders {
             let line = |step| ReserveLine {
-                sku: format!("S{}", (order * 7 + step) % 100),
+                sku: format!("S{}", (order * 7 + step) % 100).into(),
                 quantity: Quantity(1),
                 location: if order % 2 == 0 { "L1".into() } else { "L2".into() },
                 sourcing: None,
             };
             let reserve = Reserve {
-                order_id: format!("order-{order}"),
-                buyer_id: format!("buyer-{}", order % 5_000),
-                channel: String::new(),
+                order_id: format!("order-{order}").into(),
+                buyer_id: format!("buyer-{}", order % 5_000).into(),
+                channel: "".into(),
                 lines: (0..=order % 3).map(line).collect(),
                 ttl: Micros::from_secs(600),
                 allow_partial: false,

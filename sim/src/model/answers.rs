@@ -109,7 +109,7 @@ impl Model {
             let parts = &self.skus[sku.index()].components;
             let parts = if parts.is_empty() { &vec![(sku, 1)] } else { parts };
             for (part, units) in parts {
-                *wanted.entry((*part, line.location.clone())).or_default() += units * line.quantity.units();
+                *wanted.entry((*part, line.location.clone().into())).or_default() += units * line.quantity.units();
             }
         }
         Some(wanted)
@@ -403,7 +403,7 @@ impl Model {
             }
             Rejection::OrderLimitReached { .. } => campaign.order_limit > 0 && asked > u64::from(campaign.order_limit),
             Rejection::BuyerLimitReached { bought, .. } => {
-                let key = (campaign.id, reserve.buyer_id.clone());
+                let key = (campaign.id, reserve.buyer_id.to_string());
                 let earlier = reserve.replaces.and_then(|id| self.reservations.get(&id));
                 let own = earlier.filter(|one| one.state == State::Held && one.campaign == Some(campaign.id));
                 let back: u64 = own.map_or(0, |own| own.open().values().sum());

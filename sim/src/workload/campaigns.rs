@@ -78,9 +78,9 @@ pub(super) fn order(dice: &mut Dice, model: &Model) -> Reserve {
     order.asked = Some(Box::new(Asked { campaign: code.into(), wait, ..Asked::default() }));
     order.unchanged_since_lsn = 0;
     if !dice.one_in(6) {
-        order.channel = String::new();
+        order.channel = "".into();
     } else if let Some(channel) = known.and_then(|known| known.channel) {
-        order.channel.clone_from(&model.channels[channel.index()].code);
+        order.channel = model.channels[channel.index()].code.as_str().into();
     }
     if wait && !dice.one_in(6) {
         (order.allow_partial, _) = (false, order.lines.truncate(1));
@@ -88,10 +88,10 @@ pub(super) fn order(dice: &mut Dice, model: &Model) -> Reserve {
     for line in &mut order.lines {
         line.quantity = dice.few(3);
         if let Some(known) = known.filter(|known| !known.items.is_empty() && !dice.one_in(8)) {
-            line.sku = model.sku_code(dice.pick(&known.items).sku).to_owned();
+            line.sku = model.sku_code(dice.pick(&known.items).sku).into();
         }
         if !dice.one_in(5) {
-            line.location = String::new();
+            line.location = "".into();
         }
     }
     order

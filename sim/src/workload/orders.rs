@@ -23,7 +23,7 @@ pub(super) fn order(kind: Kind, dice: &mut Dice, model: &Model) -> Command {
             let mut order = reserve(dice, model);
             order.replaces = Some(id);
             if let Some(buyer) = buyer.filter(|_| !dice.one_in(8)) {
-                order.buyer_id = buyer;
+                order.buyer_id = buyer.into();
             }
             Command::Reserve(order)
         }
@@ -54,11 +54,16 @@ pub(super) fn reserve(dice: &mut Dice, model: &Model) -> Reserve {
     let since = if dice.one_in(12) { model.lsn.saturating_sub(u64::try_from(dice.below(4)).unwrap_or(0)) } else { 0 };
     let count = [1, 1, 1, 2, 3][dice.below(5)];
     let lines = (0..count)
-        .map(|_| ReserveLine { sku: dice.sku(), quantity: dice.units(), location: dice.place(), sourcing: None })
+        .map(|_| ReserveLine {
+            sku: dice.sku().into(),
+            quantity: dice.units(),
+            location: dice.place().into(),
+            sourcing: None,
+        })
         .collect();
     Reserve {
-        order_id: format!("order{}", dice.below(3)),
-        buyer_id,
+        order_id: format!("order{}", dice.below(3)).into(),
+        buyer_id: buyer_id.into(),
         channel: channel.into(),
         lines,
         ttl,
@@ -78,7 +83,7 @@ fn routed(dice: &mut Dice, model: &Model) -> Command {
         order.replaces = Some(dice.reservation(model, &HELD));
     }
     for line in &mut order.lines {
-        line.location = String::new();
+        line.location = "".into();
         let mut places = |chance| if dice.one_in(chance) { vec![dice.location()] } else { Vec::new() };
         let (only, never, rather) = (places(6), places(5), places(4));
         let substitutes = if dice.one_in(4) { vec![dice.sku()] } else { Vec::new() };

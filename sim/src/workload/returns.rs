@@ -75,7 +75,7 @@ pub(super) fn change(kind: Kind, dice: &mut Dice, model: &Model) -> ReturnsComma
             let announce = announce(dice, model);
             let mut reserve = orders::reserve(dice, model);
             if let Some(own) = model.reservations.get(&announce.reservation).filter(|_| !dice.one_in(6)) {
-                reserve.buyer_id.clone_from(&own.buyer);
+                reserve.buyer_id = own.buyer.as_str().into();
             }
             ReturnsCommand::Exchange(Box::new(ExchangeReturn { announce, reserve }))
         }

@@ -131,7 +131,7 @@ pub(super) fn order(dice: &mut Dice, model: &Model) -> Reserve {
     for line in &mut order.lines {
         let expected: Vec<_> = model.expected.supplies.values().filter(|one| one.open).map(|one| one.sku).collect();
         if !expected.is_empty() && !dice.one_in(6) {
-            line.sku = model.sku_code(dice.pick(&expected)).to_owned();
+            line.sku = model.sku_code(dice.pick(&expected)).into();
         }
     }
     order

@@ -329,8 +329,8 @@ impl Ledger {
             open: BTreeMap::new(),
             presold: BTreeMap::new(),
             out: BTreeMap::new(),
-            sale: (!code.is_empty()).then(|| (code.to_owned(), reserve.buyer_id.clone())),
-            channel: reserve.channel.clone(),
+            sale: (!code.is_empty()).then(|| (code.to_owned(), reserve.buyer_id.to_string())),
+            channel: reserve.channel.clone().into(),
         };
         for presold in presold {
             self.uses(&reserve.channel, presold.line.sku, presold.line.quantity.signed());

@@ -41,7 +41,7 @@ fn order(random: &mut Random, sold: Sold, skus: Skus) -> Sent {
     let mut sent = traffic::reserve(random, skus, 1, None);
     if let Command::Reserve(reserve) = &mut sent.command {
         if sold != Sold::Plain {
-            reserve.channel = CHANNEL.to_owned();
+            reserve.channel = CHANNEL.into();
         }
         if sold == Sold::Campaign {
             reserve.asked = Some(Box::new(Asked { campaign: CAMPAIGN.to_owned(), ..Asked::default() }));

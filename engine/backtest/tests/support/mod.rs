@@ -190,13 +190,13 @@ pub(crate) fn order(id: &str, lines: &[(&str, u32)]) -> Reserve {
     let line = |(sku, units): &(&str, u32)| ReserveLine {
         sku: (*sku).into(),
         quantity: Quantity(*units),
-        location: String::new(),
+        location: "".into(),
         sourcing: None,
     };
     Reserve {
         order_id: id.into(),
         buyer_id: "buyer".into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: lines.iter().map(line).collect(),
         ttl: Micros(30 * MINUTE),
         allow_partial: false,
@@ -329,7 +329,7 @@ pub(crate) fn trade(shop: &mut Shop, dice: &mut Dice, orders: usize) {
         lines.sort_unstable();
         lines.dedup_by_key(|line| line.0);
         let mut reserve = order(&format!("order-{number}"), &lines);
-        reserve.buyer_id = format!("buyer-{}", dice.below(8));
+        reserve.buyer_id = format!("buyer-{}", dice.below(8)).into();
         if dice.below(2) == 0 {
             reserve.channel = "app".into();
         }

@@ -57,11 +57,11 @@ fn log(directory: &Path) {
         reference: String::new(),
     })));
     for id in ["<one>", "two"] {
-        let line = ReserveLine { sku: "A".into(), quantity: Quantity(1), location: String::new(), sourcing: None };
+        let line = ReserveLine { sku: "A".into(), quantity: Quantity(1), location: "".into(), sourcing: None };
         tell(Command::Reserve(Reserve {
             order_id: id.into(),
             buyer_id: "buyer".into(),
-            channel: String::new(),
+            channel: "".into(),
             lines: vec![line],
             ttl: Micros(48 * HOUR),
             allow_partial: false,

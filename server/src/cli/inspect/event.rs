@@ -55,8 +55,8 @@ pub(super) fn body(event: &Event, names: &Names) -> Value {
             });
             let mut body = object(json!({
                 "reservation": held.reservation.to_string(),
-                "order_id": held.order_id,
-                "buyer_id": held.buyer_id,
+                "order_id": held.order_id.as_str(),
+                "buyer_id": held.buyer_id.as_str(),
                 "expire_time": show::time(held.expires_at),
                 "lines": lines(&held.lines, names),
                 "shortages": short.collect::<Vec<_>>(),

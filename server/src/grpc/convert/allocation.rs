@@ -37,9 +37,9 @@ pub(crate) fn reserve(message: v1::ReserveRequest) -> Change {
     let presale = supply::presale(&mut checks, message.presale, message.sourcing.is_some());
     let sourcing = message.sourcing.map(|ask| Box::new(sourcing::sourcing(&mut checks, ask)));
     let reserve = Reserve {
-        order_id,
-        buyer_id,
-        channel,
+        order_id: order_id.into(),
+        buyer_id: buyer_id.into(),
+        channel: channel.into(),
         lines,
         // 0: as its channel says, else the default.
         ttl: ttl.unwrap_or(Micros(0)),

@@ -49,9 +49,9 @@ pub(crate) fn route(message: v1::RouteRequest) -> Result<Ask, ApiError> {
         checks.range("alternatives", i64::from(message.alternatives), 0, &limits::ROUTE_ALTERNATIVES_MAX);
     let buyer_id = checks.text("buyer_id", message.buyer_id, &limits::REFERENCE_BYTES_MAX);
     let order = Reserve {
-        order_id: String::new(),
-        buyer_id,
-        channel,
+        order_id: "".into(),
+        buyer_id: buyer_id.into(),
+        channel: channel.into(),
         lines,
         ttl: Micros::default(),
         allow_partial: message.allow_partial,

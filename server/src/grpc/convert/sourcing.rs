@@ -61,9 +61,9 @@ pub(super) fn lines(checks: &mut Checks, lines: Vec<v1::ReserveLine>, sourced: b
         }
         let conditions = line.sourcing.map(|conditions| Box::new(line_sourcing(checks, path, &sku, conditions)));
         converted.push(ReserveLine {
-            sku,
+            sku: sku.into(),
             quantity: checks.quantity(format_args!("{path}.quantity"), line.quantity),
-            location: checks.optional_code(format_args!("{path}.location"), line.location),
+            location: checks.optional_code(format_args!("{path}.location"), line.location).into(),
             sourcing: conditions,
         });
     }

@@ -88,9 +88,9 @@ impl Player<'_> {
     /// The command of a hold that is asked for.
     pub(super) fn reserve_command(&self, ask: &Ask) -> Reserve {
         let line = |(sku, quantity): &(String, u32)| ReserveLine {
-            sku: sku.clone(),
+            sku: sku.clone().into(),
             quantity: units(*quantity),
-            location: String::new(),
+            location: "".into(),
             sourcing: None,
         };
         let by = Some(self.desk.now.plus(times(DAY, 21)));
@@ -102,9 +102,9 @@ impl Player<'_> {
             Asked { presale: Presale::StockFirst { by }, ..Asked::default() }
         };
         Reserve {
-            order_id: ask.code.clone(),
-            buyer_id: ask.buyer.clone(),
-            channel: self.world.channels[usize::from(ask.trade)].to_owned(),
+            order_id: ask.code.clone().into(),
+            buyer_id: ask.buyer.clone().into(),
+            channel: self.world.channels[usize::from(ask.trade)].into(),
             lines: ask.lines.iter().map(line).collect(),
             ttl: TTL,
             allow_partial: !ask.sale,
