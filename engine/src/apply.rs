@@ -10,19 +10,17 @@ mod rules;
 mod supply;
 mod upkeep;
 
-use std::cmp::Reverse;
-
 use quartermaster_journal::Lsn;
 
 use self::campaign::Turn;
 use crate::{
     capacity::Booking,
     event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise},
-    id::{LocationId, ReservationId, ShardId, SkuId},
+    id::{CampaignId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
-    reservation::{Header, Part, PartLine, State, UnitsMut},
+    reservation::{Header, Part, PartLine, PartMut, Plain, State, UnitsMut},
     returns::put,
-    shard::Shard,
+    shard::{Counts, Shard},
     sourced::{Rerouted, Sourced, Sourcing},
     stock::{Buckets, Row},
     terms::{Kept, Stage},
@@ -125,6 +123,8 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
     Ok(())
 }
 
+const MADE: &str = "an event names a reservation that was made";
+const GIVEN_OUT: Misfit = Misfit("a reservation id is given out once");
 const GIVEN_BACK: Misfit = Misfit("work that is given back was booked");
 const KNOWN_SKU: &str = "an event names SKUs that were created";
 
@@ -143,6 +143,9 @@ impl Change {
         if let Some(replaced) = &held.replaced {
             self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;
             self.booked(shard, replaced.reservation, &held.replaced_bookings)?;
+        }
+        if let Some(line) = plain_line(held) {
+            return self.held_plainly(shard, held, line);
         }
         let terms = held.terms.as_deref();
         let stage = terms.map_or(Stage::Held, |terms| terms.stage);
@@ -165,9 +168,6 @@ impl Change {
         }
         self.presold_held(shard, held, &mut part)?;
         if held.reservation.home() == self.here {
-            if matches!(stage, Stage::Held | Stage::Placed) {
-                shard.expiries.push(Reverse((held.expires_at, held.reservation)));
-            }
             *count(&mut shard.counts, stage.state()) += 1;
             part.header = Some(Box::new(Header {
                 state: stage.state(),
@@ -186,8 +186,26 @@ impl Change {
             }));
         }
         if part.header.is_some() || !part.lines.is_empty() || !part.presold.is_empty() {
-            require(shard.parts.insert(held.reservation, part), "a reservation id is given out once")?;
+            let place = shard.parts.insert(held.reservation, part).ok_or(GIVEN_OUT)?;
+            if held.reservation.home() == self.here && matches!(stage, Stage::Held | Stage::Placed) {
+                shard.expiries.push(held.expires_at, place);
+            }
         }
+        Ok(())
+    }
+
+    /// What `held` does, for a plain hold of one line: nearly all are such.
+    fn held_plainly(&self, shard: &mut Shard, held: &Held, line: &Line) -> Applied {
+        if held.reservation.home() != self.here {
+            return Ok(());
+        }
+        self.cell(shard, line.sku, line.location, |cell| {
+            require(line.quantity <= cell.available(), "a hold takes no more than is available")?;
+            plus(&mut cell.reserved, line.quantity)
+        })?;
+        let place = shard.parts.insert_plain(Plain::begin(held, line, self.now, self.lsn)).ok_or(GIVEN_OUT)?;
+        shard.expiries.push(held.expires_at, place);
+        shard.counts.held += 1;
         Ok(())
     }
 
@@ -202,11 +220,13 @@ impl Change {
             self.charge_confirmed(shard, id, *line)?;
         }
         self.presold_confirmed(shard, claim)?;
-        if let Some(mut part) = shard.parts.get_mut(&id) {
-            require(part.view().promise() == Promise::Reserved, "a reservation is confirmed once")?;
-            part.set_promise(Promise::Committed);
-        }
-        self.state(shard, id, State::Confirmed)
+        let Some(mut part) = shard.parts.get_mut(&id) else {
+            return require(self.here != id.home(), MADE);
+        };
+        require(part.view().promise() == Promise::Reserved, "a reservation is confirmed once")?;
+        part.set_promise(Promise::Committed);
+        let waited = self.enter(&mut part, &mut shard.counts, id, State::Confirmed)?;
+        waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
     }
 
     /// Units go back from a promise to the pool.
@@ -248,7 +268,7 @@ impl Change {
         let part = part.as_mut().ok_or(Misfit("only a held or placed reservation is extended"))?;
         part.set_expires_at(expires_at);
         part.set_revision(self.lsn);
-        shard.expiries.push(Reverse((expires_at, id)));
+        shard.parts.place(&id).into_iter().for_each(|place| shard.expiries.push(expires_at, place));
         Ok(())
     }
 
@@ -395,40 +415,55 @@ impl Change {
     }
 
     fn touch_or_end(&self, shard: &mut Shard, id: ReservationId, end: Option<State>) -> Applied {
-        let at_home = shard.id == id.home();
         let Some(mut part) = shard.parts.get_mut(&id) else {
-            return require(!at_home, "an event names a reservation that was made");
+            return require(self.here != id.home(), MADE);
         };
-        part.set_revision(self.lsn);
-        let Some(state) = end else { return Ok(()) };
+        let Some(state) = end else {
+            part.set_revision(self.lsn);
+            return Ok(());
+        };
         require(part.view().ended_at().is_none(), "a reservation ends once")?;
         part.set_ended_at(self.now);
+        let waited = self.enter(&mut part, &mut shard.counts, id, state)?;
         // In the order of time and id, as a snapshot brings it back; clocks of two threads may come in the wrong order.
         if state == State::Shipped {
             shard.returns.ended_shipped(id, self.now);
         } else {
             put(&mut shard.ended, (self.now, id));
         }
-        self.state(shard, id, state)
+        waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
     }
 
     fn state(&self, shard: &mut Shard, id: ReservationId, state: State) -> Applied {
-        let Some(header) = shard.parts.header(&id) else {
-            return require(shard.id != id.home(), "an event names a reservation that was made");
+        let Some(mut part) = shard.parts.get_mut(&id) else {
+            return require(self.here != id.home(), MADE);
+        };
+        let waited = self.enter(&mut part, &mut shard.counts, id, state)?;
+        waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
+    }
+
+    /// An open reservation enters a state, where its header is. Gives the line that it waited in and is to leave.
+    fn enter(
+        &self,
+        part: &mut PartMut<'_>,
+        counts: &mut Counts,
+        id: ReservationId,
+        state: State,
+    ) -> Result<Option<(CampaignId, SkuId)>, Misfit> {
+        let Some(header) = part.view().header() else {
+            return require(self.here != id.home(), MADE).map(|()| None);
         };
         let before = header.state();
         require(before.is_open(), "a reservation ends once")?;
-        let wanted = header.kept().filter(|_| before == State::Waiting);
-        let line = wanted.and_then(|kept| match &*kept.wanted {
+        let kept = header.kept().filter(|_| before == State::Waiting);
+        let waited = kept.and_then(|kept| match &*kept.wanted {
             [wanted] => Some((kept.campaign?, wanted.sku)),
             _ => None,
         });
-        *count(&mut shard.counts, before) -= 1;
-        *count(&mut shard.counts, state) += 1;
-        if let Some(mut part) = shard.parts.get_mut(&id) {
-            part.set_state(state, self.lsn);
-        }
-        line.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
+        *count(counts, before) -= 1;
+        *count(counts, state) += 1;
+        part.set_state(state, self.lsn);
+        Ok(waited)
     }
 
     /// Ended reservations go by age and by number; both follow from the events of this shard alone.
@@ -451,16 +486,25 @@ impl Change {
 /// Drops a part of an ended reservation.
 fn forget(shard: &mut Shard, id: ReservationId) {
     shard.returns.forget(id);
-    let part = shard.parts.remove(&id);
-    if let Some(header) = part.and_then(|part| part.header) {
+    if let Some(part) = shard.parts.remove(&id)
+        && part.header().is_some()
+    {
         shard.counts.ended -= 1;
-        if !header.buyer_id.is_empty() {
-            shard.forgotten.push((header.buyer_id, id));
-        }
+        shard.forgotten.push(part);
     }
 }
 
-pub(crate) fn count(counts: &mut crate::shard::Counts, state: State) -> &mut u64 {
+/// The line of a hold that is plain: one line in its home shard, which is its SKU's, and nothing carried beyond.
+fn plain_line(held: &Held) -> Option<&Line> {
+    match &held.lines[..] {
+        [line] if held.terms.is_none() && held.sourced.is_none() && line.sku.shard() == held.reservation.home() => {
+            Some(line)
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn count(counts: &mut Counts, state: State) -> &mut u64 {
     match state {
         State::Held => &mut counts.held,
         State::Confirmed => &mut counts.confirmed,

@@ -7,7 +7,7 @@ pub mod rules;
 mod supply;
 mod upkeep;
 
-use std::{cell::RefCell, cmp::Reverse, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_utils::CachePadded;
 use quartermaster_journal::{Journal, Lsn};
@@ -221,8 +221,10 @@ impl Engine {
                     }
                     Ok(_) | Err(Error::UnknownReservation { .. }) => {}
                     Err(error) => {
-                        let rest = [(expires_at, id)].into_iter().chain(due).map(Reverse);
-                        self.shards.write(shard).expiries.extend(rest);
+                        let shard = &mut *self.shards.write(shard);
+                        for (at, id) in [(expires_at, id)].into_iter().chain(due) {
+                            shard.parts.place(&id).into_iter().for_each(|place| shard.expiries.push(at, place));
+                        }
                         return Err(error);
                     }
                 }
@@ -240,32 +242,27 @@ impl Engine {
             let held = usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX);
             shard.expiries.len() > held.saturating_mul(2).saturating_add(4096)
         };
-        let idle = |shard: &Shard| shard.expiries.peek().is_none_or(|Reverse((at, _))| *at > now) && !overgrown(shard);
+        let idle = |shard: &Shard| shard.expiries.first().is_none_or(|(at, _)| at > now) && !overgrown(shard);
         if idle(&self.shards.read(shard)) {
             return Vec::new();
         }
-        let shard = &mut *self.shards.write(shard);
-        let parts = &shard.parts;
-        let stands = |at: Timestamp, id: &ReservationId| {
-            let header = parts.header(id);
-            header.is_some_and(|header| {
-                matches!(header.state(), State::Held | State::Placed) && header.expires_at() == at
-            })
+        let Shard { parts, expiries, counts, .. } = &mut *self.shards.write(shard);
+        let standing = |at: Timestamp, place: u32| {
+            let (id, part) = parts.at(place)?;
+            let header = part.header()?;
+            let runs = matches!(header.state(), State::Held | State::Placed) && header.expires_at() == at;
+            runs.then_some((at, id))
         };
         let mut due = Vec::new();
-        while let Some(Reverse((at, id))) = shard.expiries.peek().copied()
-            && at <= now
-            && due.len() < limit
+        while due.len() < limit
+            && let Some((at, place)) = expiries.pop_due(now)
         {
-            shard.expiries.pop();
-            if stands(at, &id) {
-                due.push((at, id));
-            }
+            due.extend(standing(at, place));
         }
-        if shard.expiries.len() > 4096 + due.len() {
-            let before = shard.expiries.len();
-            if before / 2 > usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX) {
-                shard.expiries.retain(|Reverse((at, id))| stands(*at, id));
+        if expiries.len() > 4096 + due.len() {
+            let before = expiries.len();
+            if before / 2 > usize::try_from(counts.held + counts.pending).unwrap_or(usize::MAX) {
+                expiries.retain(|at, place| standing(at, place).is_some());
             }
         }
         due

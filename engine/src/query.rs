@@ -270,7 +270,7 @@ impl Engine {
     /// When the first hold is due that has not expired yet, or ended by itself and was not looked at since.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        ShardId::all().filter_map(|shard| self.shards.read(shard).expiries.peek().map(|due| due.0.0)).min()
+        ShardId::all().filter_map(|shard| self.shards.read(shard).expiries.first().map(|(at, _)| at)).min()
     }
 
     /// The LSN an answer is of: no event up to it is missing from what was read, and none that was read lies past it. Called with the

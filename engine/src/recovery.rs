@@ -11,7 +11,7 @@ mod rules;
 mod supply;
 mod upkeep;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use prost::Message as _;
 use quartermaster_journal::{Journal, Lsn, MemoryJournal};
@@ -411,22 +411,19 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         }
         shard.facts.insert((cell.sku, cell.location), cell.facts);
     }
-    shard.parts.reserve(section.parts.len());
     let mut ended = Vec::new();
     for part in section.parts {
         let (id, part) = part_from_wire(part)?;
-        if let Some(header) = &part.header {
-            *count(&mut shard.counts, header.state) += 1;
-            if matches!(header.state, State::Held | State::Placed) {
-                shard.expiries.push(Reverse((header.expires_at, id)));
-            }
-        }
         ended.extend(part.ended_at.map(|at| (at, id)));
         if part.header.as_ref().is_some_and(|header| header.state.is_open() == part.ended_at.is_some()) {
             return Err(SectionError::Inconsistent("a reservation has an end and is open, or the other way about"));
         }
-        if !shard.parts.insert(id, part) {
-            return Err(SectionError::Inconsistent("a reservation stands twice"));
+        let place = shard.parts.insert(id, part).ok_or(SectionError::Inconsistent("a reservation stands twice"))?;
+        if let Some(header) = shard.parts.header(&id) {
+            *count(&mut shard.counts, header.state()) += 1;
+            if matches!(header.state(), State::Held | State::Placed) {
+                shard.expiries.push(header.expires_at(), place);
+            }
         }
     }
     ended.sort_unstable();

@@ -3,14 +3,19 @@
 //! A reservation's lines lie in the shards of their SKUs, so that every shard can be checked, copied and brought forward alone. What
 //! concerns the whole of it, its header, lies in its home shard.
 
+mod packed;
 mod parts;
+mod plain;
+mod text;
 mod view;
 
 use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
 pub(crate) use self::{
+    packed::Packed,
     parts::Parts,
+    plain::Plain,
     view::{HeaderRef, PartMut, PartRef, UnitsMut},
 };
 
@@ -47,6 +52,34 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, by their numbers.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Held,
+        Self::Confirmed,
+        Self::Placed,
+        Self::Waiting,
+        Self::Shipped,
+        Self::Released,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Replaced,
+    ];
+
+    /// Its number in memory; on disk it has another.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::Confirmed => 1,
+            Self::Placed => 2,
+            Self::Waiting => 3,
+            Self::Shipped => 4,
+            Self::Released => 5,
+            Self::Expired => 6,
+            Self::Cancelled => 7,
+            Self::Replaced => 8,
+        }
+    }
+
     /// Whether it has not ended: it holds units, or may yet get some.
     #[must_use]
     pub fn is_open(self) -> bool {

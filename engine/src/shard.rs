@@ -3,8 +3,7 @@
 //! Lock order, everywhere: dedup slot, catalogue, shards ascending, capacity, journal.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, OnceLock},
 };
 
@@ -18,8 +17,9 @@ use crate::{
     campaign::CampaignState,
     catalog::Directory,
     event::{CellFacts, Facts, ShardSet},
+    expiries::Expiries,
     id::{LocationId, ReservationId, ShardId, SkuId},
-    reservation::Parts,
+    reservation::{Packed, Parts},
     returns::ReturnsState,
     rules::RulesState,
     stock::Row,
@@ -46,7 +46,7 @@ pub(crate) struct Shard {
     /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
     pub(crate) directory: Arc<Directory>,
     /// When holds at home here expire. Entries of holds that ended or moved are dropped when their time comes.
-    pub(crate) expiries: BinaryHeap<Reverse<(Timestamp, ReservationId)>>,
+    pub(crate) expiries: Expiries,
     /// Ended reservations' parts, oldest first.
     pub(crate) ended: VecDeque<(Timestamp, ReservationId)>,
     /// Cells that promise more than they have.
@@ -55,8 +55,8 @@ pub(crate) struct Shard {
     pub(crate) refusals: BTreeMap<(SkuId, LocationId), Timestamp>,
     /// What planning knows of cells; of others nothing.
     pub(crate) facts: BTreeMap<(SkuId, LocationId), Facts>,
-    /// Reservations forgotten by the last event, with their buyers, for the index of owners to follow.
-    pub(crate) forgotten: Vec<(Box<str>, ReservationId)>,
+    /// Reservations forgotten by the last event, for the index of owners to follow.
+    pub(crate) forgotten: Vec<Packed>,
     pub(crate) allotments: Allotments,
     pub(crate) campaigns: CampaignState,
     pub(crate) supply: SupplyState,
@@ -97,7 +97,7 @@ impl Shard {
             rows: Vec::new(),
             parts: Parts::default(),
             directory: Arc::default(),
-            expiries: BinaryHeap::new(),
+            expiries: Expiries::default(),
             ended: VecDeque::new(),
             shortfalls: BTreeSet::new(),
             refusals: BTreeMap::new(),

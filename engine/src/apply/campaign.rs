@@ -1,7 +1,5 @@
 //! Flash sales, their buyers and their waiting lists, and orders that take stock at payment: how state follows events.
 
-use std::cmp::Reverse;
-
 use super::{Applied, Change, KNOWN_SKU, Misfit, allotment::prune, plus, require};
 use crate::{
     campaign::{Tally, Waiter, counter_shard},
@@ -135,8 +133,8 @@ impl Change {
             return Ok(());
         }
         if !at_home {
-            let is_new = shard.parts.insert(id, Part::default());
-            require(is_new, "a reservation takes its units once")?;
+            let place = shard.parts.insert(id, Part::default());
+            require(place.is_some(), "a reservation takes its units once")?;
         }
         let state = match promise {
             Promise::Reserved => State::Held,
@@ -162,9 +160,12 @@ impl Change {
                     header.kept = None;
                 }
             }
-            if state == State::Held {
-                shard.expiries.push(Reverse((granted.expires_at, id)));
-            }
+        }
+        if at_home
+            && state == State::Held
+            && let Some(place) = shard.parts.place(&id)
+        {
+            shard.expiries.push(granted.expires_at, place);
         }
         Ok(())
     }
