@@ -32,6 +32,7 @@ use crate::{
     reservation::{Header, Part, PartLine, State},
     shard::Shard,
     snapshot::{kind, state_from_wire},
+    stamp::Stamp,
     stock::{Buckets, Row, row::PackedCell},
     time::Timestamp,
 };
@@ -356,14 +357,18 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         let (mine, others) =
             cells.split_at_checked(usize_from(*count)).ok_or(SectionError::Inconsistent("it lacks cells"))?;
         cells = others;
-        let packed: Vec<PackedCell> = mine.iter().map(packed_cell).collect();
+        let packed: Box<[PackedCell]> = mine.iter().map(packed_cell).collect();
         if !packed.is_sorted_by(|one, next| one.location() < next.location()) {
             return Err(SectionError::Inconsistent("its cells are not in order"));
+        }
+        let revision = Lsn::new(*revision);
+        if !Stamp::fits(revision) {
+            return Err(SectionError::Inconsistent("a row's revision is beyond the last there can be"));
         }
         let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
         shard.counts.cells += u64::from(*count);
         let place = shard.rows.len();
-        let mut row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        let mut row = Row::restore(packed, revision, sellable, retired);
         row.set_kit(flags & 4 != 0);
         let sku = SkuId::from_row(shard.id, place).ok_or(SectionError::Inconsistent("it has too many rows"))?;
         let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);

@@ -317,6 +317,9 @@ impl ReturnsState {
 
 /// Puts an entry in its place: clocks of two threads may come in the wrong order.
 pub(crate) fn put<T: Ord>(queue: &mut VecDeque<T>, entry: T) {
+    if queue.back().is_none_or(|last| *last < entry) {
+        return queue.push_back(entry);
+    }
     let place = queue.partition_point(|one| *one < entry);
     queue.insert(place, entry);
 }

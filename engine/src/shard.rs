@@ -139,6 +139,15 @@ impl Shard {
         self.facts.iter().map(|((sku, location), facts)| CellFacts { sku: *sku, location: *location, facts: *facts })
     }
 
+    /// Adds the row of a SKU that was created.
+    pub(crate) fn add_row(&mut self, row: Row) {
+        if self.rows.len() == self.rows.capacity() {
+            // An eighth more instead of twice as much: SKUs come rarely and stay for ever.
+            self.rows.reserve_exact(32 + self.rows.len() / 8);
+        }
+        self.rows.push(row);
+    }
+
     pub(crate) fn row_mut(&mut self, sku: SkuId) -> &mut Row {
         &mut self.rows[sku.row()]
     }
