@@ -8,7 +8,7 @@ pub mod rules;
 mod supply;
 mod upkeep;
 
-use std::{cell::RefCell, cmp::Reverse, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_utils::CachePadded;
 use quartermaster_journal::{Journal, Lsn};
@@ -40,7 +40,7 @@ use crate::{
     event::{Event, ShardSet},
     id::{ReservationId, SHARDS, ShardId, SkuId},
     owners::Owners,
-    reservation::State,
+    reservation::{HeaderRef, State},
     route,
     shard::{EndedRetention, LockObserver, Locked, Shard, Shards},
     time::{Micros, Timestamp},
@@ -223,8 +223,10 @@ impl Engine {
                     }
                     Ok(_) | Err(Error::UnknownReservation { .. }) => {}
                     Err(error) => {
-                        let rest = [(expires_at, id)].into_iter().chain(due).map(Reverse);
-                        self.shards.write(shard).expiries.extend(rest);
+                        let shard = &mut *self.shards.write(shard);
+                        for (at, id) in [(expires_at, id)].into_iter().chain(due) {
+                            shard.parts.place(&id).into_iter().for_each(|place| shard.expiries.push(at, place));
+                        }
                         return Err(error);
                     }
                 }
@@ -242,30 +244,27 @@ impl Engine {
             let held = usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX);
             shard.expiries.len() > held.saturating_mul(2).saturating_add(4096)
         };
-        let idle = |shard: &Shard| shard.expiries.peek().is_none_or(|Reverse((at, _))| *at > now) && !overgrown(shard);
+        let idle = |shard: &Shard| shard.expiries.first().is_none_or(|(at, _)| at > now) && !overgrown(shard);
         if idle(&self.shards.read(shard)) {
             return Vec::new();
         }
-        let shard = &mut *self.shards.write(shard);
-        let parts = &shard.parts;
-        let stands = |at: Timestamp, id: &ReservationId| {
-            let header = parts.get(id).and_then(|part| part.header.as_ref());
-            header.is_some_and(|header| matches!(header.state, State::Held | State::Placed) && header.expires_at == at)
+        let Shard { parts, expiries, counts, .. } = &mut *self.shards.write(shard);
+        let standing = |at: Timestamp, place: u32| {
+            let (id, part) = parts.at(place)?;
+            let header = part.header()?;
+            let runs = matches!(header.state(), State::Held | State::Placed) && header.expires_at() == at;
+            runs.then_some((at, id))
         };
         let mut due = Vec::new();
-        while let Some(Reverse((at, id))) = shard.expiries.peek().copied()
-            && at <= now
-            && due.len() < limit
+        while due.len() < limit
+            && let Some((at, place)) = expiries.pop_due(now)
         {
-            shard.expiries.pop();
-            if stands(at, &id) {
-                due.push((at, id));
-            }
+            due.extend(standing(at, place));
         }
-        if shard.expiries.len() > 4096 + due.len() {
-            let before = shard.expiries.len();
-            if before / 2 > usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX) {
-                shard.expiries.retain(|Reverse((at, id))| stands(*at, id));
+        if expiries.len() > 4096 + due.len() {
+            let before = expiries.len();
+            if before / 2 > usize::try_from(counts.held + counts.pending).unwrap_or(usize::MAX) {
+                expiries.retain(|at, place| standing(at, place).is_some());
             }
         }
         due
@@ -541,16 +540,16 @@ impl Engine {
     /// The shards a reservation lies in.
     pub(crate) fn shards_of(&self, id: ReservationId) -> Result<ShardSet, Error> {
         let home = self.shards.read(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })
+        let header = home.parts.header(&id);
+        header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })
     }
 
     /// Locks a reservation's shards. Most lie in their home alone, so that one is tried first; which shards a reservation lies in
     /// never changes, so the second look needs no third.
     pub(crate) fn lock_reservation(&self, id: ReservationId) -> Result<Locked<'_>, Error> {
         let home = self.shards.write(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        let shards = header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })?;
+        let header = home.parts.header(&id);
+        let shards = header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })?;
         if shards == ShardSet::from_iter([id.home()]) {
             return Ok(Locked::one(home));
         }
@@ -564,12 +563,12 @@ impl Engine {
         let parts = shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id));
         let skus: Vec<SkuId> = parts
             .flat_map(|part| {
-                let presold = part.presold.iter().map(|one| one.line.sku);
-                part.lines.iter().map(|line| line.sku).chain(presold)
+                let presold = part.presold().iter().map(|one| one.line.sku);
+                part.lines().map(|line| line.sku).chain(presold)
             })
             .collect();
-        let header = locked.shard(id.home()).parts.get(&id).and_then(|part| part.header.as_deref());
-        let kits = header.and_then(|header| header.kept.as_deref()).map_or_else(Box::default, |kept| kept.kits.clone());
+        let kept = locked.shard(id.home()).parts.header(&id).and_then(HeaderRef::kept);
+        let kits = kept.map_or_else(Box::default, |kept| kept.kits.clone());
         drop(locked);
         Ok(SkuCodes::of(&self.catalogue.read(), skus, &kits))
     }

@@ -11,7 +11,7 @@ mod rules;
 mod supply;
 mod upkeep;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use prost::Message as _;
 use quartermaster_journal::{Journal, Lsn, MemoryJournal};
@@ -32,6 +32,7 @@ use crate::{
     reservation::{Header, Part, PartLine, State},
     shard::Shard,
     snapshot::{kind, state_from_wire},
+    stamp::Stamp,
     stock::{Buckets, Row, row::PackedCell},
     time::Timestamp,
 };
@@ -131,9 +132,9 @@ impl Recovery {
                     SectionError::Inconsistent(text) => what(text),
                 })?;
                 shard.lsn = lsn;
-                for (id, part) in &shard.parts {
-                    if let Some(header) = &part.header {
-                        self.engine.owners.add(&header.buyer_id, *id);
+                for (id, part) in shard.parts.iter() {
+                    if let Some(header) = part.header() {
+                        self.engine.owners.add(header.buyer_id(), id);
                     }
                 }
             }
@@ -358,14 +359,18 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         let (mine, others) =
             cells.split_at_checked(usize_from(*count)).ok_or(SectionError::Inconsistent("it lacks cells"))?;
         cells = others;
-        let packed: Vec<PackedCell> = mine.iter().map(packed_cell).collect();
+        let packed: Box<[PackedCell]> = mine.iter().map(packed_cell).collect();
         if !packed.is_sorted_by(|one, next| one.location() < next.location()) {
             return Err(SectionError::Inconsistent("its cells are not in order"));
+        }
+        let revision = Lsn::new(*revision);
+        if !Stamp::fits(revision) {
+            return Err(SectionError::Inconsistent("a row's revision is beyond the last there can be"));
         }
         let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
         shard.counts.cells += u64::from(*count);
         let place = shard.rows.len();
-        let mut row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        let mut row = Row::restore(packed, revision, sellable, retired);
         row.set_kit(flags & 4 != 0);
         let sku = SkuId::from_row(shard.id, place).ok_or(SectionError::Inconsistent("it has too many rows"))?;
         let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);
@@ -413,22 +418,19 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         }
         shard.facts.insert((cell.sku, cell.location), cell.facts);
     }
-    shard.parts.reserve(section.parts.len());
     let mut ended = Vec::new();
     for part in section.parts {
         let (id, part) = part_from_wire(part)?;
-        if let Some(header) = &part.header {
-            *count(&mut shard.counts, header.state) += 1;
-            if matches!(header.state, State::Held | State::Placed) {
-                shard.expiries.push(Reverse((header.expires_at, id)));
-            }
-        }
         ended.extend(part.ended_at.map(|at| (at, id)));
         if part.header.as_ref().is_some_and(|header| header.state.is_open() == part.ended_at.is_some()) {
             return Err(SectionError::Inconsistent("a reservation has an end and is open, or the other way about"));
         }
-        if shard.parts.insert(id, part).is_some() {
-            return Err(SectionError::Inconsistent("a reservation stands twice"));
+        let place = shard.parts.insert(id, part).ok_or(SectionError::Inconsistent("a reservation stands twice"))?;
+        if let Some(header) = shard.parts.header(&id) {
+            *count(&mut shard.counts, header.state()) += 1;
+            if matches!(header.state(), State::Held | State::Placed) {
+                shard.expiries.push(header.expires_at(), place);
+            }
         }
     }
     ended.sort_unstable();

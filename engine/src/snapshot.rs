@@ -16,7 +16,7 @@ use crate::{
     dedup::SLOTS,
     engine::Engine,
     id::{ReservationId, ShardId, SkuId, usize_from},
-    reservation::{Part, State},
+    reservation::{Packed, PartRef, State},
     shard::Shard,
     stock::row::PackedCell,
     time::Timestamp,
@@ -158,7 +158,7 @@ struct ShardCopy {
     row_flags: Vec<u8>,
     cells: Vec<PackedCell>,
     extras: Vec<wire::CellExtra>,
-    parts: Vec<(ReservationId, Part)>,
+    parts: Vec<Packed>,
     refusals: Vec<wire::Refusal>,
     facts: Vec<wire::CellFacts>,
     allotment: Option<wire::AllotmentSection>,
@@ -214,12 +214,12 @@ impl ShardCopy {
             location: location.0,
             until_us: until.0,
         }));
-        copy.parts.extend(shard.parts.iter().map(|(id, part)| (*id, part.clone())));
+        copy.parts.extend(shard.parts.copies());
         copy
     }
 
     fn encode(mut self) -> Vec<u8> {
-        self.parts.sort_unstable_by_key(|(id, _)| *id);
+        self.parts.sort_unstable_by_key(Packed::id);
         let mut cells = Vec::with_capacity(self.cells.len() * 16);
         for cell in &self.cells {
             for word in [cell.location().0, cell.on_hand, cell.reserved, cell.committed] {
@@ -233,7 +233,7 @@ impl ShardCopy {
             row_flags: self.row_flags,
             cells,
             extras: self.extras,
-            parts: self.parts.iter().map(|(id, part)| part_to_wire(*id, part)).collect(),
+            parts: self.parts.iter().map(|packed| part_to_wire(packed.id(), packed.view())).collect(),
             refusals: self.refusals,
             facts: self.facts,
             allotment: self.allotment,
@@ -247,13 +247,12 @@ impl ShardCopy {
     }
 }
 
-fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
+fn part_to_wire(id: ReservationId, part: PartRef<'_>) -> wire::ReservationPart {
     wire::ReservationPart {
         reservation: id.0,
-        promise: codec::promise_to_wire(part.promise),
+        promise: codec::promise_to_wire(part.promise()),
         lines: part
-            .lines
-            .iter()
+            .lines()
             .map(|line| wire::ReservationLine {
                 sku: line.sku.0,
                 location: line.location.0,
@@ -264,23 +263,27 @@ fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
                 announced: line.announced.0,
             })
             .collect(),
-        header: part.header.as_ref().map(|header| wire::ReservationHeader {
-            state: state_to_wire(header.state),
-            order_id: header.order_id.to_string(),
-            buyer_id: header.buyer_id.to_string(),
-            channel: header.channel.map_or(0, |channel| channel.0 + 1),
-            create_time_us: header.created_at.0,
-            expire_time_us: header.expires_at.0,
-            revision: header.revision.get(),
-            shards: codec::shards_to_wire(&header.shards),
-            sourcing: header.sourcing.as_deref().map(codec::sourced::sourcing_to_wire),
-            campaign: header.kept.as_ref().and_then(|kept| kept.campaign).map_or(0, |campaign| campaign.0 + 1),
-            kits: header.kept.iter().flat_map(|kept| kept.kits.iter().map(codec::terms::kit_to_wire)).collect(),
-            wanted: header.kept.iter().flat_map(|kept| kept.wanted.iter().map(codec::terms::wanted_to_wire)).collect(),
+        header: part.header().map(|header| wire::ReservationHeader {
+            state: state_to_wire(header.state()),
+            order_id: header.order_id().to_owned(),
+            buyer_id: header.buyer_id().to_owned(),
+            channel: header.channel().map_or(0, |channel| channel.0 + 1),
+            create_time_us: header.created_at().0,
+            expire_time_us: header.expires_at().0,
+            revision: header.revision().get(),
+            shards: codec::shards_to_wire(&header.shards()),
+            sourcing: header.sourcing().map(codec::sourced::sourcing_to_wire),
+            campaign: header.kept().and_then(|kept| kept.campaign).map_or(0, |campaign| campaign.0 + 1),
+            kits: header.kept().into_iter().flat_map(|kept| kept.kits.iter().map(codec::terms::kit_to_wire)).collect(),
+            wanted: header
+                .kept()
+                .into_iter()
+                .flat_map(|kept| kept.wanted.iter().map(codec::terms::wanted_to_wire))
+                .collect(),
         }),
-        ended_time_us: part.ended_at.map_or(0, |at| at.0),
-        path: codec::terms::path_to_wire(&part.path),
-        presold: codec::terms::presold_to_wire(&part.presold),
+        ended_time_us: part.ended_at().map_or(0, |at| at.0),
+        path: codec::terms::path_to_wire(part.path()),
+        presold: codec::terms::presold_to_wire(part.presold()),
     }
 }
 
