@@ -614,7 +614,17 @@ impl ShardSet {
     /// Every shard.
     pub const ALL: Self = Self([u64::MAX; 4]);
 
+    /// One shard.
+    #[must_use]
+    #[inline]
+    pub fn of(shard: ShardId) -> Self {
+        let mut set = Self::default();
+        set.insert(shard);
+        set
+    }
+
     /// Adds one.
+    #[inline]
     pub fn insert(&mut self, shard: ShardId) {
         self.0[usize::from(shard.0 >> 6)] |= 1 << (shard.0 & 63);
     }
