@@ -6,6 +6,8 @@
 //! that order nothing and simulated disks do not go through here, since each more would only multiply the interleavings.
 #![forbid(unsafe_code)]
 
+pub mod crew;
+
 #[cfg(not(any(loom, shuttle)))]
 pub use self::plain::*;
 
