@@ -118,6 +118,16 @@ impl Slot {
         self.entries.iter()
     }
 
+    /// LSN of the newest entry; zero when there is none.
+    pub(crate) fn newest(&self) -> Lsn {
+        self.entries.back().map_or(Lsn::ZERO, |entry| entry.lsn)
+    }
+
+    /// Those of later events than this, oldest first.
+    pub(crate) fn entries_past(&self, lsn: Lsn) -> impl Iterator<Item = &Entry> {
+        self.entries.range(self.entries.partition_point(|entry| entry.lsn <= lsn)..)
+    }
+
     fn entry(&self, place: Place) -> &Entry {
         &self.entries[usize_from(place.sequence.wrapping_sub(self.first))]
     }

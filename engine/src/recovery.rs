@@ -34,7 +34,7 @@ use crate::{
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
     shard::Shard,
-    snapshot::{kind, state_from_wire},
+    snapshot::{cells, kind, state_from_wire},
     stock::{Buckets, Row, row::PackedCell},
     time::Timestamp,
 };
@@ -191,17 +191,20 @@ impl Recovery {
     /// Applies one record wherever it is new.
     fn put(&mut self, read: &Read<'_>) -> Result<(), RecoveryError> {
         let Read { lsn, ref head, ref event, .. } = *read;
-        check(&self.engine.catalogue.read(), lsn, event)?;
+        if !read.is_checked {
+            check(&self.engine.catalogue.read(), lsn, event)?;
+        }
         let engine = &self.engine;
-        let mut catalogue = engine.catalogue.write();
-        if lsn > catalogue.revision()
-            && let Some(directory) = apply_catalogue(&mut catalogue, lsn, head.time, event)
-        {
-            for shard in ShardId::all() {
-                engine.shards.write(shard).directory = Arc::clone(&directory);
+        if read.changes_catalogue {
+            let catalogue = &mut *engine.catalogue.write();
+            if lsn > catalogue.revision()
+                && let Some(directory) = apply_catalogue(catalogue, lsn, head.time, event)
+            {
+                for shard in ShardId::all() {
+                    engine.shards.write(shard).directory = Arc::clone(&directory);
+                }
             }
         }
-        drop(catalogue);
         for id in read.shards.iter() {
             self.put_in(&mut engine.shards.write(id), read)?;
         }
@@ -372,26 +375,35 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
     if lengths.iter().any(|length| *length != section.row_cells.len()) {
         return Err(SectionError::Inconsistent("its columns differ in length"));
     }
-    let (mut cells, rest) = section.cells.as_chunks::<16>();
+    let (mut plain, rest) = section.cells.as_chunks::<16>();
     if !rest.is_empty() {
         return Err(SectionError::Inconsistent("its cells are cut short"));
+    }
+    let mut packed = &section.packed_cells[..];
+    if !packed.is_empty() && !plain.is_empty() {
+        return Err(SectionError::Inconsistent("its cells stand there twice"));
     }
     if !shard.rows.is_empty() || !shard.parts.is_empty() {
         return Err(SectionError::Inconsistent("its shard has been loaded already"));
     }
     shard.rows.reserve_exact(section.row_cells.len());
     for ((count, revision), flags) in section.row_cells.iter().zip(&section.row_revision).zip(&section.row_flags) {
-        let (mine, others) =
-            cells.split_at_checked(usize_from(*count)).ok_or(SectionError::Inconsistent("it lacks cells"))?;
-        cells = others;
-        let packed: Vec<PackedCell> = mine.iter().map(packed_cell).collect();
-        if !packed.is_sorted_by(|one, next| one.location() < next.location()) {
+        let row: Option<Vec<PackedCell>> = if plain.is_empty() {
+            cells::take(&mut packed, usize_from(*count))
+        } else {
+            plain.split_at_checked(usize_from(*count)).map(|(mine, others)| {
+                plain = others;
+                mine.iter().map(packed_cell).collect()
+            })
+        };
+        let row = row.ok_or(SectionError::Inconsistent("it lacks cells"))?;
+        if !row.is_sorted_by(|one, next| one.location() < next.location()) {
             return Err(SectionError::Inconsistent("its cells are not in order"));
         }
         let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
         shard.counts.cells += u64::from(*count);
         let place = shard.rows.len();
-        let mut row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        let mut row = Row::restore(row, Lsn::new(*revision), sellable, retired);
         row.set_kit(flags & 4 != 0);
         let sku = SkuId::from_row(shard.id, place).ok_or(SectionError::Inconsistent("it has too many rows"))?;
         let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);

@@ -70,8 +70,10 @@ pub(super) struct Read<'a> {
     pub(super) books: bool,
     /// Sequence of the id that it gave out; 0 for none.
     pub(super) sequence: u64,
-    /// It changes what other records are checked against, or must be checked once those before it are applied.
-    apart: bool,
+    /// It may change SKUs or the directory.
+    pub(super) changes_catalogue: bool,
+    /// It speaks only of what is known.
+    pub(super) is_checked: bool,
 }
 
 impl<'a> Read<'a> {
@@ -91,7 +93,8 @@ impl<'a> Read<'a> {
             slot,
             books: !event.bookings().is_empty(),
             sequence: held.max(returned),
-            apart: false,
+            changes_catalogue: changes_catalogue(&event),
+            is_checked: false,
             event,
         })
     }
@@ -116,8 +119,8 @@ impl Recovery {
         let whole = shares.iter().position(|share| share.fault.is_some()).map_or(shares.len(), |faulty| faulty + 1);
         shares.truncate(whole);
         let read: Vec<&Read<'_>> = shares.iter().flat_map(|share| &share.read).collect();
-        for run in read.chunk_by(|one, next| !one.apart && !next.apart) {
-            if !run[0].apart && crew.pays(run.len()) {
+        for run in read.chunk_by(|one, next| one.is_checked && next.is_checked) {
+            if run[0].is_checked && crew.pays(run.len()) {
                 self.put_together(run, crew)?;
             } else {
                 run.iter().try_for_each(|read| self.put(read))?;
@@ -138,9 +141,10 @@ impl Recovery {
             for place in places {
                 let (lsn, bytes) = stretch.record(place);
                 match Read::of(lsn, bytes) {
-                    Ok(read) => {
-                        let apart = changes_catalogue(&read.event) || check(&catalogue, lsn, &read.event).is_err();
-                        share.read.push(Read { apart, ..read });
+                    Ok(mut read) => {
+                        // Ids are given out in order and never again: what is known stays known.
+                        read.is_checked = !read.changes_catalogue && check(&catalogue, lsn, &read.event).is_ok();
+                        share.read.push(read);
                     }
                     Err(fault) => {
                         share.fault = Some(fault);

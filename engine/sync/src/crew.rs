@@ -11,9 +11,12 @@ pub trait Crew: Sync {
     /// Has each of `part(0)` to `part(hands - 1)` done once, in any order or at the same time, and returns when all are done.
     fn work(&self, part: &(dyn Fn(usize) + Sync));
 
-    /// Whether work of so many small pieces is worth sharing out.
+    /// Whether work of so many small pieces is worth being shared out: that takes some microseconds, or tens of them with threads.
     fn pays(&self, pieces: usize) -> bool;
 }
+
+/// Fewer small pieces than these are done before another thread has begun.
+const MANY: usize = 256;
 
 /// Nobody but the caller.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +31,8 @@ impl Crew for Alone {
         part(0);
     }
 
-    fn pays(&self, _pieces: usize) -> bool {
-        false
+    fn pays(&self, pieces: usize) -> bool {
+        pieces >= MANY
     }
 }
 
@@ -98,7 +101,7 @@ impl Crew for Threads {
     }
 
     fn pays(&self, pieces: usize) -> bool {
-        self.0 > 1 && pieces >= 256
+        pieces >= MANY
     }
 }
 
