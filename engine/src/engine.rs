@@ -12,7 +12,7 @@ use std::{cell::RefCell, cmp::Reverse, sync::Arc};
 use crossbeam_utils::CachePadded;
 use quartermaster_journal::{Journal, Lsn};
 use quartermaster_sync::{
-    Mutex, MutexGuard, RwLock, RwLockReadGuard,
+    Mutex, MutexGuard, Spread, SpreadReadGuard,
     atomic::{AtomicU64, Ordering},
     thread_local,
 };
@@ -117,12 +117,14 @@ pub struct Engine {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) slots: Box<[CachePadded<Mutex<Slot>>]>,
     pub(crate) slot_hasher: SlotHasher,
-    pub(crate) catalogue: RwLock<Catalogue>,
+    /// Read by every request.
+    pub(crate) catalogue: Spread<Catalogue>,
     pub(crate) shards: Shards,
     pub(crate) owners: Owners,
     /// Work booked at locations. Taken after the shards, before the journal.
     pub(crate) capacity: CachePadded<Mutex<Capacity>>,
-    pub(crate) next_reservation: AtomicU64,
+    /// Alone on its lines: every hold changes it.
+    pub(crate) next_reservation: CachePadded<AtomicU64>,
 }
 
 thread_local! {
@@ -141,11 +143,11 @@ impl Engine {
             journal,
             slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
             slot_hasher: SlotHasher,
-            catalogue: RwLock::new(Catalogue::default()),
+            catalogue: Spread::new(Catalogue::default()),
             shards: Shards::new(ended, shipped),
             owners: Owners::default(),
             capacity: CachePadded::new(Mutex::new(Capacity::default())),
-            next_reservation: AtomicU64::new(1),
+            next_reservation: CachePadded::new(AtomicU64::new(1)),
         }
     }
 
@@ -161,7 +163,7 @@ impl Engine {
     }
 
     /// The catalogue, to turn ids into codes. Let it go before calling the engine again: a writer may wait for it.
-    pub fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+    pub fn catalogue(&self) -> SpreadReadGuard<'_, Catalogue> {
         self.catalogue.read()
     }
 

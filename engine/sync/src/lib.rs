@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod crew;
+#[cfg(not(any(loom, shuttle)))]
+mod spread;
 
 #[cfg(not(any(loom, shuttle)))]
 pub use self::plain::*;
@@ -18,6 +20,7 @@ pub use self::modelled::*;
 
 #[cfg(not(any(loom, shuttle)))]
 mod plain {
+    pub use crate::spread::{Spread, SpreadReadGuard};
     pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub use std::sync::atomic;
     pub use std::thread_local;
