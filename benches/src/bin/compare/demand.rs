@@ -1,11 +1,12 @@
-//! What is asked for: the same orders for every contender, drawn before the clock runs.
+//! What is asked for: orders by number, of the same shape for every contender.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use clap::ValueEnum;
 use quartermaster_loadtest::random::{SplitMix64, Zipf};
+use serde::{Deserialize, Serialize};
 
 /// SKUs that ordinary orders ask for.
 pub(crate) const SKUS: u32 = 100_000;
@@ -18,8 +19,17 @@ pub(crate) const SOLD_OUT: u32 = SKUS + 1;
 /// Units in each stocked cell: more than any run takes.
 pub(crate) const UNITS: u32 = 2_000_000_000;
 
+/// How long a reservation is held: longer than the comparison lasts, so that nobody is measured while ending some.
+pub(crate) const HELD_FOR: Duration = Duration::from_secs(4 * 3_600);
+
+/// Units of all cells together, before anything is taken.
+pub(crate) fn units_in_all() -> u64 {
+    u64::from(UNITS) * (u64::from(SKUS) * u64::from(LOCATIONS) + 1)
+}
+
 /// Shape of the demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
     /// One SKU at one location.
     Hot,

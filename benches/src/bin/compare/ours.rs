@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::slice;
 use std::time::Duration;
 
 use prost_types::Duration as Ttl;
 use quartermaster_benches::matrix::{location_code, sku_code};
 use quartermaster_loadtest::client::{Client, RetryPolicy};
 use quartermaster_loadtest::load::{Opening, load};
+use quartermaster_proto::v1::admin_service_client::AdminServiceClient;
 use quartermaster_proto::v1::allocation_service_client::AllocationServiceClient;
+use quartermaster_proto::v1::inventory_service_client::InventoryServiceClient;
 use quartermaster_proto::v1::{self as api, reserve_response, reserve_result};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,8 +19,8 @@ use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::Failure;
-use crate::contender::{Kind, Lane as AnyLane, Server, Taken, Wire};
-use crate::demand::{HOT, LOCATIONS, Order, SKUS, SOLD_OUT, UNITS};
+use crate::contender::{Granted, Kind, Lane as AnyLane, Server, Wire};
+use crate::demand::{HELD_FOR, HOT, LOCATIONS, Order, SKUS, SOLD_OUT, UNITS, units_in_all};
 use crate::process::{Cores, Process};
 
 /// Starts `binary` with its defaults and loads the catalogue.
@@ -30,7 +33,22 @@ pub(crate) async fn start(binary: &Path, directory: &Path, cores: Cores) -> Resu
     let address = ready(&mut process, &log).await?;
     let client = Client::connect(&format!("http://{address}"), 1, RetryPolicy::default()).await?;
     load(&client, opening(), "compare").await?;
-    Ok(Server { kind: Kind::Ours, process, address })
+    Ok(Server { kind: Kind::Ours, process, address, granted: Granted::default() })
+}
+
+/// What its books say was granted: reservations, and stock that is no longer to be had.
+pub(crate) async fn granted(address: &str) -> Result<Granted, Failure> {
+    let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+    let status = AdminServiceClient::new(channel.clone()).get_status(api::GetStatusRequest {}).await?.into_inner();
+    let mut inventory = InventoryServiceClient::new(channel);
+    let mut left = 0;
+    for start in (0..=HOT).step_by(1_000) {
+        let skus = (start..(start + 1_000).min(HOT + 1)).map(sku_code).collect();
+        let request = api::GetAvailabilityRequest { skus, ..api::GetAvailabilityRequest::default() };
+        let answer = inventory.get_availability(request).await?.into_inner();
+        left += answer.skus.iter().map(|sku| sku.available).sum::<i64>();
+    }
+    Ok(Granted { orders: status.reservations_held, units: units_in_all().abs_diff(u64::try_from(left)?) })
 }
 
 /// The address in the line that servers of ours print when they are ready.
@@ -76,7 +94,7 @@ fn request(order: &Order) -> api::ReserveRequest {
         order_id: format!("O{:015}", order.id),
         buyer_id: format!("B{:09}", order.buyer()),
         lines: lines.collect(),
-        ttl: Some(Ttl { seconds: 900, nanos: 0 }),
+        ttl: Ttl::try_from(HELD_FOR).ok(),
         ..api::ReserveRequest::default()
     }
 }
@@ -103,6 +121,7 @@ pub(crate) async fn lanes(address: &str, wire: Wire) -> Result<Vec<AnyLane>, Fai
             Wire::Single { .. } => Lane::Single(client),
             Wire::Batch { .. } => Lane::Batch(client),
             Wire::Piped { depth, .. } => stream(client, depth).await?,
+            Wire::Transaction { .. } => return Err("gRPC knows no transactions".into()),
         }));
     }
     Ok(made)
@@ -115,51 +134,52 @@ async fn stream(mut client: AllocationServiceClient<Channel>, depth: usize) -> R
 }
 
 impl Lane {
-    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Taken, Failure> {
-        let mut taken = 0;
+    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Granted, Failure> {
+        let mut granted = Granted::default();
         match self {
             Lane::Single(client) => {
                 for order in orders {
-                    taken += granted(client.reserve(request(order)).await?.get_ref())?;
+                    granted = granted + of_answer(order, client.reserve(request(order)).await?.get_ref())?;
                 }
             }
             Lane::Batch(client) => {
                 let requests = orders.iter().map(request).collect();
                 let answer = client.reserve_batch(api::ReserveBatchRequest { requests }).await?.into_inner();
-                taken = all(answer.results, orders.len())?;
+                granted = all(orders, &answer.results)?;
             }
             Lane::Stream { orders: sender, answers } => {
                 for order in orders {
                     sender.send(api::ReserveStreamRequest { requests: vec![request(order)] }).await?;
                 }
-                for _ in orders {
+                for order in orders {
                     let answer = answers.message().await?.ok_or("the stream ended")?;
-                    taken += all(answer.results, 1)?;
+                    granted = granted + all(slice::from_ref(order), &answer.results)?;
                 }
             }
         }
-        Ok(Taken(taken))
+        Ok(granted)
     }
 }
 
-fn all(results: Vec<api::ReserveResult>, asked: usize) -> Result<u64, Failure> {
-    if results.len() != asked {
-        return Err(format!("{asked} orders were answered with {}", results.len()).into());
+fn all(orders: &[Order], results: &[api::ReserveResult]) -> Result<Granted, Failure> {
+    if results.len() != orders.len() {
+        return Err(format!("{} orders were answered with {}", orders.len(), results.len()).into());
     }
-    results.into_iter().try_fold(0, |taken, result| match result.result {
-        Some(reserve_result::Result::Response(response)) => Ok(taken + granted(&response)?),
+    let of_result = |(order, result): (&Order, &api::ReserveResult)| match &result.result {
+        Some(reserve_result::Result::Response(response)) => of_answer(order, response),
         other => Err(format!("an order failed: {other:?}").into()),
-    })
+    };
+    orders.iter().zip(results).map(of_result).sum()
 }
 
-/// 1 for a hold, 0 for sold out; everything else is no answer to this load.
-fn granted(answer: &api::ReserveResponse) -> Result<u64, Failure> {
+/// What an answer grants: all of it, or nothing when it is sold out. Everything else is no answer to this load.
+fn of_answer(order: &Order, answer: &api::ReserveResponse) -> Result<Granted, Failure> {
     match &answer.outcome {
-        Some(reserve_response::Outcome::Hold(_)) => Ok(1),
+        Some(reserve_response::Outcome::Hold(_)) => Ok(Granted::order(order)),
         Some(reserve_response::Outcome::Rejection(rejection))
             if rejection.reason() == api::RejectionReason::InsufficientStock =>
         {
-            Ok(0)
+            Ok(Granted::default())
         }
         other => Err(format!("unexpected answer: {other:?}").into()),
     }
