@@ -11,8 +11,9 @@ use std::{sync::Arc, time::Instant};
 
 use clap::Parser;
 use quartermaster_benches::{
+    figures::Report,
     matrix::{self, START, Shape},
-    measure::{grouped, resident_bytes},
+    measure::{grouped, ratio, resident_bytes},
     traffic::{self, Random, Skus, measured},
 };
 use quartermaster_engine::{Engine, EngineConfig, Verdict, id::SHARDS, stock::Row};
@@ -34,6 +35,9 @@ struct Arguments {
     /// Open one-line reservations.
     #[arg(long, default_value_t = 1_000_000)]
     reservations: u32,
+    /// Prints the figures as a line of JSON at the end.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What is in use at one moment.
@@ -94,6 +98,13 @@ fn main() {
     let ids = named.allocated.saturating_sub(plain.allocated);
     let resident = named.resident.saturating_sub(plain.resident);
     print("remembered request ids", Use { allocated: ids, resident }, count, "request id");
+    let mut report = Report::new("memory");
+    report.count("cells", shape.cells());
+    report.add("cell_bytes", ratio(cells, shape.cells()));
+    report.add("sku_catalogue_bytes", ratio(strings, u64::from(shape.skus)));
+    report.add("reservation_bytes", ratio(plain.allocated, count));
+    report.add("request_id_bytes", ratio(ids, count));
+    report.print(arguments.json);
 }
 
 /// Bytes of the rows themselves: each shard's list of them doubles as it grows.

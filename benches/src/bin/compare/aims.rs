@@ -1,7 +1,9 @@
 //! What was asked of Quartermaster, figure by figure, beside what was measured.
 
 use quartermaster_benches::measure::ratio;
+use quartermaster_benches::plot;
 
+use crate::chart;
 use crate::contender::{Kind, Wire};
 use crate::demand::Scenario;
 use crate::drive::Figures;
@@ -21,6 +23,8 @@ const TIGERBEETLE_ZIPF: u64 = 366_000;
 enum Asked {
     AtLeast(f64),
     AtMost(f64),
+    /// To be told, whatever it is.
+    Told,
 }
 
 /// A figure that was asked for.
@@ -31,25 +35,45 @@ struct Aim {
     measured: Option<f64>,
 }
 
+impl Aim {
+    /// Whether it is met, if it was measured and there is a bound.
+    fn is_met(&self) -> Option<bool> {
+        match self.asked {
+            Asked::AtLeast(bound) => Some(self.measured? >= bound),
+            Asked::AtMost(bound) => Some(self.measured? <= bound),
+            Asked::Told => None,
+        }
+    }
+}
+
 /// A table of all aims: asked, measured, met or not.
 pub(crate) fn verdicts(results: &Results) -> String {
     let mut rows = vec![["figure", "asked", "measured", "met"].map(str::to_owned).to_vec()];
     let aims = all(results);
     for aim in &aims {
-        let (sign, bound, met) = match aim.asked {
-            Asked::AtLeast(bound) => ("≥", bound, aim.measured.map(|measured| measured >= bound)),
-            Asked::AtMost(bound) => ("≤", bound, aim.measured.map(|measured| measured <= bound)),
+        let asked = match aim.asked {
+            Asked::AtLeast(bound) => format!("≥ {}{}", number(bound), aim.unit),
+            Asked::AtMost(bound) => format!("≤ {}{}", number(bound), aim.unit),
+            Asked::Told => "told".to_owned(),
         };
         let measured = aim.measured.map_or_else(|| "not measured".to_owned(), |measured| number(measured) + aim.unit);
-        let met = met.map_or("", |met| if met { "yes" } else { "**no**" });
-        rows.push(vec![aim.what.clone(), format!("{sign} {}{}", number(bound), aim.unit), measured, met.to_owned()]);
+        let met = aim.is_met().map_or("", |met| if met { "yes" } else { "**no**" });
+        rows.push(vec![aim.what.clone(), asked, measured, met.to_owned()]);
     }
-    markdown(&rows, 1)
+    let count = |verdict| aims.iter().filter(|aim| aim.is_met() == verdict).count();
+    let missing = aims.iter().filter(|aim| aim.measured.is_none()).count();
+    format!(
+        "{} of {} met, {} not, {missing} not measured.\n\n{}",
+        count(Some(true)),
+        aims.len(),
+        count(Some(false)),
+        markdown(&rows, 1)
+    )
 }
 
 fn all(results: &Results) -> Vec<Aim> {
     let look = Look { results, aims: Vec::new() };
-    look.ceilings().rivals().shapes().engine().memory_and_recovery().aims
+    look.ceilings().rivals().shapes().engine().memory_and_recovery().growth().aims
 }
 
 struct Look<'a> {
@@ -187,5 +211,16 @@ impl Look<'_> {
                 "snapshot_throughput_ratio",
             )
             .tool("snapshot: p99.9 while it is taken", Asked::AtMost(2.0), " ms", "recovery", "snapshot_p999_ms")
+    }
+
+    fn growth(mut self) -> Self {
+        for (axis, what) in [("cells", "cells"), ("locations", "locations of a SKU"), ("lines", "lines of an order")] {
+            for unit in ["ns", "instructions"] {
+                let what = format!("growth with {what}: exponent of {unit}");
+                self = self.tool(&what, Asked::Told, "", "scaling", &format!("{axis}_exponent_{unit}"));
+            }
+        }
+        let exponent = plot::fit(&chart::by_connections(self.results, Ours)).map(|(exponent, _)| exponent);
+        self.add("growth with connections: exponent of the server's CPU", Asked::Told, "", exponent)
     }
 }

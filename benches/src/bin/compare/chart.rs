@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 
 use quartermaster_benches::measure::{grouped, ratio};
+use quartermaster_benches::plot::{self, Series};
 
 use crate::contender::Kind;
 use crate::demand::Scenario;
-use crate::programme::{CALLS, Heat, LARGE_BATCHES, PIPED};
+use crate::programme::{CALLS, CONNECTIONS, Entry, Heat, LARGE_BATCHES, PIPED, connections as connections_of};
 use crate::results::{Outcome, Results};
 
 const WIDTH: u32 = 860;
@@ -77,6 +78,26 @@ fn groups(results: &Results) -> Vec<Group<'_>> {
         (!outcomes.is_empty()).then(|| Group { title: format!("{}: {ways}", scenario.name()), outcomes })
     };
     chosen.into_iter().filter_map(group).collect()
+}
+
+/// CPU of the server for an order by connections, as points of a plot.
+pub(crate) fn by_connections(results: &Results, kind: Kind) -> Vec<(u32, u32)> {
+    let point = |count: usize| {
+        let entry = Entry { kind, scenario: Scenario::Zipf, wire: connections_of(count) };
+        let nanos = results.heat(Heat::Connections)?.outcome(entry)?.median(|round| round.cpu_nanos);
+        Some((u32::try_from(count).ok()?, u32::try_from(nanos).ok()?))
+    };
+    CONNECTIONS.into_iter().filter_map(point).collect()
+}
+
+/// How the cost of an order grows with connections; none when that was not measured.
+pub(crate) fn connections(results: &Results) -> Option<String> {
+    let series = [Kind::Ours, Kind::DurableEcho]
+        .map(|kind| Series { name: format!("{}, ns", kind.name()), points: by_connections(results, kind) });
+    let measured = series.iter().any(|series| !series.points.is_empty());
+    measured.then(|| {
+        plot::svg("Connections and the server's CPU for an order", "connections, one order under way on each", &series)
+    })
 }
 
 fn bar(outcome: &Outcome, most: u64, y: u32) -> String {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::iter::Sum;
 use std::ops::Add;
+use std::sync::Arc;
 
 use quartermaster_benches::measure::grouped;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::demand::Order;
 use crate::process::Process;
-use crate::{floor, ours, postgres, redis};
+use crate::{grpc, ours, postgres, redis};
 
 /// How orders travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +143,7 @@ pub(crate) struct Granted {
 impl Granted {
     /// All lines of an order, one unit each.
     pub(crate) fn order(order: &Order) -> Granted {
-        Granted { orders: 1, units: u64::try_from(order.lines.len()).unwrap_or(0) }
+        Granted { orders: 1, units: u64::try_from(order.lines().len()).unwrap_or(0) }
     }
 }
 
@@ -198,8 +199,7 @@ impl Server {
     /// Lanes for `wire`, connected.
     pub(crate) async fn lanes(&self, wire: Wire) -> Result<Vec<Lane>, Failure> {
         match self.kind {
-            Kind::Ours => ours::lanes(&self.address, wire).await,
-            Kind::BareEcho | Kind::DurableEcho => floor::lanes(&self.address, wire).await,
+            Kind::Ours | Kind::BareEcho | Kind::DurableEcho => grpc::lanes(&self.address, wire).await,
             Kind::RedisAlways | Kind::RedisEverysec | Kind::RedisOff => redis::lanes(&self.address, wire).await,
             Kind::Postgres => postgres::lanes(&self.address, wire).await,
         }
@@ -209,14 +209,14 @@ impl Server {
 /// One of those who wait for an answer before they send again.
 pub(crate) enum Lane {
     /// gRPC: ours, and the echoes.
-    Grpc(ours::Lane),
+    Grpc(grpc::Lane),
     Redis(redis::Lane),
     Postgres(Box<postgres::Lane>),
 }
 
 impl Lane {
     /// Sends the orders and waits for all answers.
-    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Granted, Failure> {
+    pub(crate) async fn step(&mut self, orders: &Arc<[Order]>) -> Result<Granted, Failure> {
         match self {
             Lane::Grpc(lane) => lane.step(orders).await,
             Lane::Redis(lane) => lane.step(orders).await,

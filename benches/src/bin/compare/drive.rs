@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quartermaster_benches::measure::{Round, per_second};
@@ -15,7 +16,7 @@ use tokio::task::{JoinHandle, LocalSet, yield_now};
 
 use crate::Failure;
 use crate::contender::{Granted, Lane, Server};
-use crate::demand::Demand;
+use crate::demand::{Demand, Order};
 use crate::process::own_cpu_nanos;
 
 /// How a round goes.
@@ -70,7 +71,7 @@ impl Shared {
 
     /// One round trip; false ends the lane.
     async fn step(&self, lane: &mut Lane) -> bool {
-        let orders = self.demand.draw(self.per_step);
+        let orders: Arc<[Order]> = self.demand.draw(self.per_step).into();
         match lane.step(&orders).await {
             Ok(granted) => {
                 self.answered.set(self.answered.get() + u64::try_from(orders.len()).unwrap_or(0));

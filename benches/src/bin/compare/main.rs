@@ -1,7 +1,7 @@
 //! The same reservations against Quartermaster, Redis and PostgreSQL in turns, and against what lies below any of them.
 //!
 //! `cargo build --release --workspace --bins && target/release/compare` runs all of it in less than 20 minutes, `--quick` in less than 4
-//! with figures that say little. It writes `results.json`, and from that `table.md`, `chart.svg` and `figures.md` (what was asked, what was
+//! with figures that say little. It writes `results.json`, and from that `table.md`, the charts and `figures.md` (what was asked, what was
 //! measured, met or not) into `--out`; `--from results.json` makes them again without measuring. `--tools` has the other tools add theirs.
 //! Redis and PostgreSQL come from Debian's packages (redis-server, postgresql-15); what is not installed is said and left out. Every server
 //! starts with a directory of its own, on loopback, and ends with the program.
@@ -19,7 +19,9 @@ mod contender;
 mod demand;
 mod drive;
 mod floor;
+mod grpc;
 mod heats;
+mod message;
 mod ours;
 mod postgres;
 mod process;
@@ -47,7 +49,7 @@ struct Arguments {
     #[arg(long, default_value = "target/release/quartermaster")]
     server_bin: PathBuf,
     /// What to run; all of it by default.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Heat::Calls, Heat::Multiplexed, Heat::Bulk, Heat::ThreeLines, Heat::SoldOut])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Heat::Calls, Heat::Multiplexed, Heat::Connections, Heat::Bulk, Heat::ThreeLines, Heat::SoldOut])]
     heats: Vec<Heat>,
     /// Leaves out contenders whose name holds one of these words.
     #[arg(long, value_delimiter = ',')]
@@ -87,7 +89,7 @@ fn main() -> Result<(), Failure> {
     };
     write(&arguments.out, &results)?;
     print!("\n{}", aims::verdicts(&results));
-    println!("\nwritten: results.json, table.md, chart.svg and figures.md in {}", arguments.out.display());
+    println!("\nwritten: results.json, table.md, figures.md and the charts in {}", arguments.out.display());
     Ok(())
 }
 
@@ -101,6 +103,9 @@ fn write(out: &Path, results: &Results) -> Result<(), Failure> {
     fs::write(out.join("table.md"), report::readme(results))?;
     fs::write(out.join("figures.md"), report::figures(results))?;
     fs::write(out.join("chart.svg"), chart::svg(results))?;
+    if let Some(picture) = chart::connections(results) {
+        fs::write(out.join("scaling-connections.svg"), picture)?;
+    }
     Ok(())
 }
 

@@ -221,10 +221,10 @@ impl Row {
         let numbers =
             |numbers: &mut dyn Iterator<Item = u32>| numbers.map(i32::try_from).collect::<Result<Vec<_>, _>>();
         Ok(Row {
-            id: order.request_id(),
+            id: order.request_id_text(),
             buyer: i32::try_from(order.buyer())?,
-            skus: numbers(&mut order.lines.iter().map(|line| line.sku))?,
-            locations: numbers(&mut order.lines.iter().map(|line| line.location))?,
+            skus: numbers(&mut order.lines().iter().map(|line| line.sku))?,
+            locations: numbers(&mut order.lines().iter().map(|line| line.location))?,
         })
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Heat {
     Calls,
     /// One order a round trip, 64 and 1,024 under way over 4 connections.
     Multiplexed,
+    /// One order a round trip, one caller on each of 1 to 1,000 connections.
+    Connections,
     /// Many orders under way or in one message.
     Bulk,
     /// Orders of three lines.
@@ -30,6 +32,7 @@ impl Heat {
         match self {
             Heat::Calls => "One order a call, 64 connections",
             Heat::Multiplexed => "One order a call, many over 4 connections",
+            Heat::Connections => "From one connection to a thousand",
             Heat::Bulk => "Streams, pipelines and batches",
             Heat::ThreeLines => "Orders of three lines",
             Heat::SoldOut => "99 % sold out",
@@ -59,6 +62,9 @@ impl Heat {
                 several(Zipf, MANY, &[Ours, DurableEcho, BareEcho]),
                 several(Hot, MANY, &[Ours]),
             ],
+            Heat::Connections => {
+                CONNECTIONS.map(|count| several(Zipf, connections(count), &[Ours, DurableEcho])).to_vec()
+            }
             Heat::Bulk => vec![
                 several(Zipf, PIPED, &[Ours, DurableEcho, BareEcho]),
                 several(Zipf, PIPED, &REDIS),
@@ -94,7 +100,15 @@ impl Heat {
 }
 
 /// One order a round trip, as many callers as connections.
-pub(crate) const CALLS: Wire = Wire::Single { connections: 64, each: 1 };
+pub(crate) const CALLS: Wire = connections(64);
+/// Connections of the heat of that name.
+pub(crate) const CONNECTIONS: [usize; 4] = [1, 10, 100, 1_000];
+
+/// So many callers, each with a connection.
+pub(crate) const fn connections(connections: usize) -> Wire {
+    Wire::Single { connections, each: 1 }
+}
+
 /// The same, each order in a transaction of several statements.
 pub(crate) const TRANSACTIONS: Wire = Wire::Transaction { connections: 64 };
 /// 64 orders under way.

@@ -120,9 +120,9 @@ impl Lane {
     }
 
     fn reserve(&mut self, order: &Order, expires: u64) {
-        let keys = (order.lines.len() + 2).to_string();
-        let reservation = format!("r:{}", order.request_id());
-        let cells: Vec<String> = order.lines.iter().map(|line| cell(line.sku, line.location)).collect();
+        let keys = (order.lines().len() + 2).to_string();
+        let reservation = format!("r:{}", order.request_id_text());
+        let cells: Vec<String> = order.lines().iter().map(|line| cell(line.sku, line.location)).collect();
         let content = format!("O{:015} B{:09} {}", order.id, order.buyer(), cells.join(" "));
         let sha = std::mem::take(&mut self.sha);
         let expires = expires.to_string();
