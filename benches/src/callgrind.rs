@@ -1,7 +1,6 @@
 //! Instruction counts of this very program under callgrind: it runs itself again with other arguments, and that run tells by [`lap`] where
 //! one figure ends and the next begins, so that one start of valgrind counts many paths.
 
-use std::path::Path;
 use std::process::Command;
 use std::{env, fs, hint, io};
 
@@ -62,6 +61,18 @@ pub fn is_installed() -> bool {
 /// # Errors
 /// When valgrind is missing, or the run fails.
 pub fn count(arguments: &[&str]) -> Result<Vec<u64>, Fault> {
+    let each = |(times, dump): &(u64, String)| match total(dump)? {
+        0 => Err(Fault::Failed("nothing was counted in a part; was what is counted inlined?".to_owned())),
+        total => Ok(total / times),
+    };
+    run(arguments, &[])?.iter().map(each).collect()
+}
+
+/// The same with more `flags` for callgrind; gives the times of each lap and what callgrind wrote of it.
+///
+/// # Errors
+/// When valgrind is missing, or the run fails.
+pub fn run(arguments: &[&str], flags: &[&str]) -> Result<Vec<(u64, String)>, Fault> {
     if !is_installed() {
         return Err(Fault::Missing);
     }
@@ -70,6 +81,7 @@ pub fn count(arguments: &[&str]) -> Result<Vec<u64>, Fault> {
     let ended = Command::new("valgrind")
         .args(["--tool=callgrind", &format!("--dump-after={LAP}*")])
         .args(COUNTED.map(|function| format!("--toggle-collect={function}*")))
+        .args(flags)
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(env::current_exe()?)
         .args(arguments)
@@ -77,21 +89,16 @@ pub fn count(arguments: &[&str]) -> Result<Vec<u64>, Fault> {
     if !ended.status.success() {
         return Err(Fault::Failed(String::from_utf8_lossy(&ended.stderr).into_owned()));
     }
-    let mut counted = Vec::new();
-    for (place, times) in String::from_utf8_lossy(&ended.stdout).lines().enumerate() {
-        let times: u64 = times.parse().map_err(|_| Fault::Failed(format!("{times:?} is no number of times")))?;
-        match total(&directory.path().join(format!("out.{}", place + 1)))? {
-            0 => return Err(Fault::Failed("nothing was counted in a part; was what is counted inlined?".to_owned())),
-            total => counted.push(total / times.max(1)),
-        }
-    }
-    Ok(counted)
+    let lap = |(place, times): (usize, &str)| {
+        let times = times.parse::<u64>().map_err(|_| Fault::Failed(format!("{times:?} is no number of times")))?;
+        Ok((times.max(1), fs::read_to_string(directory.path().join(format!("out.{}", place + 1)))?))
+    };
+    String::from_utf8_lossy(&ended.stdout).lines().enumerate().map(lap).collect()
 }
 
 /// The total of one dump.
-fn total(path: &Path) -> Result<u64, Fault> {
-    let text = fs::read_to_string(path)?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
-    let total = total.and_then(|total| total.trim().parse().ok());
-    total.ok_or_else(|| Fault::Failed(format!("{} has no total", path.display())))
+fn total(dump: &str) -> Result<u64, Fault> {
+    let total = dump.lines().find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
+    let total = total.and_then(|total| total.split_whitespace().next()?.parse().ok());
+    total.ok_or_else(|| Fault::Failed("a dump has no total".to_owned()))
 }

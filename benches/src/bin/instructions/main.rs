@@ -2,11 +2,13 @@
 //!
 //! `cargo run --release -p quartermaster-benches --bin instructions` counts each path and compares with benches/instructions.txt: it ends with 1
 //! when one grew by more than 5 %, or shrank by more than that without the file saying so. `--write` keeps what was counted, for the same
-//! commit as the change. Where valgrind is missing it says so and ends with 0.
+//! commit as the change. Where valgrind is missing it says so and ends with 0. `--budget` shows where the instructions and the time of a path go.
 //!
 //! Requests are counted from the converted request to the engine's answer: decide, encode, append to memory, apply. `quartermaster_benches::paths` has
 //! what each path is.
 #![forbid(unsafe_code)]
+
+mod budget;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -35,9 +37,12 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Debug, Parser)]
 #[command(about = "Instructions of the guarded paths against the kept figures")]
 struct Arguments {
-    /// Goes all paths, for callgrind to count.
-    #[arg(long, hide = true)]
-    go: bool,
+    /// Goes all paths, or one, for callgrind to count.
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    go: Option<String>,
+    /// Shows instead where the instructions and the time of one path go.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "reserve-1-line-located")]
+    budget: Option<String>,
     /// Keeps what was counted.
     #[arg(long)]
     write: bool,
@@ -51,23 +56,39 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if arguments.go {
-        go();
+    if let Some(only) = &arguments.go {
+        go(only);
         return ExitCode::SUCCESS;
     }
-    compare(&arguments).unwrap_or_else(|failure| {
+    let ended = match &arguments.budget {
+        Some(name) => budget(name, &arguments),
+        None => compare(&arguments),
+    };
+    ended.unwrap_or_else(|failure| {
         eprintln!("instructions: {failure}");
         ExitCode::FAILURE
     })
 }
 
-/// Goes every path; the next is made ready while nothing is counted.
-fn go() {
-    for path in PATHS {
+/// Goes every path, or the one of that name; the next is made ready while nothing is counted.
+fn go(only: &str) {
+    for path in PATHS.iter().filter(|path| only.is_empty() || path.name == only) {
         let mut prepared = (path.prepare)(TIMES);
         (prepared.run)();
         callgrind::lap(prepared.times);
     }
+}
+
+fn budget(name: &str, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let names = || PATHS.iter().map(|path| path.name).collect::<Vec<_>>().join(", ");
+    let path = PATHS.iter().find(|path| path.name == name).ok_or_else(|| format!("{name} is none of {}", names()))?;
+    let mut report = Report::new("budget");
+    match budget::print(path, &mut report) {
+        Err(Fault::Missing) => println!("skipped: valgrind is not installed"),
+        printed => printed?,
+    }
+    report.print(arguments.json);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn compare(arguments: &Arguments) -> Result<ExitCode, Failure> {
