@@ -2,8 +2,12 @@
 //! it shows.
 #![forbid(unsafe_code)]
 
+pub mod callgrind;
+pub mod figures;
 pub mod files;
 pub mod matrix;
 pub mod measure;
+pub mod paths;
 pub mod pin;
+pub mod plot;
 pub mod traffic;

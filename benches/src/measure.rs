@@ -85,6 +85,22 @@ pub fn grouped(value: u64) -> String {
     text
 }
 
+/// One number as a multiple of another, to a thousandth; infinity when the other is 0.
+#[must_use]
+pub fn ratio(number: u64, of: u64) -> f64 {
+    let thousandths = (u128::from(number) * 1_000).checked_div(of.into());
+    thousandths.map_or(f64::INFINITY, |thousandths| decimal(thousandths, 1_000))
+}
+
+/// A whole number of so-manieth parts, as 1,234 thousandths are 1.234.
+fn decimal(parts: u128, of: u32) -> f64 {
+    // Above the largest 32-bit number the fraction no longer says anything.
+    match u32::try_from(parts) {
+        Ok(parts) => f64::from(parts) / f64::from(of),
+        Err(_) => u32::try_from(parts / u128::from(of)).map_or(f64::INFINITY, f64::from),
+    }
+}
+
 /// Events per second, for people.
 #[must_use]
 pub fn per_second(count: u64, took: Duration) -> u64 {
@@ -99,4 +115,18 @@ pub fn resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "thousandths of whole numbers are exact here")]
+    fn ratios_are_to_a_thousandth_and_stay_numbers_at_the_ends() {
+        assert_eq!(ratio(1_500, 1_000), 1.5);
+        assert_eq!(ratio(0, 7), 0.0);
+        assert_eq!(ratio(1, 0), f64::INFINITY);
+        assert_eq!(ratio(3_000_000_000, 1), 3_000_000_000.0);
+    }
 }

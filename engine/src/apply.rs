@@ -154,7 +154,8 @@ struct Change {
 impl Change {
     fn held(&self, shard: &mut Shard, held: &Held) -> Applied {
         if let Some(plain) = held.plain() {
-            return self.held_plain(shard, &plain);
+            // An exchange brings its hold to the shards of the return as well.
+            return if plain.reservation.home() == self.here { self.held_plain(shard, &plain) } else { Ok(()) };
         }
         if let Some(replaced) = &held.replaced {
             self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;

@@ -118,6 +118,17 @@ pub(crate) fn decode_event(bytes: &[u8]) -> Result<(Timestamp, Event), DecodeErr
     }
 }
 
+/// Reads the head of a record and what happened. Of the head, texts are those that `peek` finds.
+///
+/// # Errors
+/// As `decode`.
+pub(crate) fn decode_parts(bytes: &[u8]) -> Result<(Peek<'_>, Event), DecodeError> {
+    match hot::decode(bytes) {
+        Some(parts) => Ok(parts),
+        None => decode_any(bytes).map(|record| (Peek { time: record.time, ..peek(bytes) }, record.event)),
+    }
+}
+
 /// Reads a record of any kind, as any writer of protobuf may have put it.
 fn decode_any(bytes: &[u8]) -> Result<Record, DecodeError> {
     let message = wire::Record::decode(bytes)?;

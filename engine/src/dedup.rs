@@ -125,6 +125,16 @@ impl Slot {
         self.entries.iter().map(|kept| self.shown(kept))
     }
 
+    /// LSN of the newest entry; zero when there is none.
+    pub(crate) fn newest(&self) -> Lsn {
+        self.entries.back().map_or(Lsn::ZERO, |kept| kept.lsn)
+    }
+
+    /// Those of later events than this, oldest first.
+    pub(crate) fn entries_past(&self, lsn: Lsn) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.range(self.entries.partition_point(|kept| kept.lsn <= lsn)..).map(|kept| self.shown(kept))
+    }
+
     fn shown(&self, kept: &Kept) -> Entry<'_> {
         Entry { lsn: kept.lsn, record: self.records.get(kept.at) }
     }

@@ -13,7 +13,7 @@ use std::{cell::RefCell, sync::Arc};
 use crossbeam_utils::CachePadded;
 use quartermaster_journal::{Journal, Lsn};
 use quartermaster_sync::{
-    Mutex, MutexGuard, RwLock, RwLockReadGuard,
+    Mutex, MutexGuard, Spread, SpreadReadGuard,
     atomic::{AtomicU64, Ordering},
     thread_local,
 };
@@ -117,12 +117,14 @@ pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) slots: Box<[CachePadded<Mutex<Slot>>]>,
-    pub(crate) catalogue: RwLock<Catalogue>,
+    /// Read by every request.
+    pub(crate) catalogue: Spread<Catalogue>,
     pub(crate) shards: Shards,
     pub(crate) owners: Owners,
     /// Work booked at locations. Taken after the shards, before the journal.
     pub(crate) capacity: CachePadded<Mutex<Capacity>>,
-    pub(crate) next_reservation: AtomicU64,
+    /// Alone on its lines: every hold changes it.
+    pub(crate) next_reservation: CachePadded<AtomicU64>,
 }
 
 thread_local! {
@@ -140,11 +142,11 @@ impl Engine {
             config,
             journal,
             slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
-            catalogue: RwLock::new(Catalogue::default()),
+            catalogue: Spread::new(Catalogue::default()),
             shards: Shards::new(ended, shipped),
             owners: Owners::default(),
             capacity: CachePadded::new(Mutex::new(Capacity::default())),
-            next_reservation: AtomicU64::new(1),
+            next_reservation: CachePadded::new(AtomicU64::new(1)),
         }
     }
 
@@ -160,7 +162,7 @@ impl Engine {
     }
 
     /// The catalogue, to turn ids into codes. Let it go before calling the engine again: a writer may wait for it.
-    pub fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+    pub fn catalogue(&self) -> SpreadReadGuard<'_, Catalogue> {
         self.catalogue.read()
     }
 

@@ -233,13 +233,15 @@ pub(crate) struct PlainHeld<'a> {
 impl PlainHeld<'_> {
     /// The same as the event that tells of any hold.
     pub(crate) fn to_held(self) -> Held {
+        let mut lines = Lines::new();
+        lines.push(self.line);
         Held {
             reservation: self.reservation,
             order_id: self.order_id.into(),
             buyer_id: self.buyer_id.into(),
             channel: self.channel,
             expires_at: self.expires_at,
-            lines: Lines::from_iter([self.line]),
+            lines,
             replaced: None,
             replaced_bookings: Box::default(),
             shortages: Vec::new(),
@@ -640,6 +642,14 @@ impl ShardSet {
         self.0[usize::from(shard.0 >> 6)] & 1 << (shard.0 & 63) != 0
     }
 
+    /// Those that are in `other`, too.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Self {
+        let mut rest = *self;
+        rest.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine &= theirs);
+        rest
+    }
+
     /// Those that are not in `other`.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
@@ -686,5 +696,7 @@ mod tests {
         assert_eq!(ShardSet::ALL.iter().count(), 256);
         assert_eq!(ShardSet::ALL.without(&set).iter().count(), 251);
         assert_eq!(set.without(&ShardSet::ALL), ShardSet::default());
+        let some = ShardSet::from_iter([ShardId(64), ShardId(65)]);
+        assert_eq!(set.both(&some).iter().collect::<Vec<_>>(), [ShardId(64)]);
     }
 }

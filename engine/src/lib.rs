@@ -43,4 +43,5 @@ pub mod upkeep;
 
 pub use engine::{Answer, Engine, EngineConfig, Verdict, campaign::SettleReport};
 pub use error::{CodedShortage, Error, Rejection};
+pub use quartermaster_sync::crew::{self, Crew};
 pub use shard::{Counts, LockObserver};

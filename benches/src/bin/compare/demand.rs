@@ -1,11 +1,12 @@
-//! What is asked for: the same orders for every contender, drawn before the clock runs.
+//! What is asked for: orders by number, of the same shape for every contender.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use clap::ValueEnum;
 use quartermaster_loadtest::random::{SplitMix64, Zipf};
+use serde::{Deserialize, Serialize};
 
 /// SKUs that ordinary orders ask for.
 pub(crate) const SKUS: u32 = 100_000;
@@ -18,8 +19,17 @@ pub(crate) const SOLD_OUT: u32 = SKUS + 1;
 /// Units in each stocked cell: more than any run takes.
 pub(crate) const UNITS: u32 = 2_000_000_000;
 
+/// How long a reservation is held: longer than the comparison lasts, so that nobody is measured while ending some.
+pub(crate) const HELD_FOR: Duration = Duration::from_secs(4 * 3_600);
+
+/// Units of all cells together, before anything is taken.
+pub(crate) fn units_in_all() -> u64 {
+    u64::from(UNITS) * (u64::from(SKUS) * u64::from(LOCATIONS) + 1)
+}
+
 /// Shape of the demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
     /// One SKU at one location.
     Hot,
@@ -50,19 +60,37 @@ pub(crate) struct Line {
     pub(crate) location: u32,
 }
 
+/// Lines of an order at most.
+const LINES_MAX: usize = 3;
+
 /// An order under a request id of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     /// Unique in a run of the comparison.
     pub(crate) id: u64,
-    /// One to three lines, no SKU twice.
-    pub(crate) lines: Vec<Line>,
+    lines: [Line; LINES_MAX],
+    lines_count: usize,
 }
 
 impl Order {
-    /// Request id, 32 bytes as a UUID without its dashes has.
-    pub(crate) fn request_id(&self) -> String {
-        format!("{:016x}{:016x}", SplitMix64::new(self.id).bits(), self.id)
+    fn one(id: u64, line: Line) -> Order {
+        Order { id, lines: [line; LINES_MAX], lines_count: 1 }
+    }
+
+    /// One to three lines, no SKU twice.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines[..self.lines_count]
+    }
+
+    /// Halves of the request id: 32 digits in hexadecimal, as a UUID without its dashes has.
+    pub(crate) fn request_id(&self) -> [u64; 2] {
+        [SplitMix64::new(self.id).bits(), self.id]
+    }
+
+    /// The request id as text.
+    pub(crate) fn request_id_text(&self) -> String {
+        let [first, second] = self.request_id();
+        format!("{first:016x}{second:016x}")
     }
 
     /// A buyer, one of a million.
@@ -99,13 +127,12 @@ impl Demand {
 
     fn order(&self, id: u64) -> Order {
         let mut random = SplitMix64::for_item(11, id);
-        let lines = match self.scenario {
-            Scenario::Hot => vec![Line { sku: HOT, location: 0 }],
-            Scenario::SoldOut if random.below(100) != 0 => vec![Line { sku: SOLD_OUT, location: 0 }],
-            Scenario::Zipf | Scenario::SoldOut => vec![self.line(&mut random)],
-            Scenario::ThreeLines => self.distinct(&mut random),
-        };
-        Order { id, lines }
+        match self.scenario {
+            Scenario::Hot => Order::one(id, Line { sku: HOT, location: 0 }),
+            Scenario::SoldOut if random.below(100) != 0 => Order::one(id, Line { sku: SOLD_OUT, location: 0 }),
+            Scenario::Zipf | Scenario::SoldOut => Order::one(id, self.line(&mut random)),
+            Scenario::ThreeLines => self.distinct(id, &mut random),
+        }
     }
 
     fn line(&self, random: &mut SplitMix64) -> Line {
@@ -114,15 +141,16 @@ impl Demand {
         Line { sku, location }
     }
 
-    fn distinct(&self, random: &mut SplitMix64) -> Vec<Line> {
-        let mut lines: Vec<Line> = Vec::with_capacity(3);
-        while lines.len() < 3 {
+    fn distinct(&self, id: u64, random: &mut SplitMix64) -> Order {
+        let mut order = Order::one(id, self.line(random));
+        while order.lines_count < LINES_MAX {
             let line = self.line(random);
-            if lines.iter().all(|other| other.sku != line.sku) {
-                lines.push(line);
+            if order.lines().iter().all(|other| other.sku != line.sku) {
+                order.lines[order.lines_count] = line;
+                order.lines_count += 1;
             }
         }
-        lines
+        order
     }
 }
 
@@ -137,11 +165,11 @@ mod tests {
         let sold_out = demand.of(Scenario::SoldOut).draw(10_000);
         assert!(three.iter().chain(&sold_out).enumerate().all(|(place, order)| order.id == place as u64));
         for order in &three {
-            let [a, b, c] = order.lines[..] else { panic!("{order:?}") };
+            let [a, b, c] = order.lines() else { panic!("{order:?}") };
             assert!(a.sku != b.sku && b.sku != c.sku && a.sku != c.sku);
         }
-        let gone = sold_out.iter().filter(|order| order.lines[0].sku == SOLD_OUT).count();
+        let gone = sold_out.iter().filter(|order| order.lines()[0].sku == SOLD_OUT).count();
         assert!((9_850..=9_950).contains(&gone), "{gone}");
-        assert_eq!(three[0].request_id().len(), 32);
+        assert_eq!(three[0].request_id_text().len(), 32);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use quartermaster_benches::measure::Round;
 
 use crate::Failure;
-use crate::contender::{Kind, Lane, Server, Wire};
+use crate::contender::{Granted, Kind, Server};
 use crate::ours;
 use crate::process::{Cores, Process};
 
@@ -35,12 +35,7 @@ pub(crate) async fn start(kind: Kind, directory: &Path, cores: Cores) -> Result<
     let log = directory.join(if kind == Kind::BareEcho { "bare.log" } else { "durable.log" });
     let mut process = Process::start(command, cores, &log)?;
     let address = ours::ready(&mut process, &log).await?;
-    Ok(Server { kind, process, address })
-}
-
-/// The same lanes as ours.
-pub(crate) async fn lanes(address: &str, wire: Wire) -> Result<Vec<Lane>, Failure> {
-    ours::lanes(address, wire).await
+    Ok(Server { kind, process, address, granted: Granted::default() })
 }
 
 /// Times of 4 KiB written and synced, one after the other, in nanoseconds.

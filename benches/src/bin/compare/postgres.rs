@@ -1,49 +1,71 @@
-//! PostgreSQL with its default durability: one statement, one transaction, prepared; numbers as keys, which is its best case.
+//! PostgreSQL with its default durability, in every way that its users would try: an order in one prepared statement, in a transaction of
+//! several, and a thousand orders in one statement. `reserve.sql` has its tables.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use crate::Failure;
-use crate::contender::{Kind, Lane as AnyLane, Server, Taken, Wire};
+use crate::contender::{Granted, Kind, Lane as AnyLane, Server, Wire};
 use crate::demand::{HOT, LOCATIONS, Order, SKUS, SOLD_OUT, UNITS};
 use crate::process::{Cores, Process, free_port, program};
 
 /// Where Debian puts what is not on the path.
-const DEBIAN: [&str; 3] = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"];
+pub(crate) const DEBIAN: [&str; 3] =
+    ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"];
 
 /// The account that it runs under when we are root, which it refuses to run as.
 const ACCOUNT: &str = "postgres";
 
-const TABLES: &str = "
-    CREATE TABLE cells (sku int, location int, on_hand int NOT NULL, reserved int NOT NULL DEFAULT 0, PRIMARY KEY (sku, location))
-        WITH (fillfactor = 50);
-    CREATE TABLE reservations (request_id text PRIMARY KEY, buyer int NOT NULL, sku int[] NOT NULL, location int[] NOT NULL,
-        expires_at timestamptz NOT NULL);
-    CREATE FUNCTION reserve(id text, by int, skus int[], places int[]) RETURNS int LANGUAGE plpgsql AS $$
-    DECLARE n int := 0; s int; l int;
-    BEGIN
-        INSERT INTO reservations VALUES (id, by, skus, places, now() + interval '15 minutes');
-        -- In order, so that two orders never wait for each other.
-        FOR s, l IN SELECT * FROM unnest(skus, places) ORDER BY 1, 2 LOOP
-            UPDATE cells SET reserved = reserved + 1 WHERE sku = s AND location = l AND on_hand - reserved >= 1;
-            IF NOT FOUND THEN RAISE EXCEPTION 'too little of %', s; END IF;
-            n := n + 1;
-        END LOOP;
-        RETURN n;
-    END $$;";
+const TABLES: &str = include_str!("reserve.sql");
 
+/// A one-line order in one statement, which is one transaction.
 const ONE: &str = "
     WITH taken AS (
-        UPDATE cells SET reserved = reserved + 1 WHERE sku = $3 AND location = $4 AND on_hand - reserved >= 1 RETURNING sku, location)
-    INSERT INTO reservations SELECT $1, $2, ARRAY[sku], ARRAY[location], now() + interval '15 minutes' FROM taken";
+        UPDATE cells SET reserved = reserved + 1 WHERE sku = $3 AND location = $4 AND on_hand - reserved >= 1
+        RETURNING sku, location)
+    INSERT INTO reservations
+    SELECT $1::text::uuid, $2, ARRAY[sku], ARRAY[location], now() + interval '4 hours' FROM taken";
 
-const MANY: &str = "SELECT reserve($1, $2, $3, $4)";
+/// The same in parts, between BEGIN and COMMIT.
+const TAKE: &str =
+    "UPDATE cells SET reserved = reserved + 1 WHERE sku = $1 AND location = $2 AND on_hand - reserved >= 1";
+const KEEP: &str =
+    "INSERT INTO reservations VALUES ($1::text::uuid, $2, ARRAY[$3::int], ARRAY[$4::int], now() + interval '4 hours')";
+
+/// An order of several lines, all of it or nothing, in one statement. Cells are locked in order, so that two orders never wait for each
+/// other.
+const LINES: &str = "
+    WITH locked AS MATERIALIZED (
+        SELECT sku, location FROM cells
+        WHERE (sku, location) IN (SELECT * FROM unnest($3::int[], $4::int[])) AND on_hand - reserved >= 1
+        ORDER BY sku, location FOR UPDATE),
+    whole AS MATERIALIZED (SELECT FROM locked HAVING count(*) = cardinality($3)),
+    taken AS (
+        UPDATE cells SET reserved = reserved + 1 FROM whole, locked
+        WHERE cells.sku = locked.sku AND cells.location = locked.location)
+    INSERT INTO reservations SELECT $1::text::uuid, $2, $3, $4, now() + interval '4 hours' FROM whole";
+
+/// A batch of one-line orders in one statement, first come first served in each cell. Cells are locked
+/// in order and each is updated once.
+const BATCH: &str = "
+    WITH asked AS (
+        SELECT id, by, s, l, row_number() OVER (PARTITION BY s, l ORDER BY place) AS turn
+        FROM unnest($1::text[]::uuid[], $2::int[], $3::int[], $4::int[]) WITH ORDINALITY AS orders (id, by, s, l, place)),
+    locked AS MATERIALIZED (
+        SELECT sku, location, on_hand - reserved AS units FROM cells
+        WHERE (sku, location) IN (SELECT s, l FROM asked) ORDER BY sku, location FOR UPDATE),
+    granted AS (SELECT asked.* FROM asked JOIN locked ON sku = s AND location = l WHERE turn <= units),
+    taken AS (
+        UPDATE cells SET reserved = reserved + count FROM (SELECT s, l, count(*) FROM granted GROUP BY s, l) AS sums
+        WHERE sku = s AND location = l)
+    INSERT INTO reservations SELECT id, by, ARRAY[s], ARRAY[l], now() + interval '4 hours' FROM granted";
 
 /// Starts it and loads the stock; none where it is not installed.
 pub(crate) async fn start(directory: &Path, cores: Cores) -> Result<Option<Server>, Failure> {
@@ -65,8 +87,6 @@ pub(crate) async fn start(directory: &Path, cores: Cores) -> Result<Option<Serve
         "UTF8",
     ]);
     if let Owner::Other { user, group } = owner {
-        // The way there leads through a directory of ours.
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
         chown(&place, Some(user), Some(group))?;
         make.uid(user).gid(group);
     }
@@ -79,10 +99,12 @@ pub(crate) async fn start(directory: &Path, cores: Cores) -> Result<Option<Serve
     for setting in [
         "listen_addresses=127.0.0.1",
         "unix_socket_directories=",
-        "max_connections=1100",
         "shared_buffers=1GB",
-        "max_wal_size=8GB",
-        "checkpoint_timeout=15min",
+        // No checkpoint meanwhile, hence no page written whole to the log after one.
+        "max_wal_size=16GB",
+        "checkpoint_timeout=1h",
+        "synchronous_commit=on",
+        "jit=off",
     ] {
         command.args(["-c", setting]);
     }
@@ -90,14 +112,14 @@ pub(crate) async fn start(directory: &Path, cores: Cores) -> Result<Option<Serve
         command.uid(user).gid(group);
     }
     let process = Process::start(command, cores, &directory.join("postgres.log"))?;
-    let server = Server { kind: Kind::Postgres, process, address: port.to_string() };
+    let server = Server { kind: Kind::Postgres, process, address: port.to_string(), granted: Granted::default() };
     let client = connect(&server.address).await?;
     client.batch_execute(TABLES).await?;
     let stock = format!(
         "INSERT INTO cells (sku, location, on_hand)
             SELECT s, l, {UNITS} FROM generate_series(0, {}) s, generate_series(0, {}) l
             UNION ALL VALUES ({HOT}, 0, {UNITS}), ({SOLD_OUT}, 0, 0);
-         VACUUM ANALYZE cells; CHECKPOINT",
+         VACUUM ANALYZE cells",
         SKUS - 1,
         LOCATIONS - 1
     );
@@ -140,13 +162,36 @@ async fn connect(port: &str) -> Result<Client, Failure> {
     Err("PostgreSQL does not answer".into())
 }
 
+/// What its books say was granted: reservations, and stock that is promised.
+pub(crate) async fn granted(port: &str) -> Result<Granted, Failure> {
+    let client = connect(port).await?;
+    let count = |query: &'static str| async {
+        u64::try_from(client.query_one(query, &[]).await?.get::<_, i64>(0)).map_err(Failure::from)
+    };
+    let orders = count("SELECT count(*) FROM reservations").await?;
+    let units = count("SELECT sum(reserved)::bigint FROM cells").await?;
+    Ok(Granted { orders, units })
+}
+
 /// Connects: each lane has a connection, which is a process there.
 pub(crate) async fn lanes(port: &str, wire: Wire) -> Result<Vec<AnyLane>, Failure> {
     let mut lanes = Vec::new();
     for _ in 0..wire.lanes().0 {
         let client = connect(port).await?;
-        let (one, many) = (client.prepare(ONE).await?, client.prepare(MANY).await?);
-        lanes.push(AnyLane::Postgres(Box::new(Lane { client, one, many })));
+        let way = match wire {
+            Wire::Single { .. } => {
+                Way::Statement { one: client.prepare(ONE).await?, lines: client.prepare(LINES).await? }
+            }
+            Wire::Transaction { .. } => Way::Transaction {
+                begin: client.prepare("BEGIN").await?,
+                take: client.prepare(TAKE).await?,
+                keep: client.prepare(KEEP).await?,
+                commit: client.prepare("COMMIT").await?,
+            },
+            Wire::Batch { .. } => Way::Batch(client.prepare(BATCH).await?),
+            Wire::Piped { .. } => return Err("PostgreSQL is not asked in a pipeline".into()),
+        };
+        lanes.push(AnyLane::Postgres(Box::new(Lane { client, way })));
     }
     Ok(lanes)
 }
@@ -154,23 +199,80 @@ pub(crate) async fn lanes(port: &str, wire: Wire) -> Result<Vec<AnyLane>, Failur
 /// One connection.
 pub(crate) struct Lane {
     client: Client,
-    one: Statement,
-    many: Statement,
+    way: Way,
+}
+
+enum Way {
+    Statement { one: Statement, lines: Statement },
+    Transaction { begin: Statement, take: Statement, keep: Statement, commit: Statement },
+    Batch(Statement),
+}
+
+/// An order in the types of the tables.
+struct Row {
+    id: String,
+    buyer: i32,
+    skus: Vec<i32>,
+    locations: Vec<i32>,
+}
+
+impl Row {
+    fn of(order: &Order) -> Result<Row, Failure> {
+        let numbers =
+            |numbers: &mut dyn Iterator<Item = u32>| numbers.map(i32::try_from).collect::<Result<Vec<_>, _>>();
+        Ok(Row {
+            id: order.request_id_text(),
+            buyer: i32::try_from(order.buyer())?,
+            skus: numbers(&mut order.lines().iter().map(|line| line.sku))?,
+            locations: numbers(&mut order.lines().iter().map(|line| line.location))?,
+        })
+    }
 }
 
 impl Lane {
-    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Taken, Failure> {
-        let mut taken = 0;
+    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Granted, Failure> {
+        if let Way::Batch(statement) = &self.way {
+            return self.batch(statement, orders).await;
+        }
+        let mut granted = Granted::default();
         for order in orders {
-            let (id, buyer) = (order.request_id(), i32::try_from(order.buyer())?);
-            let skus = order.lines.iter().map(|line| i32::try_from(line.sku)).collect::<Result<Vec<_>, _>>()?;
-            let places = order.lines.iter().map(|line| i32::try_from(line.location)).collect::<Result<Vec<_>, _>>()?;
-            if let ([sku], [place]) = (&skus[..], &places[..]) {
-                taken += self.client.execute(&self.one, &[&id, &buyer, sku, place]).await?;
-            } else {
-                taken += self.client.execute(&self.many, &[&id, &buyer, &skus, &places]).await?;
+            let Row { id, buyer, skus, locations } = Row::of(order)?;
+            let taken = match (&self.way, &skus[..], &locations[..]) {
+                (Way::Statement { one, .. }, [sku], [location]) => {
+                    self.client.execute(one, &[&id, &buyer, sku, location]).await? == 1
+                }
+                (Way::Statement { lines, .. }, ..) => {
+                    self.client.execute(lines, &[&id, &buyer, &skus, &locations]).await? == 1
+                }
+                (Way::Transaction { begin, take, keep, commit }, [sku], [location]) => {
+                    // What needs no answer goes with what does.
+                    let place: [&(dyn ToSql + Sync); 2] = [sku, location];
+                    let (_, taken) =
+                        tokio::try_join!(self.client.execute(begin, &[]), self.client.execute(take, &place))?;
+                    let row: [&(dyn ToSql + Sync); 4] = [&id, &buyer, sku, location];
+                    if taken == 1 {
+                        tokio::try_join!(self.client.execute(keep, &row), self.client.execute(commit, &[]))?;
+                    } else {
+                        self.client.execute(commit, &[]).await?;
+                    }
+                    taken == 1
+                }
+                _ => return Err("a transaction is of one line".into()),
+            };
+            if taken {
+                granted = granted + Granted::order(order);
             }
         }
-        Ok(Taken(taken))
+        Ok(granted)
+    }
+
+    async fn batch(&self, statement: &Statement, orders: &[Order]) -> Result<Granted, Failure> {
+        let rows = orders.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let buyers: Vec<i32> = rows.iter().map(|row| row.buyer).collect();
+        let skus: Vec<i32> = rows.iter().flat_map(|row| row.skus.iter().copied()).collect();
+        let locations: Vec<i32> = rows.iter().flat_map(|row| row.locations.iter().copied()).collect();
+        let granted = self.client.execute(statement, &[&ids, &buyers, &skus, &locations]).await?;
+        Ok(Granted { orders: granted, units: granted })
     }
 }

@@ -1,10 +1,15 @@
 //! A server that runs beside us: on the core of the servers, with its CPU time counted over all its threads and children.
+//!
+//! It is ended with the value that stands for it: at the end, on failure, and on an interrupt, which `main` waits for. A panic aborts this
+//! program and drops nothing, so its hook ends what was started, too.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, net, thread};
+use std::{env, fs, net, panic, thread};
 
+use parking_lot::Mutex;
 use quartermaster_benches::pin;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -27,6 +32,20 @@ impl Cores {
     }
 }
 
+/// Children that have not been ended.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Has a panic end the servers before it ends this program.
+pub(crate) fn end_with_a_panic() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        for root in RUNNING.lock().drain(..) {
+            signal(&tree(root), Signal::KILL);
+        }
+        tell(panic);
+    }));
+}
+
 /// A child that is ended with this value.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -37,11 +56,15 @@ impl Process {
     /// Starts `command` on the servers' core. Its output is kept in `log`.
     pub(crate) fn start(mut command: Command, cores: Cores, log: &Path) -> Result<Process, Failure> {
         let pinned = pin::to_core(cores.server);
-        let child = command.stdin(Stdio::null()).stdout(fs::File::create(log)?).stderr(Stdio::null()).spawn();
-        if !(pinned && pin::to_core(cores.client)) {
-            return Err("a core that may be used cannot be pinned to".into());
-        }
-        Ok(Process { child: child? })
+        let output = fs::File::create(log)?;
+        command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
+        // In a group of its own: an interrupt at the terminal is for this program, which then ends its servers in order.
+        let child = command.process_group(0).spawn();
+        let pinned = pin::to_core(cores.client) && pinned;
+        let child = child?;
+        RUNNING.lock().push(child.id());
+        let process = Process { child };
+        if pinned { Ok(process) } else { Err("a core that may be used cannot be pinned to".into()) }
     }
 
     /// CPU time so far of it and its children, in nanoseconds.
@@ -77,6 +100,7 @@ impl Drop for Process {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        RUNNING.lock().retain(|&running| running != self.child.id());
     }
 }
 
@@ -110,6 +134,11 @@ fn of_threads(process: u32) -> u64 {
         text.split_whitespace().next()?.parse::<u64>().ok()
     });
     nanos.sum()
+}
+
+/// CPU time so far of this program, in nanoseconds.
+pub(crate) fn own_cpu_nanos() -> u64 {
+    of_threads(std::process::id())
 }
 
 /// A port of loopback that was free a moment ago, for servers that cannot choose one by themselves.

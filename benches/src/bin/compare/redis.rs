@@ -1,6 +1,8 @@
 //! Redis with the script that people write for this: stock check, decrement, and the reservation with expiry and request id, in one go.
 //!
-//! The client speaks RESP2 by itself: a general client would cost more than Redis does, on the core that it shares with nobody.
+//! Set up as its own documentation would for this: the script called by its hash, the log as asked and not rewritten meanwhile, no dumps,
+//! `TCP_NODELAY`; one thread, as there is one core. Plain is one caller a connection; piped is what a client that multiplexes few connections
+//! gets. The client speaks RESP2 by itself: a general client would cost more than Redis does.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -12,14 +14,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Failure;
-use crate::contender::{Kind, Lane as AnyLane, Server, Taken, Wire};
-use crate::demand::{HOT, LOCATIONS, Order, SKUS, SOLD_OUT, UNITS};
+use crate::contender::{Granted, Kind, Lane as AnyLane, Server, Wire};
+use crate::demand::{HELD_FOR, HOT, LOCATIONS, Order, SKUS, SOLD_OUT, UNITS, units_in_all};
 use crate::process::{Cores, Process, free_port, program};
+
+/// Key of the index of expiries.
+const EXPIRIES: &str = "expiries";
 
 const SCRIPT: &str = include_str!("reserve.lua");
 
-/// Commands of one write while stock is loaded.
-const LOADED_AT_ONCE: usize = 1_000;
+/// Commands, or keys, of one write while stock is loaded and counted.
+const AT_ONCE: usize = 1_000;
 
 /// Starts it and loads the stock; none where it is not installed.
 pub(crate) async fn start(kind: Kind, directory: &Path, cores: Cores) -> Result<Option<Server>, Failure> {
@@ -36,10 +41,31 @@ pub(crate) async fn start(kind: Kind, directory: &Path, cores: Cores) -> Result<
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"]).arg(&place);
     command.args(["--save", "", "--auto-aof-rewrite-percentage", "0", "--tcp-backlog", "2048"]).args(log);
     let process = Process::start(command, cores, &directory.join(format!("{name}.log")))?;
-    let server = Server { kind, process, address: format!("127.0.0.1:{port}") };
+    let server = Server { kind, process, address: format!("127.0.0.1:{port}"), granted: Granted::default() };
     let mut connection = connect(&server.address).await?;
     connection.load_stock().await?;
     Ok(Some(server))
+}
+
+/// What its books say was granted: reservations, and stock that is no longer there.
+pub(crate) async fn granted(address: &str) -> Result<Granted, Failure> {
+    let mut connection = connect(address).await?;
+    connection.command(&["ZCARD", EXPIRIES]);
+    connection.flush().await?;
+    let orders = connection.text().await?.parse()?;
+    let mut left = 0;
+    for part in cells().chunks(AT_ONCE) {
+        let keys: Vec<String> = part.iter().map(|(sku, location)| cell(*sku, *location)).collect();
+        let words: Vec<&str> = ["MGET"].into_iter().chain(keys.iter().map(String::as_str)).collect();
+        connection.command(&words);
+        connection.flush().await?;
+        // The head of the list, and what is in it.
+        connection.line().await?;
+        for _ in part {
+            left += connection.text().await?.parse::<u64>()?;
+        }
+    }
+    Ok(Granted { orders, units: units_in_all() - left })
 }
 
 /// Connects: each lane has a connection of its own, as Redis answers in order.
@@ -78,29 +104,29 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Taken, Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        orders.iter().for_each(|order| self.reserve(order, now + 900));
+    pub(crate) async fn step(&mut self, orders: &[Order]) -> Result<Granted, Failure> {
+        let expires = SystemTime::now().duration_since(UNIX_EPOCH)? + HELD_FOR;
+        orders.iter().for_each(|order| self.reserve(order, expires.as_secs()));
         self.flush().await?;
-        let mut taken = 0;
-        for _ in orders {
+        let mut granted = Granted::default();
+        for order in orders {
             match self.text().await?.as_str() {
-                "1" => taken += 1,
+                "1" => granted = granted + Granted::order(order),
                 "0" => {}
                 other => return Err(format!("Redis answered {other}").into()),
             }
         }
-        Ok(Taken(taken))
+        Ok(granted)
     }
 
     fn reserve(&mut self, order: &Order, expires: u64) {
-        let keys = (order.lines.len() + 2).to_string();
-        let reservation = format!("r:{}", order.request_id());
-        let cells: Vec<String> = order.lines.iter().map(|line| cell(line.sku, line.location)).collect();
+        let keys = (order.lines().len() + 2).to_string();
+        let reservation = format!("r:{}", order.request_id_text());
+        let cells: Vec<String> = order.lines().iter().map(|line| cell(line.sku, line.location)).collect();
         let content = format!("O{:015} B{:09} {}", order.id, order.buyer(), cells.join(" "));
         let sha = std::mem::take(&mut self.sha);
         let expires = expires.to_string();
-        let mut words = vec!["EVALSHA", &sha, &keys, &reservation, "expiries"];
+        let mut words = vec!["EVALSHA", &sha, &keys, &reservation, EXPIRIES];
         words.extend(cells.iter().map(String::as_str));
         words.extend([expires.as_str(), content.as_str()]);
         self.command(&words);
@@ -109,9 +135,7 @@ impl Lane {
 
     async fn load_stock(&mut self) -> Result<(), Failure> {
         let units = UNITS.to_string();
-        let spread = (0..SKUS).flat_map(|sku| (0..LOCATIONS).map(move |location| (sku, location)));
-        let cells: Vec<_> = spread.chain([(HOT, 0)]).collect();
-        for part in cells.chunks(LOADED_AT_ONCE) {
+        for part in cells().chunks(AT_ONCE) {
             part.iter().for_each(|(sku, location)| self.command(&["SET", &cell(*sku, *location), &units]));
             self.flush().await?;
             for _ in part {
@@ -162,6 +186,12 @@ impl Lane {
             }
         }
     }
+}
+
+/// The stocked cells.
+fn cells() -> Vec<(u32, u32)> {
+    let spread = (0..SKUS).flat_map(|sku| (0..LOCATIONS).map(move |location| (sku, location)));
+    spread.chain([(HOT, 0)]).collect()
 }
 
 /// Key of a cell.

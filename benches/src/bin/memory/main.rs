@@ -16,8 +16,9 @@ use std::{sync::Arc, time::Instant};
 
 use clap::Parser;
 use quartermaster_benches::{
+    figures::Report,
     matrix::{self, START, Shape},
-    measure::{grouped, resident_bytes},
+    measure::{grouped, ratio, resident_bytes},
     traffic::{self, Random, Skus, measured},
 };
 use quartermaster_engine::{Engine, EngineConfig, Verdict, id::SHARDS, stock::Row};
@@ -42,6 +43,9 @@ struct Arguments {
     /// Hours of churn, of as many reservations each, instead of reservations that stay open; 0 for none.
     #[arg(long, default_value_t = 0)]
     churn: u64,
+    /// Prints the figures as a line of JSON at the end.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What is in use at one moment.
@@ -107,6 +111,13 @@ fn main() {
     let ids = named.allocated.saturating_sub(plain.allocated);
     let resident = named.resident.saturating_sub(plain.resident);
     print("remembered request ids", Use { allocated: ids, resident }, count, "request id");
+    let mut report = Report::new("memory");
+    report.count("cells", shape.cells());
+    report.add("cell_bytes", ratio(cells, shape.cells()));
+    report.add("sku_catalogue_bytes", ratio(strings, u64::from(shape.skus)));
+    report.add("reservation_bytes", ratio(plain.allocated, count));
+    report.add("request_id_bytes", ratio(ids, count));
+    report.print(arguments.json);
 }
 
 /// Bytes of the rows themselves: each shard's list of them grows by an eighth, and the allocator rounds up.

@@ -1,0 +1,147 @@
+//! Instructions of the paths that must stay fast, counted by callgrind: the same on a busy machine as on a quiet one.
+//!
+//! `cargo run --release -p quartermaster-benches --bin instructions` counts each path and compares with benches/instructions.txt: it ends with 1
+//! when one grew by more than 5 %, or shrank by more than that without the file saying so. `--write` keeps what was counted, for the same
+//! commit as the change. Where valgrind is missing it says so and ends with 0. `--budget` shows where the instructions and the time of a path go.
+//!
+//! Requests are counted from the converted request to the engine's answer: decide, encode, append to memory, apply. `quartermaster_benches::paths` has
+//! what each path is.
+#![forbid(unsafe_code)]
+
+mod budget;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use quartermaster_benches::callgrind::{self, Fault};
+use quartermaster_benches::figures::Report;
+use quartermaster_benches::measure::grouped;
+use quartermaster_benches::paths::PATHS;
+
+/// As the server has it: allocations are part of a path.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Times that each path is gone; growth of tables is part of it, spread over as many.
+const TIMES: usize = 20_000;
+
+/// Difference in percent from which a figure is another one.
+const TOLERANCE_PERCENT: u64 = 5;
+
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Debug, Parser)]
+#[command(about = "Instructions of the guarded paths against the kept figures")]
+struct Arguments {
+    /// Goes all paths, or one, for callgrind to count.
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    go: Option<String>,
+    /// Shows instead where the instructions and the time of one path go.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "reserve-1-line-located")]
+    budget: Option<String>,
+    /// Keeps what was counted.
+    #[arg(long)]
+    write: bool,
+    /// The kept figures.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt"))]
+    figures: PathBuf,
+    /// Prints the figures as a line of JSON at the end.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(only) = &arguments.go {
+        go(only);
+        return ExitCode::SUCCESS;
+    }
+    let ended = match &arguments.budget {
+        Some(name) => budget(name, &arguments),
+        None => compare(&arguments),
+    };
+    ended.unwrap_or_else(|failure| {
+        eprintln!("instructions: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Goes every path, or the one of that name; the next is made ready while nothing is counted.
+fn go(only: &str) {
+    for path in PATHS.iter().filter(|path| only.is_empty() || path.name == only) {
+        let mut prepared = (path.prepare)(TIMES);
+        (prepared.run)();
+        callgrind::lap(prepared.times);
+    }
+}
+
+fn budget(name: &str, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let names = || PATHS.iter().map(|path| path.name).collect::<Vec<_>>().join(", ");
+    let path = PATHS.iter().find(|path| path.name == name).ok_or_else(|| format!("{name} is none of {}", names()))?;
+    let mut report = Report::new("budget");
+    match budget::print(path, &mut report) {
+        Err(Fault::Missing) => println!("skipped: valgrind is not installed"),
+        printed => printed?,
+    }
+    report.print(arguments.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let figures = match callgrind::count(&["--go"]) {
+        Err(Fault::Missing) => {
+            println!("skipped: valgrind is not installed");
+            return Ok(ExitCode::SUCCESS);
+        }
+        figures => figures?,
+    };
+    let kept = read(&arguments.figures)?;
+    let mut report = Report::new("instructions");
+    let (mut counted, mut wrong) = (String::new(), 0);
+    println!("{:<28}{:>14}{:>14}", "instructions a time", "counted", "kept");
+    for (path, figure) in PATHS.iter().zip(figures) {
+        let name = path.name;
+        report.count(name, figure);
+        // Writing to a string does not fail.
+        let _ = writeln!(counted, "{name} {figure}");
+        let verdict = match kept.get(name) {
+            None => "not kept yet",
+            Some(&before) if figure * 100 > before * (100 + TOLERANCE_PERCENT) => "GREW",
+            Some(&before) if figure * (100 + TOLERANCE_PERCENT) < before * 100 => "shrank: keep it",
+            Some(_) => "",
+        };
+        wrong += u32::from(!verdict.is_empty());
+        let before = kept.get(name).map_or_else(String::new, |before| grouped(*before));
+        println!("{name:<28}{:>14}{before:>14}  {verdict}", grouped(figure));
+    }
+    report.print(arguments.json);
+    if arguments.write {
+        fs::write(&arguments.figures, counted)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if wrong > 0 {
+        println!(
+            "{wrong} differ from {} by more than {TOLERANCE_PERCENT} %; keep them with --write, in the commit that",
+            arguments.figures.display()
+        );
+        println!("changed them and with its reason");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The kept figures: a name and a number a line.
+fn read(path: &Path) -> Result<BTreeMap<String, u64>, Failure> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = |line: &str| {
+        let (name, figure) = line.split_once(' ')?;
+        Some((name.to_owned(), figure.parse().ok()?))
+    };
+    text.lines()
+        .map(|text| line(text).ok_or_else(|| format!("{}: {text:?} is no figure", path.display()).into()))
+        .collect()
+}
