@@ -179,7 +179,7 @@ fn snapshot() -> Prepared {
 /// The same snapshot loaded, per cell.
 fn load() -> Prepared {
     let sections = sections(&engine(MemoryJournal::new()));
-    let mut recovery = Recovery::new(EngineConfig::default());
+    let recovery = Recovery::new(EngineConfig::default());
     prepared(cells(), move || {
         counted(|| {
             for Section { kind, unit, lsn, payload } in &sections {

@@ -10,19 +10,17 @@ mod rules;
 mod supply;
 mod upkeep;
 
-use std::cmp::Reverse;
-
 use quartermaster_journal::Lsn;
 
 use self::campaign::Turn;
 use crate::{
     capacity::Booking,
-    event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise},
-    id::{LocationId, ReservationId, ShardId, SkuId},
+    event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, Promise},
+    id::{CampaignId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
-    reservation::{Header, Part, PartLine, State},
+    reservation::{Header, Part, PartLine, PartMut, Plain, State, UnitsMut},
     returns::put,
-    shard::Shard,
+    shard::{Counts, Shard},
     sourced::{Rerouted, Sourced, Sourcing},
     stock::{Buckets, Row},
     terms::{Kept, Stage},
@@ -84,7 +82,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
                     require(sku.id.row() == shard.rows.len(), "SKU ids are dense")?;
                     let mut row = Row::new(sku.spec.sellable);
                     row.set_kit(!sku.components.is_empty());
-                    shard.rows.push(row);
+                    shard.add_row(row);
                 }
             }
         }
@@ -125,6 +123,21 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
     Ok(())
 }
 
+/// As `apply`, for the event of a plain hold: brings its home shard forward.
+///
+/// # Errors
+/// As `apply`.
+pub(crate) fn apply_plain(shard: &mut Shard, lsn: Lsn, now: Timestamp, held: &PlainHeld<'_>) -> Applied {
+    require(lsn > shard.lsn, "events are applied once, in order")?;
+    let change = Change { lsn, now, here: shard.id };
+    change.held_plain(shard, held)?;
+    shard.lsn = lsn;
+    change.forget_ended(shard);
+    Ok(())
+}
+
+const MADE: &str = "an event names a reservation that was made";
+const GIVEN_OUT: Misfit = Misfit("a reservation id is given out once");
 const GIVEN_BACK: Misfit = Misfit("work that is given back was booked");
 const KNOWN_SKU: &str = "an event names SKUs that were created";
 
@@ -140,6 +153,10 @@ struct Change {
 
 impl Change {
     fn held(&self, shard: &mut Shard, held: &Held) -> Applied {
+        if let Some(plain) = held.plain() {
+            // An exchange brings its hold to the shards of the return as well.
+            return if plain.reservation.home() == self.here { self.held_plain(shard, &plain) } else { Ok(()) };
+        }
         if let Some(replaced) = &held.replaced {
             self.give_back(shard, replaced, Promise::Reserved, Some(State::Replaced))?;
             self.booked(shard, replaced.reservation, &held.replaced_bookings)?;
@@ -165,9 +182,6 @@ impl Change {
         }
         self.presold_held(shard, held, &mut part)?;
         if held.reservation.home() == self.here {
-            if matches!(stage, Stage::Held | Stage::Placed) {
-                shard.expiries.push(Reverse((held.expires_at, held.reservation)));
-            }
             *count(&mut shard.counts, stage.state()) += 1;
             part.header = Some(Box::new(Header {
                 state: stage.state(),
@@ -186,9 +200,32 @@ impl Change {
             }));
         }
         if part.header.is_some() || !part.lines.is_empty() || !part.presold.is_empty() {
-            let before = shard.parts.insert(held.reservation, part);
-            require(before.is_none(), "a reservation id is given out once")?;
+            let place = shard.parts.insert(held.reservation, part).ok_or(GIVEN_OUT)?;
+            if held.reservation.home() == self.here && matches!(stage, Stage::Held | Stage::Placed) {
+                shard.expiries.push(held.expires_at, place);
+            }
         }
+        Ok(())
+    }
+
+    /// What `held` comes to where there is one line and nothing else.
+    fn held_plain(&self, shard: &mut Shard, held: &PlainHeld<'_>) -> Applied {
+        let line = held.line;
+        require(line.sku.shard() == self.here, "a plain hold lies in the shard of its line")?;
+        if shard.rules.watching {
+            self.cell(shard, line.sku, line.location, |cell| {
+                require(line.quantity <= cell.available(), "a hold takes no more than is available")?;
+                plus(&mut cell.reserved, line.quantity)
+            })?;
+        } else {
+            // Where something is available nothing is short, before and after: the list of shortfalls is right as it is.
+            let row = shard.rows.get_mut(line.sku.row()).ok_or(Misfit(KNOWN_SKU))?;
+            row.reserve(line.location, line.quantity).ok_or(Misfit("a hold takes no more than is available"))?;
+            row.set_revision(self.lsn);
+        }
+        let place = shard.parts.insert_plain(Plain::begin(held, self.now, self.lsn)).ok_or(GIVEN_OUT)?;
+        shard.expiries.push(held.expires_at, place);
+        shard.counts.held += 1;
         Ok(())
     }
 
@@ -203,11 +240,13 @@ impl Change {
             self.charge_confirmed(shard, id, *line)?;
         }
         self.presold_confirmed(shard, claim)?;
-        if let Some(part) = shard.parts.get_mut(&id) {
-            require(part.promise == Promise::Reserved, "a reservation is confirmed once")?;
-            part.promise = Promise::Committed;
-        }
-        self.state(shard, id, State::Confirmed)
+        let Some(mut part) = shard.parts.get_mut(&id) else {
+            return require(self.here != id.home(), MADE);
+        };
+        require(part.view().promise() == Promise::Reserved, "a reservation is confirmed once")?;
+        part.set_promise(Promise::Committed);
+        let waited = self.enter(&mut part, &mut shard.counts, id, State::Confirmed)?;
+        waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
     }
 
     /// Units go back from a promise to the pool.
@@ -217,9 +256,9 @@ impl Change {
         for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
             self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
             self.charge_given_back(shard, id, *line, promise)?;
-            let part = part_line(shard, id, line.sku, line.location)?;
-            minus(&mut part.open, line.quantity)?;
-            plus(&mut part.returned, line.quantity)?;
+            let units = units(shard, id, line.sku, line.location)?;
+            minus(units.open, line.quantity)?;
+            plus(units.returned, line.quantity)?;
         }
         self.presold_given_back(shard, claim, promise)?;
         self.touch_or_end(shard, id, end)
@@ -234,21 +273,22 @@ impl Change {
                 minus(&mut cell.committed, line.quantity)
             })?;
             self.charge_shipped(shard, id, *line)?;
-            let part = part_line(shard, id, line.sku, line.location)?;
-            minus(&mut part.open, line.quantity)?;
-            plus(&mut part.shipped, line.quantity)?;
+            let units = units(shard, id, line.sku, line.location)?;
+            minus(units.open, line.quantity)?;
+            plus(units.shipped, line.quantity)?;
             shard.returns.count_shipped(line.sku, line.quantity);
         }
         self.touch_or_end(shard, id, end)
     }
 
     fn extended(&self, shard: &mut Shard, id: ReservationId, expires_at: Timestamp) -> Applied {
-        let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
-        let header = header.filter(|header| matches!(header.state, State::Held | State::Placed));
-        let header = header.ok_or(Misfit("only a held or placed reservation is extended"))?;
-        header.expires_at = expires_at;
-        header.revision = self.lsn;
-        shard.expiries.push(Reverse((expires_at, id)));
+        let header = shard.parts.header(&id);
+        let runs = header.is_some_and(|header| matches!(header.state(), State::Held | State::Placed));
+        let mut part = shard.parts.get_mut(&id).filter(|_| runs);
+        let part = part.as_mut().ok_or(Misfit("only a held or placed reservation is extended"))?;
+        part.set_expires_at(expires_at);
+        part.set_revision(self.lsn);
+        shard.parts.place(&id).into_iter().for_each(|place| shard.expiries.push(expires_at, place));
         Ok(())
     }
 
@@ -265,10 +305,10 @@ impl Change {
             self.cell(shard, line.sku, from, |cell| minus(cell.promise_mut(promise), line.quantity))?;
             self.moved_in(shard, id, line, promise)?;
             self.charge_given_back(shard, id, Line { location: from, ..line }, promise)?;
-            let old = part_line(shard, id, line.sku, from)?;
-            minus(&mut old.open, line.quantity)?;
+            let old = units(shard, id, line.sku, from)?;
+            minus(old.open, line.quantity)?;
             let emptied = old.open.is_zero() && old.shipped.is_zero() && old.returned.is_zero();
-            if let Some(part) = shard.parts.get_mut(&id)
+            if let Some(part) = shard.parts.whole_mut(&id)
                 && emptied
             {
                 part.lines.retain(|kept| (kept.sku, kept.location) != (line.sku, from));
@@ -289,7 +329,7 @@ impl Change {
         for line in here(&rerouted.from) {
             self.cell(shard, line.sku, line.location, |cell| minus(cell.promise_mut(promise), line.quantity))?;
             self.charge_given_back(shard, id, line, promise)?;
-            minus(&mut part_line(shard, id, line.sku, line.location)?.open, line.quantity)?;
+            minus(units(shard, id, line.sku, line.location)?.open, line.quantity)?;
             if let Some(until) = rerouted.refused_until {
                 shard.refusals.insert((line.sku, line.location), until);
             }
@@ -297,7 +337,7 @@ impl Change {
         if rerouted.refused_until.is_some() {
             shard.refusals.retain(|_, until| *until > self.now);
         }
-        if let Some(part) = shard.parts.get_mut(&id) {
+        if let Some(part) = shard.parts.whole_mut(&id) {
             part.lines.retain(|line| !line.open.is_zero() || !line.shipped.is_zero() || !line.returned.is_zero());
             if let Some(sourcing) = part.header.as_mut().and_then(|header| header.sourcing.as_mut()) {
                 sourcing.book(&rerouted.bookings).ok_or(GIVEN_BACK)?;
@@ -311,7 +351,7 @@ impl Change {
 
     /// Units come to a line of a reservation, which is made if it is not there. It counts to the path if the others of its SKU do.
     fn moved_in(&self, shard: &mut Shard, id: ReservationId, line: Line, promise: Promise) -> Applied {
-        let part = shard.parts.get_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
+        let part = shard.parts.whole_mut(&id).ok_or(Misfit("a reservation lies in the shards of its lines"))?;
         match part.line_mut(line.sku, line.location) {
             Some(target) => plus(&mut target.open, line.quantity)?,
             None => {
@@ -342,7 +382,7 @@ impl Change {
         if bookings.is_empty() || shard.id != id.home() {
             return Ok(());
         }
-        let header = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut());
+        let header = shard.parts.whole_mut(&id).and_then(|part| part.header.as_mut());
         let sourcing = header.and_then(|header| header.sourcing.as_mut()).ok_or(GIVEN_BACK)?;
         sourcing.book(bookings).ok_or(GIVEN_BACK)
     }
@@ -395,43 +435,55 @@ impl Change {
     }
 
     fn touch_or_end(&self, shard: &mut Shard, id: ReservationId, end: Option<State>) -> Applied {
-        let at_home = shard.id == id.home();
-        let Some(part) = shard.parts.get_mut(&id) else {
-            return require(!at_home, "an event names a reservation that was made");
+        let Some(mut part) = shard.parts.get_mut(&id) else {
+            return require(self.here != id.home(), MADE);
         };
-        if let Some(header) = &mut part.header {
-            header.revision = self.lsn;
-        }
-        let Some(state) = end else { return Ok(()) };
-        require(part.ended_at.is_none(), "a reservation ends once")?;
-        part.ended_at = Some(self.now);
+        let Some(state) = end else {
+            part.set_revision(self.lsn);
+            return Ok(());
+        };
+        require(part.view().ended_at().is_none(), "a reservation ends once")?;
+        part.set_ended_at(self.now);
+        let waited = self.enter(&mut part, &mut shard.counts, id, state)?;
         // In the order of time and id, as a snapshot brings it back; clocks of two threads may come in the wrong order.
         if state == State::Shipped {
             shard.returns.ended_shipped(id, self.now);
         } else {
             put(&mut shard.ended, (self.now, id));
         }
-        self.state(shard, id, state)
+        waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
     }
 
     fn state(&self, shard: &mut Shard, id: ReservationId, state: State) -> Applied {
-        let Some(header) = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut()) else {
-            return require(shard.id != id.home(), "an event names a reservation that was made");
+        let Some(mut part) = shard.parts.get_mut(&id) else {
+            return require(self.here != id.home(), MADE);
         };
-        require(header.state.is_open(), "a reservation ends once")?;
-        *count(&mut shard.counts, header.state) -= 1;
-        *count(&mut shard.counts, state) += 1;
-        let waited = header.state == State::Waiting;
-        header.state = state;
-        header.revision = self.lsn;
-        if waited
-            && let Some(kept) = &header.kept
-            && let (Some(campaign), [wanted]) = (kept.campaign, &*kept.wanted)
-        {
-            let sku = wanted.sku;
-            campaign::leave(shard, id, campaign, sku)?;
-        }
-        Ok(())
+        let waited = self.enter(&mut part, &mut shard.counts, id, state)?;
+        waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
+    }
+
+    /// An open reservation enters a state, where its header is. Gives the line that it waited in and is to leave.
+    fn enter(
+        &self,
+        part: &mut PartMut<'_>,
+        counts: &mut Counts,
+        id: ReservationId,
+        state: State,
+    ) -> Result<Option<(CampaignId, SkuId)>, Misfit> {
+        let Some(header) = part.view().header() else {
+            return require(self.here != id.home(), MADE).map(|()| None);
+        };
+        let before = header.state();
+        require(before.is_open(), "a reservation ends once")?;
+        let kept = header.kept().filter(|_| before == State::Waiting);
+        let waited = kept.and_then(|kept| match &*kept.wanted {
+            [wanted] => Some((kept.campaign?, wanted.sku)),
+            _ => None,
+        });
+        *count(counts, before) -= 1;
+        *count(counts, state) += 1;
+        part.set_state(state, self.lsn);
+        Ok(waited)
     }
 
     /// Ended reservations go by age and by number; both follow from the events of this shard alone.
@@ -454,15 +506,15 @@ impl Change {
 /// Drops a part of an ended reservation.
 fn forget(shard: &mut Shard, id: ReservationId) {
     shard.returns.forget(id);
-    if let Some(header) = shard.parts.remove(&id).and_then(|part| part.header) {
+    if let Some(part) = shard.parts.remove(&id)
+        && part.header().is_some()
+    {
         shard.counts.ended -= 1;
-        if !header.buyer_id.is_empty() {
-            shard.forgotten.push((header.buyer_id, id));
-        }
+        shard.forgotten.push(part);
     }
 }
 
-pub(crate) fn count(counts: &mut crate::shard::Counts, state: State) -> &mut u64 {
+pub(crate) fn count(counts: &mut Counts, state: State) -> &mut u64 {
     match state {
         State::Held => &mut counts.held,
         State::Confirmed => &mut counts.confirmed,
@@ -471,9 +523,16 @@ pub(crate) fn count(counts: &mut crate::shard::Counts, state: State) -> &mut u64
     }
 }
 
-fn part_line(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<&mut PartLine, Misfit> {
-    let part = shard.parts.get_mut(&id).and_then(|part| part.line_mut(sku, location));
-    part.ok_or(Misfit("an open reservation has the lines its events name"))
+const NAMED_LINE: Misfit = Misfit("an open reservation has the lines its events name");
+
+/// The units of a reservation's line.
+fn units(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<UnitsMut<'_>, Misfit> {
+    shard.parts.get_mut(&id).and_then(|part| part.units(sku, location)).ok_or(NAMED_LINE)
+}
+
+/// A reservation's line, to change in any way.
+fn whole_line(shard: &mut Shard, id: ReservationId, sku: SkuId, location: LocationId) -> Result<&mut PartLine, Misfit> {
+    shard.parts.whole_mut(&id).and_then(|part| part.line_mut(sku, location)).ok_or(NAMED_LINE)
 }
 
 fn plus(bucket: &mut Quantity, units: Quantity) -> Applied {

@@ -20,7 +20,7 @@ use crate::{
     engine::Engine,
     event::{Promise, ShardSet},
     id::{CampaignId, LocationId, NodeId, ReservationId, ReturnId, ShardId, SkuId},
-    reservation::State,
+    reservation::{HeaderRef, State},
     shard::Shard,
     time::Timestamp,
 };
@@ -283,9 +283,9 @@ impl Engine {
         let locked = self.shards.lock_shared(&ShardSet::ALL);
         let capacity = self.capacity.lock();
         let mut sums: BTreeMap<(LocationId, Slot), Booking> = BTreeMap::new();
-        let parts = ShardId::all().flat_map(|shard| locked.shard(shard).parts.values());
-        let headers = parts.filter_map(|part| part.header.as_deref());
-        for own in headers.filter_map(|header| header.sourcing.as_deref()).flat_map(|sourcing| &sourcing.bookings) {
+        let parts = ShardId::all().flat_map(|shard| locked.shard(shard).parts.iter());
+        let headers = parts.filter_map(|(_, part)| part.header());
+        for own in headers.filter_map(HeaderRef::sourcing).flat_map(|sourcing| &sourcing.bookings) {
             let sum = sums.entry((own.location, own.slot)).or_insert(Booking { orders: 0, units: 0, ..*own });
             sum.orders = sum.orders.saturating_add(own.orders);
             sum.units = sum.units.saturating_add(own.units);
@@ -304,23 +304,23 @@ fn audit(shard: &Shard) -> AuditReport {
     let mut report = AuditReport::default();
     let mut sums: Sums = HashMap::with_hasher(hasher());
     let mut counts = crate::shard::Counts::default();
-    for (id, part) in &shard.parts {
+    for (id, part) in shard.parts.iter() {
         report.parts += 1;
-        for line in &part.lines {
+        for line in part.lines() {
             let sum = sums.entry((line.sku, line.location)).or_default();
-            match part.promise {
+            match part.promise() {
                 Promise::Reserved => sum.0 += line.open.units(),
                 Promise::Committed => sum.1 += line.open.units(),
             }
         }
-        if let Some(header) = &part.header {
-            *crate::apply::count(&mut counts, header.state) += 1;
-            if header.state == State::Held {
-                let oldest = report.oldest_hold.map_or(header.created_at, |oldest| oldest.min(header.created_at));
+        if let Some(header) = part.header() {
+            *crate::apply::count(&mut counts, header.state()) += 1;
+            if header.state() == State::Held {
+                let oldest = report.oldest_hold.map_or(header.created_at(), |oldest| oldest.min(header.created_at()));
                 report.oldest_hold = Some(oldest);
             }
-            if !header.state.is_open() && part.lines.iter().any(|line| !line.open.is_zero()) {
-                report.violations.push(Violation::OpenAfterEnd { reservation: *id });
+            if !header.state().is_open() && part.lines().any(|line| !line.open.is_zero()) {
+                report.violations.push(Violation::OpenAfterEnd { reservation: id });
             }
         }
     }

@@ -16,6 +16,8 @@ pub(crate) mod upkeep;
 
 pub(crate) use documents::{document_from_wire, document_to_wire, region_from_wire, region_to_wire};
 
+use std::borrow::Cow;
+
 use prost::Message as _;
 use quartermaster_journal::Lsn;
 use quartermaster_proto::journal::v1 as wire;
@@ -29,8 +31,8 @@ use crate::{
     },
     command::StockReason,
     event::{
-        CellChange, CellFacts, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, Promise, Record,
-        ShardSet, Shortage, StockChangeKind, StockChanged, Summary,
+        CellChange, CellFacts, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, Promise,
+        Record, ShardSet, Shortage, StockChangeKind, StockChanged, Summary,
     },
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
@@ -82,6 +84,12 @@ pub(crate) fn encode_parts(head: &Peek<'_>, event: &Event, bytes: &mut Vec<u8>) 
     }
 }
 
+/// Appends the bytes of a record of a plain hold.
+pub(crate) fn encode_plain(head: &Peek<'_>, held: &PlainHeld<'_>, bytes: &mut Vec<u8>) {
+    hot::put_head(bytes, head);
+    hot::put_plain(bytes, held);
+}
+
 /// Reads a record.
 ///
 /// # Errors
@@ -107,6 +115,17 @@ pub(crate) fn decode_event(bytes: &[u8]) -> Result<(Timestamp, Event), DecodeErr
     match hot::decode(bytes) {
         Some((head, event)) => Ok((head.time, event)),
         None => decode_any(bytes).map(|record| (record.time, record.event)),
+    }
+}
+
+/// Reads the head of a record and what happened. Of the head, texts are those that `peek` finds.
+///
+/// # Errors
+/// As `decode`.
+pub(crate) fn decode_parts(bytes: &[u8]) -> Result<(Peek<'_>, Event), DecodeError> {
+    match hot::decode(bytes) {
+        Some(parts) => Ok(parts),
+        None => decode_any(bytes).map(|record| (Peek { time: record.time, ..peek(bytes) }, record.event)),
     }
 }
 
@@ -153,7 +172,7 @@ pub(crate) fn peek_request_id(record: &[u8]) -> &[u8] {
 
 /// The record to remember for repeats of its request: itself, or its answer alone where the event is large and the answer is not.
 #[must_use]
-pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> {
+pub(crate) fn answer<'b>(head: &Peek<'_>, event: &Event, bytes: &'b [u8]) -> Cow<'b, [u8]> {
     let summary = match event {
         Event::SkusUpserted { skus, created } => (skus.len(), *created, 0),
         Event::SkusRetired { skus } => (skus.len(), 0, 0),
@@ -165,18 +184,19 @@ pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> 
             (change.changes.len(), 0, change.changes.iter().filter(|cell| cell.shortfall_after > 0).count())
         }
         Event::Held(held) if held.sourced.as_ref().is_some_and(|sourced| !sourced.traces.is_empty()) => {
-            return without_traces(head, held);
+            return without_traces(head, held).into();
         }
         Event::DocumentDrafted { document, .. } => {
             let answer = Event::DocumentDrafted { document: document.clone(), json: "".into() };
-            return record_of(head, &answer);
+            return record_of(head, &answer).into();
         }
         Event::Returns(returned) => {
-            return returns::without_traces(returned).map_or_else(|| bytes.into(), |event| record_of(head, &event));
+            return returns::without_traces(returned)
+                .map_or_else(|| bytes.into(), |event| record_of(head, &event).into());
         }
         Event::Rules(event) => {
             return rules::brief(event)
-                .map_or_else(|| bytes.into(), |event| record_of(head, &Event::Rules(Box::new(event))));
+                .map_or_else(|| bytes.into(), |event| record_of(head, &Event::Rules(Box::new(event))).into());
         }
         _ => return bytes.into(),
     };
@@ -187,17 +207,17 @@ pub(crate) fn answer(head: &Peek<'_>, event: &Event, bytes: &[u8]) -> Box<[u8]> 
         created: summary.1,
         shortfalls: clamp(summary.2),
     });
-    record_of(head, &summary)
+    record_of(head, &summary).into()
 }
 
-fn record_of(head: &Peek<'_>, event: &Event) -> Box<[u8]> {
+fn record_of(head: &Peek<'_>, event: &Event) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_parts(head, event, &mut bytes);
-    bytes.into()
+    bytes
 }
 
 /// A hold as its repeat tells it: what the decision met stays in the log.
-fn without_traces(head: &Peek<'_>, held: &Held) -> Box<[u8]> {
+fn without_traces(head: &Peek<'_>, held: &Held) -> Vec<u8> {
     let sourced = held.sourced.as_deref().map(|sourced| {
         Box::new(Sourced {
             ask: sourced.ask.clone(),
@@ -222,7 +242,7 @@ fn without_traces(head: &Peek<'_>, held: &Held) -> Box<[u8]> {
     };
     let mut bytes = Vec::new();
     encode_parts(head, &Event::Held(held), &mut bytes);
-    bytes.into()
+    bytes
 }
 
 fn event_to_wire(event: &Event) -> wire::record::Event {

@@ -3,11 +3,14 @@
 //! Ids are spread over slots by hash, each behind its own lock. A slot keeps its entries oldest first and forgets from the front, by
 //! age and by number. Both follow from the events alone, so that a replay remembers the same.
 
+mod records;
+
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 use quartermaster_journal::Lsn;
 
+use self::records::{At, Records};
 use crate::{
     codec,
     fingerprint::Fingerprinter,
@@ -47,22 +50,24 @@ impl SlotHasher {
 }
 
 /// A remembered request: the record of its event, which is its answer.
-#[derive(Debug)]
-pub(crate) struct Entry {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
     pub(crate) lsn: Lsn,
-    pub(crate) record: Box<[u8]>,
+    pub(crate) record: &'a [u8],
 }
 
-impl Entry {
-    fn request_id(&self) -> &[u8] {
-        codec::peek_request_id(&self.record)
-    }
+/// What is kept of one.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    lsn: Lsn,
+    at: At,
 }
 
 /// A part of the remembered requests.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Kept>,
+    records: Records,
     /// Sequence number of the entry at the front.
     first: u32,
     by_id: HashTable<Place>,
@@ -90,23 +95,25 @@ impl Place {
 }
 
 impl Slot {
-    pub(crate) fn find(&self, hash: u64, request_id: &str) -> Option<&Entry> {
+    pub(crate) fn find(&self, hash: u64, request_id: &str) -> Option<Entry<'_>> {
         let low = Place::low(hash);
-        let same = |place: &Place| place.hash == low && self.entry(*place).request_id() == request_id.as_bytes();
+        let same = |place: &Place| {
+            place.hash == low && codec::peek_request_id(self.entry(*place).record) == request_id.as_bytes()
+        };
         self.by_id.find(Place::table_hash(low), same).map(|place| self.entry(*place))
     }
 
-    /// Remembers a request and forgets what is too old or too much.
-    pub(crate) fn insert(&mut self, hasher: &SlotHasher, entry: Entry, retention: Retention) {
-        let hash = Place::low(hasher.hash_bytes(entry.request_id()));
-        let horizon = codec::peek_time(&entry.record).minus(retention.age);
+    /// Remembers a request, whose id has this hash, and forgets what is too old or too much.
+    pub(crate) fn insert(&mut self, hash: u64, entry: Entry<'_>, retention: Retention) {
+        let hash = Place::low(hash);
+        let horizon = codec::peek_time(entry.record).minus(retention.age);
         let length = u32::try_from(self.entries.len()).expect("Invariant: a slot remembers fewer than 2^32 requests");
         let sequence = self.first.wrapping_add(length);
-        self.entries.push_back(entry);
+        self.entries.push_back(Kept { lsn: entry.lsn, at: self.records.push(entry.record) });
         let table_hash = |place: &Place| Place::table_hash(place.hash);
         self.by_id.insert_unique(Place::table_hash(hash), Place { hash, sequence }, table_hash);
         while self.entries.len() > retention.entries || self.front_time() < horizon {
-            self.forget_front(hasher);
+            self.forget_front();
         }
     }
 
@@ -114,25 +121,40 @@ impl Slot {
         self.entries.len()
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.iter().map(|kept| self.shown(kept))
     }
 
-    fn entry(&self, place: Place) -> &Entry {
-        &self.entries[usize_from(place.sequence.wrapping_sub(self.first))]
+    /// LSN of the newest entry; zero when there is none.
+    pub(crate) fn newest(&self) -> Lsn {
+        self.entries.back().map_or(Lsn::ZERO, |kept| kept.lsn)
+    }
+
+    /// Those of later events than this, oldest first.
+    pub(crate) fn entries_past(&self, lsn: Lsn) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.range(self.entries.partition_point(|kept| kept.lsn <= lsn)..).map(|kept| self.shown(kept))
+    }
+
+    fn shown(&self, kept: &Kept) -> Entry<'_> {
+        Entry { lsn: kept.lsn, record: self.records.get(kept.at) }
+    }
+
+    fn entry(&self, place: Place) -> Entry<'_> {
+        self.shown(&self.entries[usize_from(place.sequence.wrapping_sub(self.first))])
     }
 
     fn front_time(&self) -> Timestamp {
-        self.entries.front().map_or(Timestamp::MAX, |entry| codec::peek_time(&entry.record))
+        self.entries.front().map_or(Timestamp::MAX, |kept| codec::peek_time(self.shown(kept).record))
     }
 
-    fn forget_front(&mut self, hasher: &SlotHasher) {
+    fn forget_front(&mut self) {
         if let Some(old) = self.entries.front() {
-            let hash = Place::low(hasher.hash_bytes(old.request_id()));
+            let hash = Place::low(SlotHasher.hash_bytes(codec::peek_request_id(self.shown(old).record)));
             let first = |place: &Place| place.sequence == self.first;
             let found = self.by_id.find_entry(Place::table_hash(hash), first);
             found.expect("Invariant: an entry is found by its id until it is forgotten").remove();
             self.entries.pop_front();
+            self.records.forget_before(self.entries.front().map(|kept| kept.at));
             self.first = self.first.wrapping_add(1);
         }
     }
@@ -146,7 +168,7 @@ mod tests {
         id::ReservationId,
     };
 
-    fn entry(id: &str, seconds: u64, lsn: u64) -> Entry {
+    fn insert(slot: &mut Slot, id: &str, (seconds, lsn): (u64, u64), retention: Retention) {
         let event = Event::Extended { reservation: ReservationId(9), expires_at: Timestamp(1) };
         let record = Record {
             time: Timestamp(seconds * 1_000_000),
@@ -157,7 +179,7 @@ mod tests {
         };
         let mut bytes = Vec::new();
         codec::encode(&record, &mut bytes);
-        Entry { lsn: Lsn::new(lsn), record: bytes.into() }
+        slot.insert(SlotHasher.hash(id), Entry { lsn: Lsn::new(lsn), record: &bytes }, retention);
     }
 
     #[test]
@@ -166,14 +188,14 @@ mod tests {
         let retention = Retention { age: Micros::from_secs(60), entries: 3 };
         let find = |slot: &Slot, id: &str| slot.find(hasher.hash(id), id).map(|entry| entry.lsn.get());
         for (lsn, id) in [(1, "a"), (2, "b"), (3, "c")] {
-            slot.insert(&hasher, entry(id, lsn, lsn), retention);
+            insert(&mut slot, id, (lsn, lsn), retention);
         }
         assert_eq!((find(&slot, "a"), find(&slot, "c"), find(&slot, "d")), (Some(1), Some(3), None));
-        slot.insert(&hasher, entry("d", 4, 4), retention);
+        insert(&mut slot, "d", (4, 4), retention);
         assert_eq!((find(&slot, "a"), find(&slot, "b")), (None, Some(2)), "three entries are kept");
-        slot.insert(&hasher, entry("e", 63, 5), retention);
+        insert(&mut slot, "e", (63, 5), retention);
         assert_eq!((find(&slot, "b"), find(&slot, "c"), slot.len()), (None, Some(3), 3), "sixty seconds are kept");
-        slot.insert(&hasher, entry("f", 200, 6), retention);
+        insert(&mut slot, "f", (200, 6), retention);
         assert_eq!((find(&slot, "e"), find(&slot, "f"), slot.len()), (None, Some(6), 1));
     }
 
@@ -194,11 +216,11 @@ mod tests {
         assert_eq!(Place::low(hasher.hash(one)), Place::low(hasher.hash(other)));
         let retention = Retention { age: Micros::from_secs(60), entries: 2 };
         let find = |slot: &Slot, id: &str| slot.find(hasher.hash(id), id).map(|entry| entry.lsn.get());
-        slot.insert(&hasher, entry(one, 1, 1), retention);
+        insert(&mut slot, one, (1, 1), retention);
         assert_eq!((find(&slot, one), find(&slot, other)), (Some(1), None));
-        slot.insert(&hasher, entry(other, 1, 2), retention);
+        insert(&mut slot, other, (1, 2), retention);
         assert_eq!((find(&slot, one), find(&slot, other)), (Some(1), Some(2)));
-        slot.insert(&hasher, entry("z", 1, 3), retention);
+        insert(&mut slot, "z", (1, 3), retention);
         assert_eq!((find(&slot, one), find(&slot, other)), (None, Some(2)), "the older of them went");
         let kept: Vec<u64> = slot.entries().map(|entry| entry.lsn.get()).collect();
         assert_eq!(kept, [2, 3]);

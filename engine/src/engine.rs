@@ -2,17 +2,18 @@
 
 mod allotment;
 pub(crate) mod campaign;
+mod plain;
 mod returns;
 pub mod rules;
 mod supply;
 mod upkeep;
 
-use std::{cell::RefCell, cmp::Reverse, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use crossbeam_utils::CachePadded;
 use quartermaster_journal::{Journal, Lsn};
 use quartermaster_sync::{
-    Mutex, MutexGuard, RwLock, RwLockReadGuard,
+    Mutex, MutexGuard, Spread, SpreadReadGuard,
     atomic::{AtomicU64, Ordering},
     thread_local,
 };
@@ -39,7 +40,7 @@ use crate::{
     event::{Event, ShardSet},
     id::{ReservationId, SHARDS, ShardId, SkuId},
     owners::Owners,
-    reservation::State,
+    reservation::{HeaderRef, State},
     route,
     shard::{EndedRetention, LockObserver, Locked, Shard, Shards},
     time::{Micros, Timestamp},
@@ -116,13 +117,14 @@ pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) slots: Box<[CachePadded<Mutex<Slot>>]>,
-    pub(crate) slot_hasher: SlotHasher,
-    pub(crate) catalogue: RwLock<Catalogue>,
+    /// Read by every request.
+    pub(crate) catalogue: Spread<Catalogue>,
     pub(crate) shards: Shards,
     pub(crate) owners: Owners,
     /// Work booked at locations. Taken after the shards, before the journal.
     pub(crate) capacity: CachePadded<Mutex<Capacity>>,
-    pub(crate) next_reservation: AtomicU64,
+    /// Alone on its lines: every hold changes it.
+    pub(crate) next_reservation: CachePadded<AtomicU64>,
 }
 
 thread_local! {
@@ -140,12 +142,11 @@ impl Engine {
             config,
             journal,
             slots: (0..SLOTS).map(|_| CachePadded::new(Mutex::new(Slot::default()))).collect(),
-            slot_hasher: SlotHasher,
-            catalogue: RwLock::new(Catalogue::default()),
+            catalogue: Spread::new(Catalogue::default()),
             shards: Shards::new(ended, shipped),
             owners: Owners::default(),
             capacity: CachePadded::new(Mutex::new(Capacity::default())),
-            next_reservation: AtomicU64::new(1),
+            next_reservation: CachePadded::new(AtomicU64::new(1)),
         }
     }
 
@@ -161,7 +162,7 @@ impl Engine {
     }
 
     /// The catalogue, to turn ids into codes. Let it go before calling the engine again: a writer may wait for it.
-    pub fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+    pub fn catalogue(&self) -> SpreadReadGuard<'_, Catalogue> {
         self.catalogue.read()
     }
 
@@ -183,7 +184,10 @@ impl Engine {
         let slot = &mut slot;
         let (lsn, verdict) = match command {
             Command::Reserve(reserve) => match &reserve.sourcing {
-                None => self.reserve(&draft, reserve, slot),
+                None => match self.reserve_plain(&draft, reserve, slot)? {
+                    Some(granted) => Ok(granted),
+                    None => self.reserve(&draft, reserve, slot),
+                },
                 Some(sourcing) => self.reserve_sourced(&draft, reserve, sourcing, slot),
             },
             Command::Merge(merge) => self.merge(&draft, merge, slot),
@@ -221,8 +225,10 @@ impl Engine {
                     }
                     Ok(_) | Err(Error::UnknownReservation { .. }) => {}
                     Err(error) => {
-                        let rest = [(expires_at, id)].into_iter().chain(due).map(Reverse);
-                        self.shards.write(shard).expiries.extend(rest);
+                        let shard = &mut *self.shards.write(shard);
+                        for (at, id) in [(expires_at, id)].into_iter().chain(due) {
+                            shard.parts.place(&id).into_iter().for_each(|place| shard.expiries.push(at, place));
+                        }
                         return Err(error);
                     }
                 }
@@ -240,30 +246,27 @@ impl Engine {
             let held = usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX);
             shard.expiries.len() > held.saturating_mul(2).saturating_add(4096)
         };
-        let idle = |shard: &Shard| shard.expiries.peek().is_none_or(|Reverse((at, _))| *at > now) && !overgrown(shard);
+        let idle = |shard: &Shard| shard.expiries.first().is_none_or(|(at, _)| at > now) && !overgrown(shard);
         if idle(&self.shards.read(shard)) {
             return Vec::new();
         }
-        let shard = &mut *self.shards.write(shard);
-        let parts = &shard.parts;
-        let stands = |at: Timestamp, id: &ReservationId| {
-            let header = parts.get(id).and_then(|part| part.header.as_ref());
-            header.is_some_and(|header| matches!(header.state, State::Held | State::Placed) && header.expires_at == at)
+        let Shard { parts, expiries, counts, .. } = &mut *self.shards.write(shard);
+        let standing = |at: Timestamp, place: u32| {
+            let (id, part) = parts.at(place)?;
+            let header = part.header()?;
+            let runs = matches!(header.state(), State::Held | State::Placed) && header.expires_at() == at;
+            runs.then_some((at, id))
         };
         let mut due = Vec::new();
-        while let Some(Reverse((at, id))) = shard.expiries.peek().copied()
-            && at <= now
-            && due.len() < limit
+        while due.len() < limit
+            && let Some((at, place)) = expiries.pop_due(now)
         {
-            shard.expiries.pop();
-            if stands(at, &id) {
-                due.push((at, id));
-            }
+            due.extend(standing(at, place));
         }
-        if shard.expiries.len() > 4096 + due.len() {
-            let before = shard.expiries.len();
-            if before / 2 > usize::try_from(shard.counts.held + shard.counts.pending).unwrap_or(usize::MAX) {
-                shard.expiries.retain(|Reverse((at, id))| stands(*at, id));
+        if expiries.len() > 4096 + due.len() {
+            let before = expiries.len();
+            if before / 2 > usize::try_from(counts.held + counts.pending).unwrap_or(usize::MAX) {
+                expiries.retain(|at, place| standing(at, place).is_some());
             }
         }
         due
@@ -273,7 +276,7 @@ impl Engine {
         if request_id.is_empty() {
             return None;
         }
-        let hash = self.slot_hasher.hash(request_id);
+        let hash = SlotHasher.hash(request_id);
         Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
     }
 
@@ -510,13 +513,17 @@ impl Engine {
                 if let Some(held) = event.held() {
                     self.owners.add(&held.buyer_id, held.reservation);
                 }
-                if let Some((slot, _)) = slot {
-                    let entry = Entry { lsn, record: codec::answer(&head, &event, bytes) };
-                    slot.insert(&self.slot_hasher, entry, self.dedup_retention());
-                }
+                self.remember(slot, lsn, &codec::answer(&head, &event, bytes));
                 Ok(lsn)
             })
             .map(|lsn| (lsn, Verdict::Done(event)))
+    }
+
+    /// Keeps the record of a request's event for repeats of the request.
+    fn remember(&self, slot: Slotted<'_, '_>, lsn: Lsn, record: &[u8]) {
+        if let Some((slot, hash)) = slot {
+            slot.insert(*hash, Entry { lsn, record }, self.dedup_retention());
+        }
     }
 
     /// An id that was never given out, for a reservation at home in this shard.
@@ -535,16 +542,16 @@ impl Engine {
     /// The shards a reservation lies in.
     pub(crate) fn shards_of(&self, id: ReservationId) -> Result<ShardSet, Error> {
         let home = self.shards.read(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })
+        let header = home.parts.header(&id);
+        header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })
     }
 
     /// Locks a reservation's shards. Most lie in their home alone, so that one is tried first; which shards a reservation lies in
     /// never changes, so the second look needs no third.
     pub(crate) fn lock_reservation(&self, id: ReservationId) -> Result<Locked<'_>, Error> {
         let home = self.shards.write(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        let shards = header.map(|header| header.shards).ok_or(Error::UnknownReservation { id })?;
+        let header = home.parts.header(&id);
+        let shards = header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })?;
         if shards == ShardSet::from_iter([id.home()]) {
             return Ok(Locked::one(home));
         }
@@ -558,12 +565,12 @@ impl Engine {
         let parts = shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id));
         let skus: Vec<SkuId> = parts
             .flat_map(|part| {
-                let presold = part.presold.iter().map(|one| one.line.sku);
-                part.lines.iter().map(|line| line.sku).chain(presold)
+                let presold = part.presold().iter().map(|one| one.line.sku);
+                part.lines().map(|line| line.sku).chain(presold)
             })
             .collect();
-        let header = locked.shard(id.home()).parts.get(&id).and_then(|part| part.header.as_deref());
-        let kits = header.and_then(|header| header.kept.as_deref()).map_or_else(Box::default, |kept| kept.kits.clone());
+        let kept = locked.shard(id.home()).parts.header(&id).and_then(HeaderRef::kept);
+        let kits = kept.map_or_else(Box::default, |kept| kept.kits.clone());
         drop(locked);
         Ok(SkuCodes::of(&self.catalogue.read(), skus, &kits))
     }
@@ -662,11 +669,11 @@ pub(crate) fn apply_catalogue(
     })
 }
 
-fn repeat(entry: &Entry, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {
-    if codec::peek(&entry.record).fingerprint != fingerprint {
+fn repeat(entry: Entry<'_>, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {
+    if codec::peek(entry.record).fingerprint != fingerprint {
         return Err(Error::RequestIdReused { request_id: request_id.into(), lsn: entry.lsn });
     }
     let (_, event) =
-        codec::decode_event(&entry.record).expect("Invariant: a remembered record was written by this codec");
+        codec::decode_event(entry.record).expect("Invariant: a remembered record was written by this codec");
     Ok(Answer { lsn: entry.lsn, replayed: true, verdict: Verdict::Done(event) })
 }

@@ -219,7 +219,55 @@ pub struct Held {
     pub terms: Option<Box<Terms>>,
 }
 
+/// A hold that took units of one cell and carries nothing besides: nearly every one. It borrows its texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlainHeld<'a> {
+    pub(crate) reservation: ReservationId,
+    pub(crate) order_id: &'a str,
+    pub(crate) buyer_id: &'a str,
+    pub(crate) channel: Option<ChannelId>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) line: Line,
+}
+
+impl PlainHeld<'_> {
+    /// The same as the event that tells of any hold.
+    pub(crate) fn to_held(self) -> Held {
+        Held {
+            reservation: self.reservation,
+            order_id: self.order_id.into(),
+            buyer_id: self.buyer_id.into(),
+            channel: self.channel,
+            expires_at: self.expires_at,
+            lines: Lines::from_iter([self.line]),
+            replaced: None,
+            replaced_bookings: Box::default(),
+            shortages: Vec::new(),
+            sourced: None,
+            terms: None,
+        }
+    }
+}
+
 impl Held {
+    /// As a plain hold, if it is one.
+    pub(crate) fn plain(&self) -> Option<PlainHeld<'_>> {
+        let [line] = *self.lines else { return None };
+        let carries = self.replaced.is_some() || self.sourced.is_some() || self.terms.is_some();
+        // The lock shard of its line is its home: nothing of it lies elsewhere.
+        if carries || !self.shortages.is_empty() || line.sku.shard() != self.reservation.home() {
+            return None;
+        }
+        Some(PlainHeld {
+            reservation: self.reservation,
+            order_id: &self.order_id,
+            buyer_id: &self.buyer_id,
+            channel: self.channel,
+            expires_at: self.expires_at,
+            line,
+        })
+    }
+
     /// What it is promised from what is expected, by supply.
     #[must_use]
     pub fn presold(&self) -> &[PresoldLine] {
@@ -582,6 +630,14 @@ impl ShardSet {
         self.0[usize::from(shard.0 >> 6)] & 1 << (shard.0 & 63) != 0
     }
 
+    /// Those that are in `other`, too.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Self {
+        let mut rest = *self;
+        rest.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine &= theirs);
+        rest
+    }
+
     /// Those that are not in `other`.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
@@ -628,5 +684,7 @@ mod tests {
         assert_eq!(ShardSet::ALL.iter().count(), 256);
         assert_eq!(ShardSet::ALL.without(&set).iter().count(), 251);
         assert_eq!(set.without(&ShardSet::ALL), ShardSet::default());
+        let some = ShardSet::from_iter([ShardId(64), ShardId(65)]);
+        assert_eq!(set.both(&some).iter().collect::<Vec<_>>(), [ShardId(64)]);
     }
 }

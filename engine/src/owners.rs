@@ -1,76 +1,99 @@
 //! Which reservations a buyer has. Derived from the reservations and never stored: it is built again at recovery.
 //!
-//! Buyers are known by a 64-bit hash of their ids alone: no text is kept a second time, and none is read when a table grows. So a
-//! buyer's list may, once in a long while, hold reservations of another, and whoever reads it looks at the reservations themselves.
+//! Buyers are known by a hash of their ids alone, of 40 bits: no text is kept a second time. So a buyer's list may, once in a while, hold
+//! reservations of another, and whoever reads it looks at the reservations themselves. The lists lie one after another in ordered trees:
+//! a buyer of one reservation costs no list, one of a million is found as fast, and nothing ever grows by being moved.
+
+use std::collections::BTreeSet;
 
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
-use hashbrown::{HashTable, hash_table::Entry};
 use quartermaster_sync::Mutex;
-use smallvec::SmallVec;
 
 use crate::{catalog::hasher, id::ReservationId, shard::Shard};
 
-/// Enough that a table which grows, under its lock, holds up few others for long.
+/// So many that two threads seldom meet.
 const STRIPES: usize = 256;
 
-struct Owner {
-    hash: u64,
-    ids: SmallVec<[ReservationId; 2]>,
-}
-
-type Stripe = HashTable<Owner>;
+/// Hash of the buyer, then the id in two halves: twelve bytes, with no padding.
+type Owned = [u32; 3];
 
 /// Reservation ids by buyer, in stripes with a lock each. Its locks are taken last and alone.
 pub(crate) struct Owners {
-    stripes: Box<[CachePadded<Mutex<Stripe>>]>,
+    stripes: Box<[CachePadded<Mutex<BTreeSet<Owned>>>]>,
     hasher: RandomState,
 }
 
 impl Default for Owners {
     fn default() -> Self {
-        let stripe = || CachePadded::new(Mutex::new(HashTable::new()));
+        let stripe = || CachePadded::new(Mutex::new(BTreeSet::new()));
         Self { stripes: (0..STRIPES).map(|_| stripe()).collect(), hasher: hasher() }
     }
 }
 
 impl Owners {
-    fn stripe(&self, hash: u64) -> &Mutex<Stripe> {
-        &self.stripes[usize::from(hash.to_le_bytes()[4])]
+    /// The stripe of a buyer, and its hash there.
+    fn stripe(&self, buyer: &str) -> (&Mutex<BTreeSet<Owned>>, u32) {
+        let [a, b, c, d, stripe, ..] = self.hasher.hash_one(buyer).to_be_bytes();
+        (&self.stripes[usize::from(stripe)], u32::from_be_bytes([a, b, c, d]))
     }
 
     /// Notes a reservation.
     pub(crate) fn add(&self, buyer: &str, id: ReservationId) {
         if !buyer.is_empty() {
-            let hash = self.hasher.hash_one(buyer);
-            let mut stripe = self.stripe(hash).lock();
-            let entry = stripe.entry(hash, |owner| owner.hash == hash, |owner| owner.hash);
-            let ids = &mut entry.or_insert_with(|| Owner { hash, ids: SmallVec::new() }).into_mut().ids;
-            if let Err(place) = ids.binary_search(&id) {
-                ids.insert(place, id);
-            }
+            let (stripe, hash) = self.stripe(buyer);
+            stripe.lock().insert(owned(hash, id));
         }
     }
 
     /// Drops what a shard has just forgotten.
     pub(crate) fn forget(&self, shard: &mut Shard) {
-        for (buyer, id) in shard.forgotten.drain(..) {
-            let hash = self.hasher.hash_one(&*buyer);
-            let mut stripe = self.stripe(hash).lock();
-            if let Entry::Occupied(mut owner) = stripe.entry(hash, |owner| owner.hash == hash, |owner| owner.hash) {
-                owner.get_mut().ids.retain(|known| *known != id);
-                if owner.get().ids.is_empty() {
-                    owner.remove();
-                }
+        for part in shard.forgotten.drain(..) {
+            let buyer = part.header().map_or("", |header| header.buyer_id());
+            if !buyer.is_empty() {
+                let (stripe, hash) = self.stripe(buyer);
+                stripe.lock().remove(&owned(hash, part.id()));
             }
         }
     }
 
     /// Ids above `after`, ascending, at most `limit`: a buyer's reservations, and perhaps some of another's.
     pub(crate) fn page(&self, buyer: &str, after: Option<ReservationId>, limit: usize) -> Vec<ReservationId> {
-        let hash = self.hasher.hash_one(buyer);
-        let stripe = self.stripe(hash).lock();
-        let ids = stripe.find(hash, |owner| owner.hash == hash).map_or(&[][..], |owner| &owner.ids);
-        ids.iter().copied().filter(|id| after.is_none_or(|after| *id > after)).take(limit).collect()
+        let first = match after {
+            None => Some(0),
+            Some(after) => after.0.checked_add(1),
+        };
+        let Some(first) = first else { return Vec::new() };
+        let (stripe, hash) = self.stripe(buyer);
+        let stripe = stripe.lock();
+        let own = stripe.range(owned(hash, ReservationId(first))..=owned(hash, ReservationId(u64::MAX)));
+        own.take(limit).map(|[_, high, low]| ReservationId(u64::from(*high) << 32 | u64::from(*low))).collect()
+    }
+}
+
+fn owned(hash: u32, id: ReservationId) -> Owned {
+    let [a, b, c, d, e, f, g, h] = id.0.to_be_bytes();
+    [hash, u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_a_buyer_are_in_order_and_nobody_elses() {
+        let owners = Owners::default();
+        let ids = [7, 1, 1 << 32, u64::MAX, (1 << 32) - 1, 5];
+        ids.into_iter().for_each(|id| owners.add("b1", ReservationId(id)));
+        (0..1_000).for_each(|id| owners.add(&format!("other {id}"), ReservationId(id)));
+        owners.add("", ReservationId(9));
+        owners.add("b1", ReservationId(7));
+        let page = |after: Option<u64>, limit| -> Vec<u64> {
+            owners.page("b1", after.map(ReservationId), limit).into_iter().map(|id| id.0).collect()
+        };
+        assert_eq!(page(None, 99), [1, 5, 7, (1 << 32) - 1, 1 << 32, u64::MAX]);
+        assert_eq!(page(Some(5), 2), [7, (1 << 32) - 1]);
+        assert_eq!(page(Some(u64::MAX), 2), [0; 0]);
+        assert_eq!(owners.page("", None, 9), []);
     }
 }

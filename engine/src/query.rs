@@ -210,7 +210,7 @@ impl Engine {
         if missing == 0 {
             return Vec::new();
         }
-        let lines = shard.parts.iter().flat_map(|(id, part)| part.lines.iter().map(move |line| (*id, line)));
+        let lines = shard.parts.iter().flat_map(|(id, part)| part.lines().map(move |line| (id, line)));
         let mut open: Vec<(ReservationId, u64)> = lines
             .filter(|(_, line)| line.sku == sku && line.location == location && !line.open.is_zero())
             .map(|(id, line)| (id, line.open.units()))
@@ -227,11 +227,11 @@ impl Engine {
     /// What a request id led to: the LSN of its event and the event, or a summary of a large one.
     #[must_use]
     pub fn outcome(&self, request_id: &str) -> (Lsn, Option<(Lsn, Event)>) {
-        let hash = self.slot_hasher.hash(request_id);
+        let hash = SlotHasher.hash(request_id);
         let slot = self.slots[SlotHasher::slot(hash)].lock();
         let found = slot.find(hash, request_id).map(|entry| {
             let (_, event) =
-                codec::decode_event(&entry.record).expect("Invariant: a remembered record was written by this codec");
+                codec::decode_event(entry.record).expect("Invariant: a remembered record was written by this codec");
             (entry.lsn, event)
         });
         let lsn = found.as_ref().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
@@ -270,7 +270,7 @@ impl Engine {
     /// When the first hold is due that has not expired yet, or ended by itself and was not looked at since.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        ShardId::all().filter_map(|shard| self.shards.read(shard).expiries.peek().map(|due| due.0.0)).min()
+        ShardId::all().filter_map(|shard| self.shards.read(shard).expiries.first().map(|(at, _)| at)).min()
     }
 
     /// The LSN an answer is of: no event up to it is missing from what was read, and none that was read lies past it. Called with the
@@ -285,11 +285,11 @@ impl Engine {
         for shard in ShardId::all() {
             let shard = self.shards.read(shard);
             ids.extend(shard.parts.iter().filter_map(|(id, part)| {
-                let header = part.header.as_ref()?;
-                let wanted = after.is_none_or(|after| *id > after)
-                    && filter.state.is_none_or(|state| state == header.state)
-                    && filter.expires_before.is_none_or(|before| header.expires_at < before);
-                wanted.then_some(*id)
+                let header = part.header()?;
+                let wanted = after.is_none_or(|after| id > after)
+                    && filter.state.is_none_or(|state| state == header.state())
+                    && filter.expires_before.is_none_or(|before| header.expires_at() < before);
+                wanted.then_some(id)
             }));
             // Keeps the list short without sorting it for every shard.
             if ids.len() > limit.saturating_mul(4).saturating_add(1024) {
@@ -325,7 +325,7 @@ pub(crate) fn availability(locked: &SharedLocked<'_>, sku: SkuId, locations: &[L
 
 fn reservation(locked: &SharedLocked<'_>, id: ReservationId, shards: &ShardSet) -> Option<Reservation> {
     let home = locked.shard(id.home()).parts.get(&id)?;
-    let header = home.header.as_ref()?;
+    let header = home.header()?;
     let (mut lines, mut presold) = (Vec::new(), Vec::new());
     for shard in shards.iter() {
         // A part that its shard has already forgotten means that the reservation's time is over.
@@ -335,24 +335,24 @@ fn reservation(locked: &SharedLocked<'_>, id: ReservationId, shards: &ShardSet) 
             }
             return None;
         };
-        lines.extend_from_slice(&part.lines);
-        presold.extend_from_slice(&part.presold);
+        lines.extend(part.lines());
+        presold.extend_from_slice(part.presold());
     }
     presold.sort_unstable();
     lines.sort_unstable_by_key(|line| (line.sku, line.location));
     Some(Reservation {
         presold,
-        kept: header.kept.clone(),
+        kept: header.kept().cloned().map(Box::new),
         id,
-        state: header.state,
-        order_id: header.order_id.clone(),
-        buyer_id: header.buyer_id.clone(),
-        channel: header.channel,
-        created_at: header.created_at,
-        expires_at: header.expires_at,
-        ended_at: home.ended_at,
-        revision: header.revision,
+        state: header.state(),
+        order_id: header.order_id().into(),
+        buyer_id: header.buyer_id().into(),
+        channel: header.channel(),
+        created_at: header.created_at(),
+        expires_at: header.expires_at(),
+        ended_at: home.ended_at(),
+        revision: header.revision(),
         lines,
-        sourcing: header.sourcing.clone(),
+        sourcing: header.sourcing().cloned().map(Box::new),
     })
 }

@@ -9,29 +9,33 @@ mod known;
 mod returns;
 mod rules;
 mod supply;
+mod together;
 mod upkeep;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use prost::Message as _;
 use quartermaster_journal::{Journal, Lsn, MemoryJournal};
 use quartermaster_proto::journal::v1 as wire;
-use quartermaster_sync::atomic::Ordering;
+use quartermaster_sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
-use self::known::Known;
+pub use self::together::Stretch;
+use self::{known::Known, together::Read};
 use crate::{
     apply::{Misfit, apply, count},
-    catalog::{Directory, network::Stages},
+    capacity::Capacity,
+    catalog::{Catalogue, Directory, network::Stages},
     codec::{self, DecodeError},
-    dedup::{Entry, SLOTS, SlotHasher},
+    dedup::{Entry, SLOTS, Slot, SlotHasher},
     engine::{Engine, EngineConfig, apply_catalogue},
     event::Event,
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
     shard::Shard,
-    snapshot::{kind, state_from_wire},
+    snapshot::{cells, kind, state_from_wire},
+    stamp::Stamp,
     stock::{Buckets, Row, row::PackedCell},
     time::Timestamp,
 };
@@ -85,11 +89,23 @@ pub enum RecoveryError {
     },
 }
 
+impl RecoveryError {
+    /// The record that it is about, if it is about one.
+    #[must_use]
+    pub fn lsn(&self) -> Option<Lsn> {
+        match self {
+            Self::Section { .. } | Self::Inconsistent { .. } => None,
+            Self::Record { lsn, .. } | Self::Dangling { lsn, .. } | Self::Misfit { lsn, .. } => Some(*lsn),
+        }
+    }
+}
+
 /// An engine that is being brought back.
 pub struct Recovery {
     engine: Engine,
-    slot_lsn: Vec<Lsn>,
-    last_time: Timestamp,
+    /// Up to where each dedup slot is complete.
+    slot_lsn: Vec<AtomicU64>,
+    last_time: AtomicU64,
     records: u64,
 }
 
@@ -98,21 +114,23 @@ impl Recovery {
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
         let engine = Engine::new(config, Arc::new(MemoryJournal::new()));
-        Self { engine, slot_lsn: vec![Lsn::ZERO; SLOTS], last_time: Timestamp(0), records: 0 }
+        let slot_lsn = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self { engine, slot_lsn, last_time: AtomicU64::new(0), records: 0 }
     }
 
-    /// Loads a section of a snapshot. Sections come in the order they were written in.
+    /// Loads a section of a snapshot. Those of the catalogue come in the order they were written in; all others in any order, and from any
+    /// thread.
     ///
     /// # Errors
     /// When it is no section that this version knows.
-    pub fn load(&mut self, kind: u16, unit: u32, lsn: Lsn, payload: &[u8]) -> Result<(), RecoveryError> {
+    pub fn load(&self, kind: u16, unit: u32, lsn: Lsn, payload: &[u8]) -> Result<(), RecoveryError> {
         let broken = |source: DecodeError| RecoveryError::Section { kind, unit, source };
         let decode = |source: prost::DecodeError| broken(source.into());
         match kind {
             kind::META => {
                 let meta = wire::MetaSection::decode(payload).map_err(decode)?;
                 self.engine.next_reservation.store(meta.next_reservation_sequence.max(1), Ordering::SeqCst);
-                self.last_time = Timestamp(meta.time_us);
+                self.last_time.fetch_max(meta.time_us, Ordering::SeqCst);
             }
             kind::CATALOGUE => {
                 let section = wire::CatalogueSection::decode(payload).map_err(decode)?;
@@ -131,9 +149,9 @@ impl Recovery {
                     SectionError::Inconsistent(text) => what(text),
                 })?;
                 shard.lsn = lsn;
-                for (id, part) in &shard.parts {
-                    if let Some(header) = &part.header {
-                        self.engine.owners.add(&header.buyer_id, *id);
+                for (id, part) in shard.parts.iter() {
+                    if let Some(header) = part.header() {
+                        self.engine.owners.add(header.buyer_id(), id);
                     }
                 }
             }
@@ -149,13 +167,14 @@ impl Recovery {
                 let slot = slot.ok_or(RecoveryError::Inconsistent { kind, unit, what: "no such slot" })?;
                 let mut slot = slot.lock();
                 for entry in section.entries {
-                    let entry = Entry { lsn: Lsn::new(entry.lsn), record: entry.record.into() };
-                    if SlotHasher::slot(self.engine.slot_hasher.hash(codec::peek(&entry.record).request_id)) != index {
+                    let hash = SlotHasher.hash(codec::peek(&entry.record).request_id);
+                    if SlotHasher::slot(hash) != index {
                         return Err(RecoveryError::Inconsistent { kind, unit, what: "a request id of another slot" });
                     }
-                    slot.insert(&self.engine.slot_hasher, entry, self.engine.dedup_retention());
+                    let entry = Entry { lsn: Lsn::new(entry.lsn), record: &entry.record };
+                    slot.insert(hash, entry, self.engine.dedup_retention());
                 }
-                self.slot_lsn[index] = lsn;
+                self.slot_lsn[index].store(lsn.get(), Ordering::SeqCst);
             }
             _ => return Err(RecoveryError::Inconsistent { kind, unit, what: "unknown kind of section" }),
         }
@@ -167,36 +186,75 @@ impl Recovery {
     /// # Errors
     /// When it is no record that this version knows, or does not follow from those before it. Nothing can come of this recovery then.
     pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
-        let (time, event) = codec::decode_event(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
-        self.check(lsn, &event)?;
-        self.records += 1;
-        self.last_time = self.last_time.max(time);
+        let read = Read::of(lsn, bytes)?;
+        self.put(&read)
+    }
+
+    /// Applies one record wherever it is new.
+    fn put(&mut self, read: &Read<'_>) -> Result<(), RecoveryError> {
+        let Read { lsn, ref head, ref event, .. } = *read;
+        if !read.is_checked {
+            check(&self.engine.catalogue.read(), lsn, event)?;
+        }
         let engine = &self.engine;
-        let catalogue = &mut *engine.catalogue.write();
-        if lsn > catalogue.revision()
-            && let Some(directory) = apply_catalogue(catalogue, lsn, time, &event)
-        {
-            for shard in ShardId::all() {
-                engine.shards.write(shard).directory = Arc::clone(&directory);
+        if read.changes_catalogue {
+            let catalogue = &mut *engine.catalogue.write();
+            if lsn > catalogue.revision()
+                && let Some(directory) = apply_catalogue(catalogue, lsn, head.time, event)
+            {
+                for shard in ShardId::all() {
+                    engine.shards.write(shard).directory = Arc::clone(&directory);
+                }
             }
         }
-        for id in event.shards().iter() {
-            let shard = &mut *engine.shards.write(id);
-            if lsn > shard.lsn {
-                apply(shard, lsn, time, &event)
-                    .map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
-                engine.owners.forget(shard);
-            }
+        for id in read.shards.iter() {
+            self.put_in(&mut engine.shards.write(id), read)?;
         }
-        let bookings = event.bookings();
-        if !bookings.is_empty() {
-            let capacity = &mut *engine.capacity.lock();
-            if lsn > capacity.lsn {
-                capacity.apply(lsn, time, &bookings);
-            }
+        if read.books {
+            self.book(&mut engine.capacity.lock(), read);
         }
-        self.note(lsn, &event, bytes);
+        if let Some((slot, hash)) = read.slot {
+            self.remember((slot, hash), &mut engine.slots[slot].lock(), read);
+        }
+        self.note(read.sequence, head.time, 1);
         Ok(())
+    }
+
+    /// Applies a record to one of its shards, if it is new there.
+    fn put_in(&self, shard: &mut Shard, read: &Read<'_>) -> Result<(), RecoveryError> {
+        let Read { lsn, ref head, ref event, .. } = *read;
+        if lsn > shard.lsn {
+            apply(shard, lsn, head.time, event)
+                .map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
+            if let Some(held) = event.held()
+                && held.reservation.home() == shard.id
+            {
+                self.engine.owners.add(&held.buyer_id, held.reservation);
+            }
+            self.engine.owners.forget(shard);
+        }
+        Ok(())
+    }
+
+    fn book(&self, capacity: &mut Capacity, read: &Read<'_>) {
+        if read.lsn > capacity.lsn {
+            capacity.apply(read.lsn, read.head.time, &read.event.bookings());
+        }
+    }
+
+    /// Remembers a record in the slot of its request id.
+    fn remember(&self, (index, hash): (usize, u64), slot: &mut Slot, read: &Read<'_>) {
+        if read.lsn.get() > self.slot_lsn[index].load(Ordering::SeqCst) {
+            let entry = Entry { lsn: read.lsn, record: &codec::answer(&read.head, &read.event, read.bytes) };
+            slot.insert(hash, entry, self.engine.dedup_retention());
+        }
+    }
+
+    /// Notes what is of all records together: the next id to give out, the newest time, how many there were.
+    fn note(&mut self, sequence: u64, time: Timestamp, records: u64) {
+        self.engine.next_reservation.fetch_max(sequence + 1, Ordering::SeqCst);
+        self.last_time.fetch_max(time.0, Ordering::SeqCst);
+        self.records += records;
     }
 
     /// Records applied so far.
@@ -208,101 +266,29 @@ impl Recovery {
     /// Time of the newest event.
     #[must_use]
     pub fn last_time(&self) -> Timestamp {
-        self.last_time
+        Timestamp(self.last_time.load(Ordering::SeqCst))
     }
 
     /// The engine, ready to write to its journal. What decisions about sourcing read is compiled now, once; what this version cannot compile
     /// is left out of it, see `Stages::excluded`.
     #[must_use]
     pub fn finish(mut self, journal: Arc<dyn Journal>) -> Engine {
+        let last_time = self.last_time();
         let catalogue = self.engine.catalogue.get_mut();
-        let stages = Stages::compile(catalogue.directory(), self.last_time);
+        let stages = Stages::compile(catalogue.directory(), last_time);
         let directory = Arc::new(Directory::clone(catalogue.directory()).staged(stages));
         catalogue.set_directory(Arc::clone(&directory));
         for shard in ShardId::all() {
             let shard = &mut *self.engine.shards.write(shard);
             shard.directory = Arc::clone(&directory);
-            shard.rules.directory_changed(&directory, self.last_time);
+            shard.rules.directory_changed(&directory, last_time);
         }
         self.engine.journal = journal;
         self.engine
     }
 
-    fn note(&self, lsn: Lsn, event: &Event, bytes: &[u8]) {
-        let engine = &self.engine;
-        if let Some(held) = event.held() {
-            engine.owners.add(&held.buyer_id, held.reservation);
-            engine.next_reservation.fetch_max(held.reservation.sequence() + 1, Ordering::SeqCst);
-        }
-        if let Event::Returns(event) = event
-            && let Some(id) = event.id()
-        {
-            engine.next_reservation.fetch_max(id.sequence() + 1, Ordering::SeqCst);
-        }
-        let head = codec::peek(bytes);
-        if !head.request_id.is_empty() {
-            let index = SlotHasher::slot(engine.slot_hasher.hash(head.request_id));
-            if lsn > self.slot_lsn[index] {
-                let entry = Entry { lsn, record: codec::answer(&head, event, bytes) };
-                engine.slots[index].lock().insert(&engine.slot_hasher, entry, engine.dedup_retention());
-            }
-        }
-    }
-
-    /// A record that passed its checksum can still come from another history; applying it would break an invariant with a panic.
-    fn check(&self, lsn: Lsn, event: &Event) -> Result<(), RecoveryError> {
-        let catalogue = self.engine.catalogue.read();
-        let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
-        let channels = catalogue.directory().channels().len();
-        let campaigns = catalogue.directory().campaigns().all().len();
-        let known = Known { skus, locations, campaigns };
-        let (sku, location) = (|id: SkuId| known.sku(id), |id: LocationId| known.location(id));
-        let names_known = match event {
-            Event::Held(held) => known.held(held) && held.channel.is_none_or(|channel| channel.index() < channels),
-            Event::HoldEnded { claim, bookings, .. } | Event::Cancelled { claim, bookings, .. } => {
-                known.lines(&claim.lines) && known.bookings(bookings)
-            }
-            Event::Confirmed { claim } | Event::Shipped { claim, .. } => known.lines(&claim.lines),
-            Event::Reassigned { line, from, .. } => sku(line.sku) && location(line.location) && location(*from),
-            Event::StockChanged(change) => change.changes.iter().all(|cell| sku(cell.sku) && location(cell.location)),
-            Event::CellFactsSet { facts } => facts.iter().all(|cell| sku(cell.sku) && location(cell.location)),
-            Event::SkusRetired { skus } => skus.iter().all(|id| sku(*id)),
-            Event::SkusUpserted { skus: put, .. } => {
-                let known = |id: SkuId| id.index() < skus || put.iter().any(|sku| sku.id == id);
-                dense(skus, put.iter().map(|sku| sku.id.index()))
-                    && put.iter().all(|sku| sku.components.iter().all(|part| known(part.sku)))
-            }
-            Event::LocationsUpserted { locations: put, .. } => {
-                dense(locations, put.iter().map(|place| place.id.index()))
-            }
-            Event::ChannelsUpserted { channels: put, .. } => {
-                dense(channels, put.iter().map(|channel| channel.id.index()))
-            }
-            Event::Rerouted(rerouted) => known.rerouted(rerouted),
-            Event::Merged(merged) => known.merged(merged),
-            Event::DocumentActivated { document, .. } | Event::DocumentRetired { document } => {
-                if catalogue.directory().documents().get(document).is_none() {
-                    return Err(RecoveryError::Dangling { lsn, what: "a document" });
-                }
-                true
-            }
-            Event::Extended { .. } | Event::RegionsUpserted { .. } | Event::DocumentDrafted { .. } => true,
-            Event::Allotment(event) => known.allotment(event),
-            Event::Campaign(event) => known.campaign(event),
-            Event::Supply(event) => known.supply(event),
-            Event::Returns(event) => {
-                let channel = event.held().and_then(|held| held.channel);
-                known.returns(event) && channel.is_none_or(|channel| channel.index() < channels)
-            }
-            Event::Upkeep(event) => known.upkeep(event),
-            Event::Rules(event) => known.rules(event),
-            Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
-        };
-        if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
-    }
-
-    fn load_catalogue(&mut self, section: wire::CatalogueSection, lsn: Lsn) -> Result<(), SectionError> {
-        let catalogue = self.engine.catalogue.get_mut();
+    fn load_catalogue(&self, section: wire::CatalogueSection, lsn: Lsn) -> Result<(), SectionError> {
+        let catalogue = &mut *self.engine.catalogue.write();
         let directory = catalogue.directory();
         let ids_are_dense = dense(catalogue.skus().len(), section.skus.iter().map(|sku| usize_from(sku.id)))
             && dense(directory.locations().len(), section.locations.iter().map(|place| usize_from(place.id)))
@@ -334,6 +320,53 @@ impl Recovery {
     }
 }
 
+/// A record that passed its checksum can still come from another history; applying it would break an invariant with a panic.
+fn check(catalogue: &Catalogue, lsn: Lsn, event: &Event) -> Result<(), RecoveryError> {
+    let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
+    let channels = catalogue.directory().channels().len();
+    let campaigns = catalogue.directory().campaigns().all().len();
+    let known = Known { skus, locations, campaigns };
+    let (sku, location) = (|id: SkuId| known.sku(id), |id: LocationId| known.location(id));
+    let names_known = match event {
+        Event::Held(held) => known.held(held) && held.channel.is_none_or(|channel| channel.index() < channels),
+        Event::HoldEnded { claim, bookings, .. } | Event::Cancelled { claim, bookings, .. } => {
+            known.lines(&claim.lines) && known.bookings(bookings)
+        }
+        Event::Confirmed { claim } | Event::Shipped { claim, .. } => known.lines(&claim.lines),
+        Event::Reassigned { line, from, .. } => sku(line.sku) && location(line.location) && location(*from),
+        Event::StockChanged(change) => change.changes.iter().all(|cell| sku(cell.sku) && location(cell.location)),
+        Event::CellFactsSet { facts } => facts.iter().all(|cell| sku(cell.sku) && location(cell.location)),
+        Event::SkusRetired { skus } => skus.iter().all(|id| sku(*id)),
+        Event::SkusUpserted { skus: put, .. } => {
+            let known = |id: SkuId| id.index() < skus || put.iter().any(|sku| sku.id == id);
+            dense(skus, put.iter().map(|sku| sku.id.index()))
+                && put.iter().all(|sku| sku.components.iter().all(|part| known(part.sku)))
+        }
+        Event::LocationsUpserted { locations: put, .. } => dense(locations, put.iter().map(|place| place.id.index())),
+        Event::ChannelsUpserted { channels: put, .. } => dense(channels, put.iter().map(|channel| channel.id.index())),
+        Event::Rerouted(rerouted) => known.rerouted(rerouted),
+        Event::Merged(merged) => known.merged(merged),
+        Event::DocumentActivated { document, .. } | Event::DocumentRetired { document } => {
+            if catalogue.directory().documents().get(document).is_none() {
+                return Err(RecoveryError::Dangling { lsn, what: "a document" });
+            }
+            true
+        }
+        Event::Extended { .. } | Event::RegionsUpserted { .. } | Event::DocumentDrafted { .. } => true,
+        Event::Allotment(event) => known.allotment(event),
+        Event::Campaign(event) => known.campaign(event),
+        Event::Supply(event) => known.supply(event),
+        Event::Returns(event) => {
+            let channel = event.held().and_then(|held| held.channel);
+            known.returns(event) && channel.is_none_or(|channel| channel.index() < channels)
+        }
+        Event::Upkeep(event) => known.upkeep(event),
+        Event::Rules(event) => known.rules(event),
+        Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
+    };
+    if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
+}
+
 enum SectionError {
     Decode(DecodeError),
     Inconsistent(&'static str),
@@ -344,26 +377,39 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
     if lengths.iter().any(|length| *length != section.row_cells.len()) {
         return Err(SectionError::Inconsistent("its columns differ in length"));
     }
-    let (mut cells, rest) = section.cells.as_chunks::<16>();
+    let (mut plain, rest) = section.cells.as_chunks::<16>();
     if !rest.is_empty() {
         return Err(SectionError::Inconsistent("its cells are cut short"));
+    }
+    let mut packed = &section.packed_cells[..];
+    if !packed.is_empty() && !plain.is_empty() {
+        return Err(SectionError::Inconsistent("its cells stand there twice"));
     }
     if !shard.rows.is_empty() || !shard.parts.is_empty() {
         return Err(SectionError::Inconsistent("its shard has been loaded already"));
     }
     shard.rows.reserve_exact(section.row_cells.len());
     for ((count, revision), flags) in section.row_cells.iter().zip(&section.row_revision).zip(&section.row_flags) {
-        let (mine, others) =
-            cells.split_at_checked(usize_from(*count)).ok_or(SectionError::Inconsistent("it lacks cells"))?;
-        cells = others;
-        let packed: Vec<PackedCell> = mine.iter().map(packed_cell).collect();
-        if !packed.is_sorted_by(|one, next| one.location() < next.location()) {
+        let row: Option<Box<[PackedCell]>> = if plain.is_empty() {
+            cells::take(&mut packed, usize_from(*count)).map(Vec::into_boxed_slice)
+        } else {
+            plain.split_at_checked(usize_from(*count)).map(|(mine, others)| {
+                plain = others;
+                mine.iter().map(packed_cell).collect()
+            })
+        };
+        let row = row.ok_or(SectionError::Inconsistent("it lacks cells"))?;
+        if !row.is_sorted_by(|one, next| one.location() < next.location()) {
             return Err(SectionError::Inconsistent("its cells are not in order"));
+        }
+        let revision = Lsn::new(*revision);
+        if !Stamp::fits(revision) {
+            return Err(SectionError::Inconsistent("a row's revision is beyond the last there can be"));
         }
         let (sellable, retired) = (flags & 1 != 0, flags & 2 != 0);
         shard.counts.cells += u64::from(*count);
         let place = shard.rows.len();
-        let mut row = Row::restore(packed, Lsn::new(*revision), sellable, retired);
+        let mut row = Row::restore(row, revision, sellable, retired);
         row.set_kit(flags & 4 != 0);
         let sku = SkuId::from_row(shard.id, place).ok_or(SectionError::Inconsistent("it has too many rows"))?;
         let short = row.cells().filter(|(_, cell)| cell.shortfall() > 0);
@@ -411,22 +457,19 @@ fn load_shard(shard: &mut Shard, section: wire::ShardSection) -> Result<(), Sect
         }
         shard.facts.insert((cell.sku, cell.location), cell.facts);
     }
-    shard.parts.reserve(section.parts.len());
     let mut ended = Vec::new();
     for part in section.parts {
         let (id, part) = part_from_wire(part)?;
-        if let Some(header) = &part.header {
-            *count(&mut shard.counts, header.state) += 1;
-            if matches!(header.state, State::Held | State::Placed) {
-                shard.expiries.push(Reverse((header.expires_at, id)));
-            }
-        }
         ended.extend(part.ended_at.map(|at| (at, id)));
         if part.header.as_ref().is_some_and(|header| header.state.is_open() == part.ended_at.is_some()) {
             return Err(SectionError::Inconsistent("a reservation has an end and is open, or the other way about"));
         }
-        if shard.parts.insert(id, part).is_some() {
-            return Err(SectionError::Inconsistent("a reservation stands twice"));
+        let place = shard.parts.insert(id, part).ok_or(SectionError::Inconsistent("a reservation stands twice"))?;
+        if let Some(header) = shard.parts.header(&id) {
+            *count(&mut shard.counts, header.state()) += 1;
+            if matches!(header.state(), State::Held | State::Placed) {
+                shard.expiries.push(header.expires_at(), place);
+            }
         }
     }
     ended.sort_unstable();

@@ -3,12 +3,25 @@
 //! A reservation's lines lie in the shards of their SKUs, so that every shard can be checked, copied and brought forward alone. What
 //! concerns the whole of it, its header, lies in its home shard.
 
+mod packed;
+mod parts;
+mod plain;
+mod text;
+mod view;
+
 use quartermaster_journal::Lsn;
 use smallvec::SmallVec;
 
+pub(crate) use self::{
+    packed::Packed,
+    parts::Parts,
+    plain::Plain,
+    view::{HeaderRef, PartMut, PartRef, UnitsMut},
+};
+
 use crate::{
     event::{Promise, ShardSet},
-    id::{ChannelId, LocationId, NodeId, ReservationId, ShardId, SkuId},
+    id::{ChannelId, LocationId, NodeId, ReservationId, SkuId},
     quantity::Quantity,
     sourced::Sourcing,
     terms::{Kept, PresoldLine},
@@ -39,6 +52,34 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, by their numbers.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Held,
+        Self::Confirmed,
+        Self::Placed,
+        Self::Waiting,
+        Self::Shipped,
+        Self::Released,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Replaced,
+    ];
+
+    /// Its number in memory; on disk it has another.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::Confirmed => 1,
+            Self::Placed => 2,
+            Self::Waiting => 3,
+            Self::Shipped => 4,
+            Self::Released => 5,
+            Self::Expired => 6,
+            Self::Cancelled => 7,
+            Self::Replaced => 8,
+        }
+    }
+
     /// Whether it has not ended: it holds units, or may yet get some.
     #[must_use]
     pub fn is_open(self) -> bool {
@@ -112,16 +153,6 @@ pub(crate) struct Header {
     pub(crate) sourcing: Option<Box<Sourcing>>,
     /// What it carries beyond a plain hold.
     pub(crate) kept: Option<Box<Kept>>,
-}
-
-impl Header {
-    /// Whether it lies in a shard without having a part there: where it is only counted, or wants what it has not taken.
-    pub(crate) fn lies_without_part(&self, shard: ShardId) -> bool {
-        self.kept.as_ref().is_some_and(|kept| {
-            let counted = kept.campaign.map(|campaign| crate::campaign::counter_shard(campaign, &self.buyer_id));
-            counted == Some(shard) || kept.wanted.iter().any(|wanted| wanted.sku.shard() == shard)
-        })
-    }
 }
 
 /// A reservation as it is shown.

@@ -12,7 +12,6 @@ use crate::{
     event::returns::{Disposition, ReturnKind, ReturnReason},
     id::{LocationId, ReservationId, ReturnId, SkuId},
     quantity::Quantity,
-    reservation::Part,
     shard::EndedRetention,
     time::Timestamp,
 };
@@ -253,11 +252,11 @@ impl ReturnsState {
         }
     }
 
-    /// A return of a reservation that has a part here was opened.
-    pub(crate) fn pin(&mut self, id: ReservationId, part: &Part) {
+    /// A return of a reservation that has a part here was opened; the reservation ended then, if it did.
+    pub(crate) fn pin(&mut self, id: ReservationId, ended_at: Option<Timestamp>) {
         let pin = self.pins.entry(id).or_default();
         pin.returns += 1;
-        if let (1, Some(ended_at)) = (pin.returns, part.ended_at) {
+        if let (1, Some(ended_at)) = (pin.returns, ended_at) {
             let since = self.kept_since.remove(&id).unwrap_or(ended_at);
             if let Ok(place) = self.shipped_ended.binary_search(&(since, id)) {
                 self.shipped_ended.remove(place);
@@ -318,6 +317,9 @@ impl ReturnsState {
 
 /// Puts an entry in its place: clocks of two threads may come in the wrong order.
 pub(crate) fn put<T: Ord>(queue: &mut VecDeque<T>, entry: T) {
+    if queue.back().is_none_or(|last| *last < entry) {
+        return queue.push_back(entry);
+    }
     let place = queue.partition_point(|one| *one < entry);
     queue.insert(place, entry);
 }

@@ -3,14 +3,11 @@
 //! Lock order, everywhere: dedup slot, catalogue, shards ascending, capacity, journal.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, OnceLock},
 };
 
-use ahash::RandomState;
 use crossbeam_utils::CachePadded;
-use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
 use quartermaster_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
@@ -18,10 +15,11 @@ use smallvec::SmallVec;
 use crate::{
     allotment::Allotments,
     campaign::CampaignState,
-    catalog::{Directory, hasher},
+    catalog::Directory,
     event::{CellFacts, Facts, ShardSet},
+    expiries::Expiries,
     id::{LocationId, ReservationId, ShardId, SkuId},
-    reservation::Part,
+    reservation::{Packed, Parts},
     returns::ReturnsState,
     rules::RulesState,
     stock::Row,
@@ -43,11 +41,12 @@ pub(crate) struct EndedRetention {
 pub(crate) struct Shard {
     pub(crate) id: ShardId,
     pub(crate) rows: Vec<Row>,
-    pub(crate) parts: HashMap<ReservationId, Part, RandomState>,
+    /// Parts of reservations.
+    pub(crate) parts: Parts,
     /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
     pub(crate) directory: Arc<Directory>,
     /// When holds at home here expire. Entries of holds that ended or moved are dropped when their time comes.
-    pub(crate) expiries: BinaryHeap<Reverse<(Timestamp, ReservationId)>>,
+    pub(crate) expiries: Expiries,
     /// Ended reservations' parts, oldest first.
     pub(crate) ended: VecDeque<(Timestamp, ReservationId)>,
     /// Cells that promise more than they have.
@@ -56,8 +55,8 @@ pub(crate) struct Shard {
     pub(crate) refusals: BTreeMap<(SkuId, LocationId), Timestamp>,
     /// What planning knows of cells; of others nothing.
     pub(crate) facts: BTreeMap<(SkuId, LocationId), Facts>,
-    /// Reservations forgotten by the last event, with their buyers, for the index of owners to follow.
-    pub(crate) forgotten: Vec<(Box<str>, ReservationId)>,
+    /// Reservations forgotten by the last event, for the index of owners to follow.
+    pub(crate) forgotten: Vec<Packed>,
     pub(crate) allotments: Allotments,
     pub(crate) campaigns: CampaignState,
     pub(crate) supply: SupplyState,
@@ -96,9 +95,9 @@ impl Shard {
         Self {
             id,
             rows: Vec::new(),
-            parts: HashMap::with_hasher(hasher()),
+            parts: Parts::default(),
             directory: Arc::default(),
-            expiries: BinaryHeap::new(),
+            expiries: Expiries::default(),
             ended: VecDeque::new(),
             shortfalls: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -138,6 +137,15 @@ impl Shard {
     /// What planning knows of its cells, by SKU and location.
     pub(crate) fn facts(&self) -> impl Iterator<Item = CellFacts> {
         self.facts.iter().map(|((sku, location), facts)| CellFacts { sku: *sku, location: *location, facts: *facts })
+    }
+
+    /// Adds the row of a SKU that was created.
+    pub(crate) fn add_row(&mut self, row: Row) {
+        if self.rows.len() == self.rows.capacity() {
+            // An eighth more instead of twice as much: SKUs come rarely and stay for ever.
+            self.rows.reserve_exact(32 + self.rows.len() / 8);
+        }
+        self.rows.push(row);
     }
 
     pub(crate) fn row_mut(&mut self, sku: SkuId) -> &mut Row {

@@ -3,6 +3,8 @@
 //! Fuzzy: one lock is held at a time, for as long as it takes to copy what is behind it; encoding happens outside. Each section says
 //! up to which LSN it is complete, and a recovery applies to it what lies past that.
 
+pub(crate) mod cells;
+
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -16,7 +18,7 @@ use crate::{
     dedup::SLOTS,
     engine::Engine,
     id::{ReservationId, ShardId, SkuId, usize_from},
-    reservation::{Part, State},
+    reservation::{Packed, PartRef, State},
     shard::Shard,
     stock::row::PackedCell,
     time::Timestamp,
@@ -38,6 +40,9 @@ pub mod kind {
 
 /// SKUs in one catalogue section.
 pub(crate) const SKUS_PER_SECTION: usize = 50_000;
+
+/// Remembered requests copied while their slot is locked: some tens of microseconds.
+const ENTRIES_AT_ONCE: usize = 512;
 
 /// A part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,25 +84,28 @@ impl Engine {
             time_us: now.0,
         };
         write(Section { kind: kind::META, unit: 0, lsn: begin, payload: meta.encode_to_vec() })?;
-        let mut put = |section: Section| {
+        let mut put = |section: Section, reaches_to: Lsn| {
             span.complete_to = span.complete_to.min(section.lsn);
-            span.reaches_to = span.reaches_to.max(section.lsn);
+            span.reaches_to = span.reaches_to.max(reaches_to);
             write(section)
         };
         self.catalogue_sections(&mut put)?;
+        let mut copy = ShardCopy::default();
         for shard in ShardId::all() {
-            let copy = self.copy_shard(shard);
-            let lsn = copy.lsn;
-            put(Section { kind: kind::SHARD, unit: u32::from(shard.0), lsn, payload: copy.encode() })?;
+            let lsn = self.copy_shard(shard, &mut copy);
+            put(Section { kind: kind::SHARD, unit: u32::from(shard.0), lsn, payload: copy.encode() }, lsn)?;
         }
-        put(self.capacity_section())?;
+        let capacity = self.capacity_section();
+        let lsn = capacity.lsn;
+        put(capacity, lsn)?;
         for slot in 0..SLOTS {
-            put(self.dedup_section(slot))?;
+            let (section, reaches_to) = self.dedup_section(slot);
+            put(section, reaches_to)?;
         }
         Ok(span)
     }
 
-    fn catalogue_sections<E>(&self, put: &mut impl FnMut(Section) -> Result<(), E>) -> Result<(), E> {
+    fn catalogue_sections<E>(&self, put: &mut impl FnMut(Section, Lsn) -> Result<(), E>) -> Result<(), E> {
         let (lsn, skus, directory): (Lsn, Vec<Arc<Sku>>, Arc<Directory>) = {
             let catalogue = self.catalogue.read();
             (self.journal.appended_lsn(), catalogue.skus().to_vec(), Arc::clone(catalogue.directory()))
@@ -116,16 +124,24 @@ impl Engine {
         for unit in 0.. {
             let Some(part) = parts.next().or((unit == 0).then_some(&[])) else { break };
             section.skus = part.iter().map(|sku| codec::sku_to_wire(sku)).collect();
-            put(Section { kind: kind::CATALOGUE, unit, lsn, payload: section.encode_to_vec() })?;
+            put(Section { kind: kind::CATALOGUE, unit, lsn, payload: section.encode_to_vec() }, lsn)?;
             section = wire::CatalogueSection::default();
         }
         Ok(())
     }
 
-    fn copy_shard(&self, id: ShardId) -> ShardCopy {
+    /// Copies a shard; gives up to where the copy is complete.
+    fn copy_shard(&self, id: ShardId, copy: &mut ShardCopy) -> Lsn {
+        let (rows, cells) = {
+            let shard = self.shards.read(id);
+            (shard.rows.len(), shard.counts.cells)
+        };
+        copy.make_room(rows, usize::try_from(cells).unwrap_or(0));
         let shard = self.shards.read(id);
         // Whatever was appended for this shard has been applied: that happens under its lock.
-        ShardCopy::of(&shard, self.journal.appended_lsn())
+        let lsn = self.journal.appended_lsn();
+        copy.take(&shard);
+        lsn
     }
 
     fn capacity_section(&self) -> Section {
@@ -137,68 +153,85 @@ impl Engine {
         Section { kind: kind::CAPACITY, unit: 0, lsn, payload: section.encode_to_vec() }
     }
 
-    fn dedup_section(&self, index: usize) -> Section {
-        let slot = self.slots[index].lock();
-        let lsn = self.journal.appended_lsn();
+    /// What a slot remembers, copied in pieces so that its lock is held briefly; besides, up to where the copy rests on the log.
+    ///
+    /// Entries come in the order of their LSNs and go from the front, so the pieces together are the slot as it stood at the first of them,
+    /// but for entries that went meanwhile: a recovery that has the events up to the last piece forgets those, too.
+    fn dedup_section(&self, index: usize) -> (Section, Lsn) {
         let unit = u32::try_from(index).unwrap_or(u32::MAX);
-        let entries =
-            slot.entries().map(|entry| wire::DedupEntry { lsn: entry.lsn.get(), record: entry.record.to_vec() });
-        let section = wire::DedupSection { slot: unit, entries: entries.collect() };
-        drop(slot);
-        Section { kind: kind::DEDUP, unit, lsn, payload: section.encode_to_vec() }
+        let mut section = wire::DedupSection { slot: unit, entries: Vec::new() };
+        // What the slot had at first, and up to where that is complete.
+        let mut begun = None;
+        let mut copied = Lsn::ZERO;
+        loop {
+            section.entries.reserve(ENTRIES_AT_ONCE);
+            let slot = self.slots[index].lock();
+            let now = self.journal.appended_lsn();
+            let (newest, lsn) = *begun.get_or_insert((slot.newest(), now));
+            let before = section.entries.len();
+            for entry in slot.entries_past(copied).take_while(|entry| entry.lsn <= newest).take(ENTRIES_AT_ONCE) {
+                section.entries.push(wire::DedupEntry { lsn: entry.lsn.get(), record: entry.record.to_vec() });
+                copied = entry.lsn;
+            }
+            drop(slot);
+            if section.entries.len() < before + ENTRIES_AT_ONCE {
+                let payload = section.encode_to_vec();
+                return (Section { kind: kind::DEDUP, unit, lsn, payload }, now);
+            }
+        }
     }
 }
 
-/// What is behind a shard's lock, copied flat: a few large copies instead of many small ones, so that the lock is held briefly.
+/// What is behind a shard's lock, copied flat: a few large copies instead of many small ones, so that the lock is held briefly. Used again
+/// for the next shard, so that its memory is not new to the process while a lock is held.
+#[derive(Default)]
 struct ShardCopy {
-    shard: ShardId,
-    lsn: Lsn,
-    row_cells: Vec<u32>,
-    row_revision: Vec<u64>,
-    row_flags: Vec<u8>,
     cells: Vec<PackedCell>,
-    extras: Vec<wire::CellExtra>,
-    parts: Vec<(ReservationId, Part)>,
-    refusals: Vec<wire::Refusal>,
-    facts: Vec<wire::CellFacts>,
-    allotment: Option<wire::AllotmentSection>,
-    campaign: Option<wire::CampaignSection>,
-    supply: Option<wire::SupplySection>,
-    returns: Option<wire::ReturnsSection>,
-    upkeep: Option<wire::UpkeepSection>,
-    rules: Option<wire::RulesSection>,
+    parts: Vec<Packed>,
+    /// All else. Cells and parts come in when it is encoded.
+    section: wire::ShardSection,
 }
 
 impl ShardCopy {
-    fn of(shard: &Shard, lsn: Lsn) -> Self {
-        let rows = &shard.rows;
-        let cells_total = rows.iter().map(crate::stock::Row::len).sum();
-        let mut copy = Self {
-            shard: shard.id,
-            lsn,
-            row_cells: Vec::with_capacity(rows.len()),
-            row_revision: Vec::with_capacity(rows.len()),
-            row_flags: Vec::with_capacity(rows.len()),
-            cells: Vec::with_capacity(cells_total),
-            extras: Vec::new(),
-            parts: Vec::with_capacity(shard.parts.len()),
-            refusals: Vec::with_capacity(shard.refusals.len()),
-            facts: shard.facts().map(|cell| codec::facts_to_wire(&cell)).collect(),
-            allotment: codec::allotment::section(shard),
-            campaign: codec::campaign::section(shard),
-            supply: codec::supply::section(shard),
-            returns: codec::returns::section(shard),
-            upkeep: codec::upkeep::section(shard),
-            rules: codec::rules::section(shard),
-        };
-        for (place, row) in rows.iter().enumerate() {
-            copy.row_cells.push(u32::try_from(row.len()).unwrap_or(u32::MAX));
-            copy.row_revision.push(row.revision().get());
-            copy.row_flags
+    /// Forgets what it has, and makes room for so many rows and cells and a few more.
+    fn make_room(&mut self, rows: usize, cells: usize) {
+        let section = &mut self.section;
+        section.row_cells.clear();
+        section.row_revision.clear();
+        section.row_flags.clear();
+        section.row_cells.reserve(rows);
+        section.row_revision.reserve(rows);
+        section.row_flags.reserve(rows);
+        section.packed_cells.clear();
+        if self.cells.capacity() < cells {
+            // Written once, so that the system has given every page.
+            let blank = PackedCell { tag: 0, on_hand: 0, reserved: 0, committed: 0 };
+            self.cells = vec![blank; cells + cells / 16];
+        }
+        self.cells.clear();
+        self.parts.clear();
+    }
+
+    fn take(&mut self, shard: &Shard) {
+        let section = &mut self.section;
+        section.shard = u32::from(shard.id.0);
+        section.facts = shard.facts().map(|cell| codec::facts_to_wire(&cell)).collect();
+        section.allotment = codec::allotment::section(shard);
+        section.campaign = codec::campaign::section(shard);
+        section.supply = codec::supply::section(shard);
+        section.returns = codec::returns::section(shard);
+        section.upkeep = codec::upkeep::section(shard);
+        section.rules = codec::rules::section(shard);
+        section.extras.clear();
+        for (place, row) in shard.rows.iter().enumerate() {
+            section.row_cells.push(u32::try_from(row.len()).unwrap_or(u32::MAX));
+            section.row_revision.push(row.revision().get());
+            section
+                .row_flags
                 .push(u8::from(row.flagged_sellable()) | u8::from(row.retired()) << 1 | u8::from(row.kit()) << 2);
-            copy.cells.extend_from_slice(row.packed());
+            self.cells.extend_from_slice(row.packed());
             let sku = SkuId::from_row(shard.id, place).map_or(0, |sku| sku.0);
-            copy.extras.extend(row.extras().map(|(location, extra)| wire::CellExtra {
+            section.extras.extend(row.extras().map(|(location, extra)| wire::CellExtra {
                 sku,
                 location: location.0,
                 safety: extra.safety.0,
@@ -209,51 +242,34 @@ impl ShardCopy {
                 kept: extra.kept.0,
             }));
         }
-        copy.refusals.extend(shard.refusals.iter().map(|((sku, location), until)| wire::Refusal {
-            sku: sku.0,
-            location: location.0,
-            until_us: until.0,
-        }));
-        copy.parts.extend(shard.parts.iter().map(|(id, part)| (*id, part.clone())));
-        copy
+        section.refusals = shard
+            .refusals
+            .iter()
+            .map(|((sku, location), until)| wire::Refusal { sku: sku.0, location: location.0, until_us: until.0 })
+            .collect();
+        self.parts.extend(shard.parts.copies());
     }
 
-    fn encode(mut self) -> Vec<u8> {
-        self.parts.sort_unstable_by_key(|(id, _)| *id);
-        let mut cells = Vec::with_capacity(self.cells.len() * 16);
-        for cell in &self.cells {
-            for word in [cell.location().0, cell.on_hand, cell.reserved, cell.committed] {
-                cells.extend_from_slice(&word.to_le_bytes());
-            }
+    fn encode(&mut self) -> Vec<u8> {
+        let section = &mut self.section;
+        let mut rest = &self.cells[..];
+        for count in &section.row_cells {
+            let (row, others) = rest.split_at(usize_from(*count));
+            cells::put(&mut section.packed_cells, row);
+            rest = others;
         }
-        wire::ShardSection {
-            shard: u32::from(self.shard.0),
-            row_cells: self.row_cells,
-            row_revision: self.row_revision,
-            row_flags: self.row_flags,
-            cells,
-            extras: self.extras,
-            parts: self.parts.iter().map(|(id, part)| part_to_wire(*id, part)).collect(),
-            refusals: self.refusals,
-            facts: self.facts,
-            allotment: self.allotment,
-            campaign: self.campaign,
-            supply: self.supply,
-            returns: self.returns,
-            upkeep: self.upkeep,
-            rules: self.rules,
-        }
-        .encode_to_vec()
+        self.parts.sort_unstable_by_key(Packed::id);
+        section.parts = self.parts.iter().map(|packed| part_to_wire(packed.id(), packed.view())).collect();
+        section.encode_to_vec()
     }
 }
 
-fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
+fn part_to_wire(id: ReservationId, part: PartRef<'_>) -> wire::ReservationPart {
     wire::ReservationPart {
         reservation: id.0,
-        promise: codec::promise_to_wire(part.promise),
+        promise: codec::promise_to_wire(part.promise()),
         lines: part
-            .lines
-            .iter()
+            .lines()
             .map(|line| wire::ReservationLine {
                 sku: line.sku.0,
                 location: line.location.0,
@@ -264,23 +280,27 @@ fn part_to_wire(id: ReservationId, part: &Part) -> wire::ReservationPart {
                 announced: line.announced.0,
             })
             .collect(),
-        header: part.header.as_ref().map(|header| wire::ReservationHeader {
-            state: state_to_wire(header.state),
-            order_id: header.order_id.to_string(),
-            buyer_id: header.buyer_id.to_string(),
-            channel: header.channel.map_or(0, |channel| channel.0 + 1),
-            create_time_us: header.created_at.0,
-            expire_time_us: header.expires_at.0,
-            revision: header.revision.get(),
-            shards: codec::shards_to_wire(&header.shards),
-            sourcing: header.sourcing.as_deref().map(codec::sourced::sourcing_to_wire),
-            campaign: header.kept.as_ref().and_then(|kept| kept.campaign).map_or(0, |campaign| campaign.0 + 1),
-            kits: header.kept.iter().flat_map(|kept| kept.kits.iter().map(codec::terms::kit_to_wire)).collect(),
-            wanted: header.kept.iter().flat_map(|kept| kept.wanted.iter().map(codec::terms::wanted_to_wire)).collect(),
+        header: part.header().map(|header| wire::ReservationHeader {
+            state: state_to_wire(header.state()),
+            order_id: header.order_id().to_owned(),
+            buyer_id: header.buyer_id().to_owned(),
+            channel: header.channel().map_or(0, |channel| channel.0 + 1),
+            create_time_us: header.created_at().0,
+            expire_time_us: header.expires_at().0,
+            revision: header.revision().get(),
+            shards: codec::shards_to_wire(&header.shards()),
+            sourcing: header.sourcing().map(codec::sourced::sourcing_to_wire),
+            campaign: header.kept().and_then(|kept| kept.campaign).map_or(0, |campaign| campaign.0 + 1),
+            kits: header.kept().into_iter().flat_map(|kept| kept.kits.iter().map(codec::terms::kit_to_wire)).collect(),
+            wanted: header
+                .kept()
+                .into_iter()
+                .flat_map(|kept| kept.wanted.iter().map(codec::terms::wanted_to_wire))
+                .collect(),
         }),
-        ended_time_us: part.ended_at.map_or(0, |at| at.0),
-        path: codec::terms::path_to_wire(&part.path),
-        presold: codec::terms::presold_to_wire(&part.presold),
+        ended_time_us: part.ended_at().map_or(0, |at| at.0),
+        path: codec::terms::path_to_wire(part.path()),
+        presold: codec::terms::presold_to_wire(part.presold()),
     }
 }
 
@@ -312,4 +332,47 @@ pub(crate) fn state_from_wire(state: u32) -> Option<State> {
         State::Waiting,
     ];
     states.get(usize_from(state.checked_sub(1)?)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quartermaster_journal::MemoryJournal;
+
+    use super::*;
+    use crate::{
+        EngineConfig,
+        catalog::ChannelSpec,
+        command::{CatalogueCommand, Command, Request},
+        dedup::SlotHasher,
+        fingerprint::Fingerprinter,
+    };
+
+    /// More entries than are copied at once, so that they come in pieces.
+    #[test]
+    fn a_slot_is_copied_whole_in_pieces() {
+        let engine = Engine::new(EngineConfig::default(), Arc::new(MemoryJournal::new()));
+        let ids = (0_u32..).map(|number| format!("r{number}"));
+        let ids: Vec<String> = ids
+            .filter(|id| SlotHasher::slot(Fingerprinter::default().bytes(id.as_bytes()).finish()) == 7)
+            .take(2 * ENTRIES_AT_ONCE + 1)
+            .collect();
+        let channel = ChannelSpec { code: "web".into(), ..ChannelSpec::default() };
+        let command = Command::Catalogue(CatalogueCommand::UpsertChannels(vec![channel]));
+        for (place, id) in ids.iter().enumerate() {
+            if place % ENTRIES_AT_ONCE < 2 {
+                let before = engine.dedup_section(7);
+                let read = wire::DedupSection::decode(&*before.0.payload).unwrap();
+                assert_eq!(read.entries.len(), place, "none is missing and none stands twice");
+                assert!(read.entries.is_sorted_by_key(|entry| entry.lsn));
+                assert_eq!((before.0.lsn, before.1), (engine.journal.appended_lsn(), engine.journal.appended_lsn()));
+            }
+            let request = Request { id: id.clone(), actor: String::new() };
+            engine.submit(&request, &command, Timestamp(1)).unwrap();
+        }
+        let read = wire::DedupSection::decode(&*engine.dedup_section(7).0.payload).unwrap();
+        let copied: Vec<&str> = read.entries.iter().map(|entry| codec::peek(&entry.record).request_id).collect();
+        assert_eq!(copied, ids);
+    }
 }

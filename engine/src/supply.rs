@@ -327,7 +327,7 @@ impl Shard {
         let mut promises: Vec<_> = self
             .parts
             .iter()
-            .flat_map(|(id, part)| part.presold.iter().map(move |one| (one.supply, *id, one.line)))
+            .flat_map(|(id, part)| part.presold().iter().map(move |one| (one.supply, id, one.line)))
             .collect();
         promises.sort_unstable();
         for (supply, id, line) in promises {

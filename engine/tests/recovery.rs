@@ -6,6 +6,7 @@ mod support;
 use std::{convert::Infallible, sync::Arc};
 
 use proptest::{collection::vec, prelude::*, sample::Index};
+use quartermaster_engine::crew::{Crew, InTurn, Threads};
 use quartermaster_engine::{
     Engine, EngineConfig, Verdict,
     command::{Command, Reserve, ReserveLine, Step},
@@ -20,7 +21,7 @@ use quartermaster_journal::{Lsn, MemoryJournal};
 use support::{
     Rig, cases, dump,
     generate::{Case, Known, Op, SECOND, case, setup},
-    recover, regressions, replay, snapshot,
+    recover, recover_together, regressions, replay, snapshot,
 };
 
 /// Forgets soon and keeps few, so that retention is part of every history.
@@ -186,6 +187,36 @@ proptest! {
         same(&history.dump(&fresh), &history.dump(&back), "the log up to a cut")?;
     }
 
+    /// Many hands do what one does: from the log, or from a snapshot taken in mid-traffic and the log past it.
+    #[test]
+    fn many_hands_make_the_same_state(
+        case in case(20..150),
+        begin: Index,
+        gaps in vec(any::<u8>(), 1..40),
+        lengths in vec(1..60_usize, 1..6),
+        hands in 1..6_usize,
+        default_memory: bool,
+    ) {
+        let mut history = History::new(&case, config(default_memory));
+        history.run(begin.index(case.steps.len()));
+        let (span, sections) = history.run_through_snapshot(&gaps);
+        history.run(usize::MAX);
+        let records = history.rig.journal.records();
+        let records: Vec<(Lsn, &[u8])> = (1..).map(Lsn::new).zip(records.iter().map(|record| &**record)).collect();
+        let past = usize::try_from(span.complete_to.get()).expect("small");
+        let live = (history.dump(&history.rig.engine), bytes(&history.rig.engine));
+        for crew in [&InTurn::new(hands) as &dyn Crew, &Threads::new(2)] {
+            for (sections, records) in [(&[][..], &records[..]), (&sections[..], &records[past..])] {
+                let back = recover_together(history.rig.config, sections, records, &lengths, crew);
+                let back = back.expect("the engine's own records replay");
+                prop_assert_eq!(back.records(), u64::try_from(records.len()).expect("small"));
+                let back = finish(back);
+                same(&live.0, &history.dump(&back), "by many hands")?;
+                prop_assert_eq!(&live.1, &bytes(&back));
+            }
+        }
+    }
+
     /// After a restart, from either, things go on: no id is given out again, every answer is as it would have been.
     #[test]
     fn life_goes_on_after_restarts(case in case(20..100), gaps in vec(any::<u8>(), 1..40), stops in vec(0..30_usize, 1..6)) {
@@ -219,6 +250,7 @@ proptest! {
     fn foreign_records_are_refused_by_name(
         case in case(20..60),
         damage in vec((any::<Index>(), any::<Index>(), 0..5_u8, any::<u8>()), 1..8),
+        stretch in 1..80_usize,
     ) {
         let mut history = History::new(&case, short_memory());
         history.run(usize::MAX);
@@ -240,12 +272,17 @@ proptest! {
             }
         }
         let mut recovery = Recovery::new(history.rig.config);
+        let with_lsns: Vec<(Lsn, &[u8])> = (1..).map(Lsn::new).zip(records.iter().map(|record| &**record)).collect();
+        let together = recover_together(history.rig.config, &[], &with_lsns, &[stretch], &InTurn::new(3)).map(finish);
         for (lsn, record) in (1..).zip(&records) {
             if let Err(error) = recovery.replay(Lsn::new(lsn), record) {
                 prop_assert!(error.to_string().contains(&format!("LSN {lsn}")), "{}", error);
+                let same = together.err().map(|error| error.to_string());
+                prop_assert_eq!(same, Some(error.to_string()), "many hands say the same");
                 return Ok(());
             }
         }
+        prop_assert_eq!(bytes(&finish(recovery)), bytes(&together.expect("one hand finds nothing wrong")));
     }
 
     /// The same of sections.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quartermaster_engine::command::{Command, Request};
+use quartermaster_engine::crew::Alone;
 use quartermaster_engine::time::Timestamp;
-use quartermaster_engine::{Answer, Engine, EngineConfig, Error};
+use quartermaster_engine::{Answer, Crew, Engine, EngineConfig, Error};
 use quartermaster_journal::{Journal, Log, LogConfig, Storage};
 
 use crate::auditor::Audits;
@@ -92,8 +93,22 @@ impl<S: Storage, C: Clock> Core<S, C> {
         clock: C,
         journal: impl FnOnce(&Log<S>) -> Arc<dyn Journal>,
     ) -> Result<Core<S, C>, OpenError> {
+        Core::open_with(storage, config, clock, &Alone, journal)
+    }
+
+    /// As [`open`](Core::open), by as many hands as the crew has. The outcome does not depend on how many they are.
+    ///
+    /// # Errors
+    /// As [`open`](Core::open).
+    pub fn open_with(
+        storage: S,
+        config: &CoreConfig,
+        clock: C,
+        crew: &dyn Crew,
+        journal: impl FnOnce(&Log<S>) -> Arc<dyn Journal>,
+    ) -> Result<Core<S, C>, OpenError> {
         let began = clock.elapsed();
-        let opened = open::open(storage.clone(), config, journal)?;
+        let opened = open::open(storage.clone(), config, crew, journal)?;
         for excluded in opened.engine.catalogue().directory().stages().excluded() {
             tracing::warn!(what = %excluded.what, why = %excluded.fault, "kept, but not in use: this version cannot use it");
         }

@@ -1,13 +1,18 @@
 //! From a data directory to a running state: the newest whole snapshot, then the log past it, in one pass.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use quartermaster_engine::Engine;
-use quartermaster_engine::recovery::{Recovery, RecoveryError};
+use parking_lot::Mutex;
+use quartermaster_engine::recovery::{Recovery, RecoveryError, Stretch};
+use quartermaster_engine::snapshot::kind;
 use quartermaster_engine::time::Timestamp;
-use quartermaster_journal::{Journal, Log, Lsn, SnapshotStore, Storage};
+use quartermaster_engine::{Crew, Engine, EngineConfig};
+use quartermaster_journal::snapshot::Section;
+use quartermaster_journal::{Error, Journal, Log, Lsn, SnapshotReader, SnapshotStore, Storage};
 
 use crate::CoreConfig;
 
@@ -20,7 +25,7 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
         /// What is wrong.
-        source: quartermaster_journal::Error,
+        source: Error,
     },
     /// All snapshots are damaged, and the log no longer holds what they did.
     #[error("data directory {} begins at LSN {first}, and the snapshots that told what came before are damaged: {}", path.display(), damaged.join("; "))]
@@ -46,9 +51,7 @@ impl OpenError {
     /// Whether files are missing or are not what was written, so that a new start cannot help.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        use quartermaster_journal::Error::{
-            BeyondEnd, Damaged, Gap, MissingSegment, SnapshotDamaged, UnfinishedRestore,
-        };
+        use Error::{BeyondEnd, Damaged, Gap, MissingSegment, SnapshotDamaged, UnfinishedRestore};
         match self {
             OpenError::NoSnapshot { .. } => true,
             OpenError::Journal { source, .. } => {
@@ -93,37 +96,35 @@ pub(crate) struct Opened<S: Storage> {
 pub(crate) fn open<S: Storage>(
     storage: S,
     config: &CoreConfig,
+    crew: &dyn Crew,
     journal_of: impl FnOnce(&Log<S>) -> Arc<dyn Journal>,
 ) -> Result<Opened<S>, OpenError> {
     let path = storage.path_of("");
     let journal = |source| OpenError::Journal { path: path.clone(), source };
 
-    let mut recovery = Recovery::new(config.engine);
-    let mut from = Lsn::new(1);
-    let mut recovered = Recovered::default();
-    let newest = SnapshotStore::new(storage.clone()).newest_whole().map_err(journal)?;
-    for skipped in &newest.skipped {
-        tracing::error!(file = %skipped.file.display(), error = %skipped.error, "a snapshot is damaged; an older one is used");
-    }
-    recovered.damaged_snapshots = newest.skipped.len();
-    if let Some(snapshot) = &newest.snapshot {
-        from = snapshot.end().needed_from;
-        recovered.snapshot_lsn = snapshot.start().lsn;
-        let mut payload = Vec::new();
-        for section in snapshot.sections() {
-            snapshot.read(section, &mut payload).map_err(journal)?;
-            recovery
-                .load(section.kind, section.unit, section.lsn, &payload)
-                .map_err(|source| OpenError::Content { path: path.clone(), source })?;
-        }
-    }
-    let opened = Log::open(storage, config.log.clone(), from, &mut |lsn, _, record| {
-        recovery.replay(lsn, record).map_err(Into::into)
-    });
+    let Loaded { recovery, mut recovered, from, skipped } = load_newest(&storage, config.engine, crew)?;
+    // Records are gathered: a stretch of them keeps every hand busy.
+    let gathered = RefCell::new((recovery, Stretch::default()));
+    let apply = |(recovery, stretch): &mut (Recovery, Stretch)| {
+        let applied = recovery.replay_together(stretch, crew);
+        stretch.clear();
+        applied.map_err(Into::into)
+    };
+    let mut visit = |lsn, _, record: &[u8]| {
+        let gathered = &mut *gathered.borrow_mut();
+        gathered.1.push(lsn, record);
+        if gathered.1.is_full() { apply(gathered) } else { Ok(()) }
+    };
+    let mut rest = || apply(&mut gathered.borrow_mut());
+    let opened = Log::open_when(storage, config.log.clone(), from, &mut visit, &mut rest);
     let (log, report) = opened.map_err(|source| match source {
-        quartermaster_journal::Error::Gap { first, .. } if !newest.skipped.is_empty() => {
-            let damaged = newest.skipped.iter().map(|skipped| skipped.error.to_string()).collect();
-            OpenError::NoSnapshot { path: path.clone(), first, damaged }
+        Error::Gap { first, .. } if !skipped.is_empty() => {
+            OpenError::NoSnapshot { path: path.clone(), first, damaged: skipped }
+        }
+        // Refused with the last record of its stretch.
+        Error::Visit { lsn, source } => {
+            let own = source.downcast_ref().and_then(RecoveryError::lsn);
+            journal(Error::Visit { lsn: own.unwrap_or(lsn), source })
         }
         source => journal(source),
     })?;
@@ -131,8 +132,89 @@ pub(crate) fn open<S: Storage>(
         tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "an unfinished write was cut off the log");
         recovered.torn_bytes = torn.bytes;
     }
+    let (recovery, _) = gathered.into_inner();
     recovered.records = recovery.records();
     let last_time = recovery.last_time();
     let engine = recovery.finish(journal_of(&log));
     Ok(Opened { engine, log, recovered, last_time })
+}
+
+/// State as the newest whole snapshot has it.
+struct Loaded {
+    recovery: Recovery,
+    recovered: Recovered,
+    /// Where the log goes on.
+    from: Lsn,
+    /// What is wrong with newer ones.
+    skipped: Vec<String>,
+}
+
+/// Loads the newest snapshot of which every byte is as it was written; that is found out by loading it, so that it is read once.
+fn load_newest<S: Storage>(storage: &S, config: EngineConfig, crew: &dyn Crew) -> Result<Loaded, OpenError> {
+    let path = storage.path_of("");
+    let journal = |source| OpenError::Journal { path: path.clone(), source };
+    let store = SnapshotStore::new(storage.clone());
+    let mut skipped = Vec::new();
+    for name in store.names().map_err(journal)? {
+        let recovery = Recovery::new(config);
+        let loaded = store.open(&name).map_err(NotLoaded::Journal).and_then(|snapshot| {
+            load(&recovery, &snapshot, crew).map(|()| (snapshot.start().lsn, snapshot.end().needed_from))
+        });
+        match loaded {
+            Ok((snapshot_lsn, from)) => {
+                let recovered = Recovered { snapshot_lsn, damaged_snapshots: skipped.len(), ..Recovered::default() };
+                return Ok(Loaded { recovery, recovered, from, skipped });
+            }
+            Err(NotLoaded::Journal(error @ Error::SnapshotDamaged { .. })) => {
+                let file = storage.path_of(&name);
+                tracing::error!(file = %file.display(), %error, "a snapshot is damaged; an older one is used");
+                skipped.push(error.to_string());
+            }
+            Err(NotLoaded::Journal(error)) => return Err(journal(error)),
+            Err(NotLoaded::Content(source)) => return Err(OpenError::Content { path, source }),
+        }
+    }
+    let recovered = Recovered { damaged_snapshots: skipped.len(), ..Recovered::default() };
+    Ok(Loaded { recovery: Recovery::new(config), recovered, from: Lsn::new(1), skipped })
+}
+
+/// Why a snapshot was not loaded.
+enum NotLoaded {
+    Journal(Error),
+    Content(RecoveryError),
+}
+
+/// Loads all sections: those of the catalogue first, in their order, the others by as many hands as there are, each the next that nobody has.
+fn load<S: Storage>(recovery: &Recovery, snapshot: &SnapshotReader<S>, crew: &dyn Crew) -> Result<(), NotLoaded> {
+    let one = |section: &Section, payload: &mut Vec<u8>| {
+        snapshot.read(section, payload).map_err(NotLoaded::Journal)?;
+        recovery.load(section.kind, section.unit, section.lsn, payload).map_err(NotLoaded::Content)
+    };
+    let ordered = |section: &&Section| !matches!(section.kind, kind::SHARD | kind::DEDUP | kind::CAPACITY);
+    let (first, others): (Vec<&Section>, Vec<&Section>) = snapshot.sections().iter().partition(ordered);
+    let mut payload = Vec::new();
+    let mut loaded = first.into_iter().try_for_each(|section| one(section, &mut payload));
+    if loaded.is_ok() {
+        let next = AtomicUsize::new(0);
+        let failed = Mutex::new(None);
+        crew.work(&|_| {
+            let mut payload = Vec::new();
+            while failed.lock().is_none()
+                && let Some(section) = others.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                if let Err(error) = one(section, &mut payload) {
+                    failed.lock().get_or_insert(error);
+                }
+            }
+        });
+        loaded = failed.into_inner().map_or(Ok(()), Err);
+    }
+    match loaded {
+        // Damage anywhere in it makes it one to pass over, whatever else is wrong with it.
+        Err(NotLoaded::Content(error)) => {
+            snapshot.verify().map_err(NotLoaded::Journal)?;
+            Err(NotLoaded::Content(error))
+        }
+        loaded => loaded,
+    }
 }

@@ -13,7 +13,7 @@ mod routes;
 mod settings;
 mod status;
 mod timed_journal;
-mod worker;
+pub(crate) mod worker;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -132,7 +132,9 @@ impl Node {
             false
         };
         workers.push(Worker::start("disk", Duration::from_millis(250), self, disk)?);
-        let snapshot = |node: &Node| {
+        let least = std::sync::Once::new();
+        let snapshot = move |node: &Node| {
+            least.call_once(worker::be_the_least);
             node.core.snapshot_step();
             false
         };

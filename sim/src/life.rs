@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use quartermaster_engine::crew::InTurn;
 use quartermaster_journal::{Journal as _, Lsn, SimStorage};
 use quartermaster_node::{Core, CoreConfig, OpenError};
 
@@ -28,7 +29,8 @@ impl Life {
         records: &Records,
     ) -> Result<Self, OpenError> {
         let tap = |log: &_| Arc::new(Tap::new(Clone::clone(log), Arc::clone(records))) as _;
-        let core = Core::open(storage.clone(), config, clock.clone(), tap)?;
+        // What threads of a server do at the same time is done in turn: the outcome is the same, or this run finds it out.
+        let core = Core::open_with(storage.clone(), config, clock.clone(), &InTurn::new(3), tap)?;
         let told = Arc::new(AtomicU64::new(core.log().durable_lsn().get()));
         let hook = Arc::clone(&told);
         core.log().on_durable(move |lsn| hook.store(lsn.get(), Ordering::Relaxed));

@@ -1,12 +1,13 @@
 //! Recovery: events per second from the log, and a snapshot of a large matrix written, loaded and lived with.
 //!
-//! `cargo run --release -p quartermaster-benches --bin recovery [-- --events 2000000 --skus 1000000 --locations 10]`
+//! `cargo run --release -p quartermaster-benches --bin recovery [-- --events 10000000 --skus 10000000 --locations 10]`
 //!
-//! Part one writes events (reserve, confirm, ship, in turn over spread SKUs) to a real log on disk in batches of `--batch` and opens it
-//! again as the server does: newest whole snapshot, its sections in order, then the log from where the snapshot needs it. Part two takes
-//! a snapshot of a full matrix and loads it. While it is taken, another thread keeps reserving: its p99.9 and longest wait are printed
-//! beside the same without a snapshot. The files are in the page cache when they are read. Held against: 1 million events a second;
-//! 10 million cells loaded within 5 s; p99.9 longer by less than 5 ms.
+//! Everything goes through the crate `node`, as in the server. Part one writes events (reserve, confirm, ship, in turn over spread SKUs) past
+//! a snapshot of a small matrix, in batches of `--batch`, and opens the directory again: by one hand and by as many as the machine runs.
+//! Part two takes a snapshot of a full matrix and loads it, beside reading the file's bytes alone. While it is taken, another thread keeps
+//! reserving: its rate, p99.9 and longest wait are printed beside the same without a snapshot. The files are in the page cache when they
+//! are read. Held against: 10 million events in 4 s; 100 million cells written in 15 s and loaded in as much; at most 5 % of the rate and
+//! 2 ms at p99.9 while a snapshot is taken.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -15,25 +16,18 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Parser;
 use quartermaster_benches::{
     matrix::{self, START, Shape},
-    measure::{Round, grouped, median, per_second},
+    measure::{Round, grouped, per_second},
     traffic::{self, Random, Skus, granted, measured},
 };
-use quartermaster_engine::{
-    Engine, EngineConfig, Verdict,
-    command::Step,
-    recovery::Recovery,
-    snapshot::{Section, kind},
-    time::{Micros, Timestamp},
-};
-use quartermaster_journal::{
-    Durability, FileStorage, Journal, Log, LogConfig, Lsn, SnapshotStart, SnapshotStore, VisitError,
-};
+use quartermaster_engine::{Engine, EngineConfig, Verdict, command::Step, crew::Threads, time::Micros};
+use quartermaster_journal::{Durability, FileStorage, Journal, Log, LogConfig, Lsn, SnapshotStore};
+use quartermaster_node::{Clock, Core, CoreConfig};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -41,7 +35,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 #[command(about = "Recovery from the log and from a snapshot")]
 struct Arguments {
-    /// Events in the log, besides those that make the matrix; 0 leaves the part out.
+    /// Events in the log, past a snapshot of the matrix; 0 leaves the part out.
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
     /// Events in a batch of the log.
@@ -56,6 +50,9 @@ struct Arguments {
     /// How often each figure is taken.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
+    /// Hands that recover; 0 for one and for as many as the machine runs, in turns.
+    #[arg(long, default_value_t = 0)]
+    hands: usize,
     /// Where the files go; a temporary directory by default.
     #[arg(long)]
     directory: Option<std::path::PathBuf>,
@@ -68,96 +65,89 @@ fn main() {
         None => tempfile::tempdir(),
     }
     .expect("a temporary directory can be made");
+    let crews = match arguments.hands {
+        0 => vec![Threads::new(1), Threads::of_the_machine()],
+        hands => vec![Threads::new(hands)],
+    };
     if arguments.events > 0 {
-        from_log(&arguments, &temporary.path().join("log"));
+        from_log(&arguments, &crews, &temporary.path().join("log"));
     }
     if arguments.skus > 0 {
-        from_snapshot(&arguments, &temporary.path().join("snapshot"));
+        from_snapshot(&arguments, &crews, &temporary.path().join("snapshot"));
     }
 }
 
-/// The engine as a server would bring it back, and how long that took.
-struct Recovered {
-    engine: Arc<Engine>,
-    log: Log,
-    events: u64,
-    snapshot: Duration,
-    replay: Duration,
-}
+/// This machine's clocks.
+struct Clocks(Instant);
 
-/// The server's start, without its sockets.
-fn recover(directory: &Path) -> Recovered {
-    let storage = FileStorage::new(directory);
-    let started = Instant::now();
-    let mut recovery = Recovery::new(EngineConfig::default());
-    let newest = SnapshotStore::new(storage.clone()).newest_whole().expect("the snapshot is whole");
-    let mut from = Lsn::new(1);
-    if let Some(snapshot) = newest.snapshot {
-        let mut payload = Vec::new();
-        for section in snapshot.sections() {
-            snapshot.read(section, &mut payload).expect("the section is whole");
-            recovery.load(section.kind, section.unit, section.lsn, &payload).expect("the section is of this version");
-        }
-        from = snapshot.end().needed_from;
+impl Clock for Clocks {
+    fn wall(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
-    let snapshot = started.elapsed();
-    let started = Instant::now();
-    let mut visit =
-        |lsn, _epoch, record: &[u8]| recovery.replay(lsn, record).map_err(|error| Box::new(error) as VisitError);
-    let (log, report) = Log::open(storage, config(), from, &mut visit).expect("the log is whole");
-    let replay = started.elapsed();
-    let engine = Arc::new(recovery.finish(Arc::new(log.clone())));
-    Recovered { engine, log, events: report.records, snapshot, replay }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
-/// Reading is measured, so writing need not wait for the disk.
-fn config() -> LogConfig {
-    LogConfig { durability: Durability::None, ..LogConfig::default() }
+type Node = Core<FileStorage, Clocks>;
+
+/// The server's start, without its sockets. Reading is measured, so writing need not wait for the disk.
+fn open(directory: &Path, crew: Threads) -> Arc<Node> {
+    std::fs::create_dir_all(directory).expect("a directory can be made");
+    let config = CoreConfig {
+        engine: EngineConfig::default(),
+        log: LogConfig { durability: Durability::None, ..LogConfig::default() },
+        snapshot_interval: Duration::ZERO,
+        snapshot_after_bytes: 0,
+        journal_keep: Duration::ZERO,
+        disk_budget_bytes: 0,
+    };
+    let journal = |log: &Log| Arc::new(log.clone()) as Arc<dyn Journal>;
+    let opened = Core::open_with(FileStorage::new(directory), &config, Clocks(Instant::now()), &crew, journal);
+    Arc::new(opened.expect("the directory is as it was left"))
 }
 
-fn from_log(arguments: &Arguments, directory: &Path) {
+fn from_log(arguments: &Arguments, crews: &[Threads], directory: &Path) {
     let shape = Shape { skus: 100_000, sold_out_skus: 0, locations: arguments.locations };
-    let first = recover(directory);
-    matrix::fill(&first.engine, shape, 1_000_000);
-    let matrix = first.log.appended_lsn().get();
-    first.log.step().expect("the log is written");
+    let first = open(directory, crews[0]);
+    matrix::fill_with(first.engine(), shape, 1_000_000, || _ = first.log().step().expect("the log is written"));
+    first.take_snapshot().expect("the disk has room");
+    let bytes = first.log().stats().bytes;
     write_events(&first, shape, arguments);
-    let expected = first.log.appended_lsn();
-    first.log.close().expect("the log is closed");
-    let bytes = first.log.stats().bytes;
-    drop(first);
+    let expected = first.log().appended_lsn();
+    first.log().close().expect("the log is closed");
     println!(
-        "log: {} events ({} of them the matrix of {} cells), {} bytes, batches of {}",
-        grouped(expected.get()),
-        grouped(matrix),
+        "log: {} events past a snapshot of {} cells, {} bytes, batches of {}",
+        grouped(arguments.events),
         grouped(shape.cells()),
-        grouped(bytes),
+        grouped(first.log().stats().bytes - bytes),
         arguments.batch
     );
-    // The matrix is thousands of cells an event, so its time is taken apart from that of the others.
-    let mut rates = Vec::new();
+    drop(first);
     for _ in 0..arguments.rounds {
-        let reading = read_alone(directory);
-        let making = matrix_alone(directory, matrix);
-        let back = recover(directory);
-        assert_eq!(back.engine.journal().appended_lsn(), expected, "everything is back");
-        let rate = per_second(back.events - matrix, back.replay.saturating_sub(making));
-        println!(
-            "  recovered in {:.2} s, of which the matrix {:.2} s and reading alone {:.2} s: {} events/s",
-            back.replay.as_secs_f64(),
-            making.as_secs_f64(),
-            reading.as_secs_f64(),
-            grouped(rate)
-        );
-        rates.push(rate);
+        let reading = read_alone(directory, expected.get() - arguments.events);
+        println!("  reading alone {:.2} s", reading.as_secs_f64());
+        for crew in crews {
+            let back = open(directory, *crew);
+            let recovered = back.recovered();
+            assert_eq!(
+                (back.log().appended_lsn(), recovered.records),
+                (expected, arguments.events),
+                "everything is back"
+            );
+            let took = recovered.duration;
+            let each = took.as_nanos() / u128::from(arguments.events);
+            println!("  {crew:?}: recovered in {:.2} s: {each} ns an event", took.as_secs_f64());
+        }
     }
-    println!("recovery: median {} events/s, best {}", grouped(median(&mut rates)), grouped(rates[rates.len() - 1]));
 }
 
 /// A third each of reserve, confirm and ship, some thousand reservations apart, so that none is warm in a cache.
-fn write_events(recovered: &Recovered, shape: Shape, arguments: &Arguments) {
+fn write_events(node: &Node, shape: Shape, arguments: &Arguments) {
     const APART: usize = 5_000;
-    let engine = &recovered.engine;
+    let engine = node.engine();
     let mut random = Random::new(7);
     let mut now = START;
     let (mut held, mut confirmed) = (std::collections::VecDeque::new(), std::collections::VecDeque::new());
@@ -181,38 +171,25 @@ fn write_events(recovered: &Recovered, shape: Shape, arguments: &Arguments) {
             Some(_) => assert!(matches!(answer.verdict, Verdict::Done(_))),
         }
         if count % arguments.batch == 0 {
-            recovered.log.step().expect("the log is written");
+            node.log().step().expect("the log is written");
         }
     }
 }
 
-/// How long the log takes to be read and checked when nobody wants its records.
-fn read_alone(directory: &Path) -> Duration {
+/// How long the log takes past `done` to be read and checked when nobody wants its records.
+fn read_alone(directory: &Path, done: u64) -> Duration {
     let started = Instant::now();
     let mut visit = |_, _, _: &[u8]| Ok(());
-    quartermaster_journal::open_read_only(FileStorage::new(directory), Lsn::new(1), &mut visit).expect("it is whole");
+    let from = Lsn::new(done).next();
+    quartermaster_journal::open_read_only(FileStorage::new(directory), from, &mut visit).expect("it is whole");
     started.elapsed()
 }
 
-/// How long the events that make the matrix take.
-fn matrix_alone(directory: &Path, last: u64) -> Duration {
-    let mut recovery = Recovery::new(EngineConfig::default());
-    let mut reader =
-        quartermaster_journal::LogReader::open(FileStorage::new(directory), Lsn::new(1)).expect("the log is whole");
-    let started = Instant::now();
-    while let Some(record) = reader.next_record().expect("the log is whole")
-        && record.lsn.get() <= last
-    {
-        recovery.replay(record.lsn, record.bytes).expect("the record is of this version");
-    }
-    started.elapsed()
-}
-
-fn from_snapshot(arguments: &Arguments, directory: &Path) {
+fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path) {
     let shape = Shape { skus: arguments.skus, sold_out_skus: 0, locations: arguments.locations };
-    let Recovered { engine, log, .. } = recover(directory);
-    let committer = log.spawn_committer().expect("the system gives a thread");
-    fill_slowly(&engine, &log, shape);
+    let node = open(directory, crews[0]);
+    let committer = node.log().spawn_committer().expect("the system gives a thread");
+    fill_slowly(node.engine(), node.log(), shape);
     println!(
         "snapshot: {} cells ({} SKUs x {})",
         grouped(shape.cells()),
@@ -220,39 +197,52 @@ fn from_snapshot(arguments: &Arguments, directory: &Path) {
         shape.locations
     );
     for _ in 0..arguments.rounds {
-        let quiet = reserve_during(&engine, shape, || std::thread::sleep(Duration::from_secs(2)));
-        let mut took = Taken::default();
-        let busy = reserve_during(&engine, shape, || took = take(&engine, &log, directory));
-        println!(
-            "  written in {:.2} s, {} bytes; longest shard copied and encoded in {:.2} ms, other section {:.2} ms",
-            took.whole.as_secs_f64(),
-            grouped(took.bytes),
-            millis(took.shard),
-            millis(took.other)
-        );
-        println!(
-            "  reserving meanwhile: p99.9 {:.3} ms, longest {:.2} ms; without: p99.9 {:.3} ms, longest {:.2} ms",
-            millis_of(busy.percentile(99.9)),
-            millis_of(busy.max()),
-            millis_of(quiet.percentile(99.9)),
-            millis_of(quiet.max())
-        );
+        for (how, pace) in [("as fast as it goes", None), ("every 50 us", Some(Duration::from_micros(50)))] {
+            let quiet = reserve_during(&node, shape, pace, || std::thread::sleep(Duration::from_secs(2)));
+            let mut taken = None;
+            let snapshot = || taken = Some(node.take_snapshot().expect("the disk has room"));
+            let busy = reserve_during(&node, shape, pace, snapshot);
+            let taken = taken.expect("it was taken");
+            println!(
+                "  written in {:.2} s, {} bytes; reserving {how}:",
+                taken.duration.as_secs_f64(),
+                grouped(taken.bytes)
+            );
+            for (what, seen) in [("without", &quiet), ("meanwhile", &busy)] {
+                println!(
+                    "    {what}: {} a second, p99.9 {:.3} ms, longest {:.2} ms",
+                    grouped(per_second(seen.count, seen.span)),
+                    millis_of(seen.times.percentile(99.9)),
+                    millis_of(seen.times.max())
+                );
+            }
+        }
     }
-    let cells = engine.counts().cells;
-    drop(engine);
+    let cells = node.engine().counts().cells;
+    drop(node);
     committer.stop().expect("the log is closed");
-    drop(log);
     for _ in 0..arguments.rounds {
-        let back = recover(directory);
-        assert_eq!(back.engine.counts().cells, cells, "every cell is back");
-        println!(
-            "  loaded in {:.2} s: {} cells/s; {} events past it in {:.2} s",
-            back.snapshot.as_secs_f64(),
-            grouped(per_second(cells, back.snapshot)),
-            grouped(back.events),
-            back.replay.as_secs_f64()
-        );
+        println!("  reading its bytes alone {:.2} s", snapshot_alone(directory).as_secs_f64());
+        for crew in crews {
+            let back = open(directory, *crew);
+            assert_eq!(back.engine().counts().cells, cells, "every cell is back");
+            let took = back.recovered().duration;
+            println!(
+                "  {crew:?}: loaded in {:.2} s: {} cells/s; with {} events past it",
+                took.as_secs_f64(),
+                grouped(per_second(cells, took)),
+                grouped(back.recovered().records),
+            );
+        }
     }
+}
+
+/// How long the newest snapshot takes to be read and checked.
+fn snapshot_alone(directory: &Path) -> Duration {
+    let started = Instant::now();
+    let newest = SnapshotStore::new(FileStorage::new(directory)).newest_whole().expect("it is whole");
+    assert!(newest.snapshot.is_some(), "there is one");
+    started.elapsed()
 }
 
 /// Fills in steps that the log can keep up with.
@@ -266,76 +256,46 @@ fn fill_slowly(engine: &Engine, log: &Log, shape: Shape) {
     matrix::fill_with(engine, shape, 1_000_000, wait);
 }
 
-#[derive(Default)]
-struct Taken {
-    whole: Duration,
-    shard: Duration,
-    other: Duration,
-    bytes: u64,
+/// What reserving was like.
+struct Seen {
+    times: Round,
+    count: u64,
+    span: Duration,
 }
 
-/// Takes a snapshot as the server does. A shard is copied under its lock and encoded after it; both together bound how long the lock
-/// is held.
-fn take(engine: &Engine, log: &Log, directory: &Path) -> Taken {
-    let mut taken = Taken::default();
-    let started = Instant::now();
-    let position = log.position();
-    let start = SnapshotStart {
-        shard: 0,
-        epoch: log.epoch(),
-        lsn: log.appended_lsn(),
-        batch_index: position.batch_index,
-        chain: position.chain,
-    };
-    let store = SnapshotStore::new(FileStorage::new(directory));
-    let mut writer = store.begin(&start).expect("the disk has room");
-    let mut last = Instant::now();
-    let span = engine.snapshot(START, |section: Section| {
-        let made = last.elapsed();
-        let longest = if section.kind == kind::SHARD { &mut taken.shard } else { &mut taken.other };
-        *longest = (*longest).max(made);
-        let written = writer.section(section.kind, section.unit, section.lsn, &section.payload);
-        last = Instant::now();
-        written
-    });
-    let span = span.expect("the disk has room");
-    log.sync().expect("the log is written");
-    taken.bytes = writer.bytes();
-    writer.finish(span.complete_to.next(), 0).expect("the disk has room");
-    taken.whole = started.elapsed();
-    taken
-}
-
-/// Reserves on another thread, a request every 50 us, while `work` is done; gives its times.
-fn reserve_during(engine: &Arc<Engine>, shape: Shape, work: impl FnOnce()) -> Round {
+/// Reserves on another thread while `work` is done: a request each `pace`, timed from when it was due, or without a pace as soon as the one
+/// before it is answered.
+fn reserve_during(node: &Arc<Node>, shape: Shape, pace: Option<Duration>, work: impl FnOnce()) -> Seen {
     let running = Arc::new(AtomicBool::new(true));
     let reserving = {
-        let (engine, running) = (Arc::clone(engine), Arc::clone(&running));
+        let (node, running) = (Arc::clone(node), Arc::clone(&running));
         std::thread::spawn(move || {
-            let (mut round, mut random) = (Round::default(), Random::new(3));
-            let mut due = Instant::now();
-            let mut now = START;
+            let (mut times, mut random) = (Round::default(), Random::new(3));
+            let (mut now, mut count, began) = (START, 0, Instant::now());
+            let mut due = began;
             while running.load(Ordering::Relaxed) {
                 let sent = traffic::reserve(&mut random, Skus::Below(shape.skus), 1, None);
-                while Instant::now() < due {
-                    std::hint::spin_loop();
-                }
                 now = now.plus(Micros(50));
-                step(&engine, &sent, now);
-                // From when it was due: a request that had to wait for the one before it has waited, too.
-                round.record(due.elapsed());
-                due += Duration::from_micros(50);
+                let asked = match pace {
+                    None => Instant::now(),
+                    Some(pace) => {
+                        due += pace;
+                        while Instant::now() < due {
+                            std::hint::spin_loop();
+                        }
+                        due
+                    }
+                };
+                measured(node.engine(), &sent, now).expect("every request can stand");
+                times.record(asked.elapsed());
+                count += 1;
             }
-            round
+            Seen { times, count, span: began.elapsed() }
         })
     };
     work();
     running.store(false, Ordering::Relaxed);
     reserving.join().expect("the thread ends by itself")
-}
-
-fn step(engine: &Engine, sent: &traffic::Sent, now: Timestamp) {
-    measured(engine, sent, now).expect("every request can stand");
 }
 
 fn millis(took: Duration) -> f64 {

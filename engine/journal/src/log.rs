@@ -19,7 +19,7 @@ use crate::lsn::{Epoch, Lsn};
 use crate::pieces::UNFINISHED_RESTORE;
 use crate::preparer::Request;
 use crate::reader::{LogPosition, LogReader};
-use crate::recovery::{self, RecoveryReport, Visit};
+use crate::recovery::{self, Agreed, RecoveryReport, Visit};
 use crate::repair;
 use crate::segment::SegmentInfo;
 use crate::spare::Spares;
@@ -103,6 +103,21 @@ impl<S: Storage> Log<S> {
         from: Lsn,
         visit: &mut Visit<'_>,
     ) -> Result<(Log<S>, RecoveryReport), Error> {
+        Log::open_when(storage, config, from, visit, &mut || Ok(()))
+    }
+
+    /// Like [`open`](Log::open), for a visitor that gathers records before it looks at them: `agreed` is asked once, after the last record
+    /// and before anything in the directory is changed, and may still refuse.
+    ///
+    /// # Errors
+    /// As [`open`](Log::open); [`Error::Visit`] with the last record when `agreed` refuses.
+    pub fn open_when(
+        storage: S,
+        config: LogConfig,
+        from: Lsn,
+        visit: &mut Visit<'_>,
+        agreed: &mut Agreed<'_>,
+    ) -> Result<(Log<S>, RecoveryReport), Error> {
         config.check()?;
         let directory = Directory::new(storage);
         let lock = directory.lock()?;
@@ -112,6 +127,7 @@ impl<S: Storage> Log<S> {
         let mut reader = LogReader::open_until(directory.clone(), from, None)?;
         check_shard(&directory, &reader, config.shard)?;
         let mut report = recovery::replay(&mut reader, from, visit)?;
+        agreed().map_err(|source| Error::Visit { lsn: reader.position().lsn, source })?;
         repair::settle_tail(&directory, &reader)?;
         // A segment that lost its header took one epoch with it.
         report.epoch = if reader.is_headless() { report.epoch.next().next() } else { report.epoch.next() };

@@ -9,6 +9,9 @@ use crate::storage::Storage;
 /// Takes each record of a replay, in order; an error ends the replay.
 pub type Visit<'a> = dyn FnMut(Lsn, Epoch, &[u8]) -> Result<(), VisitError> + 'a;
 
+/// Says whether a log may be opened for writing by whoever has seen all of its records.
+pub type Agreed<'a> = dyn FnMut() -> Result<(), VisitError> + 'a;
+
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryReport {

@@ -7,9 +7,8 @@ use super::{Applied, Change, KNOWN_SKU, Misfit, require};
 use crate::{
     allotment::{Allotment, Allotments},
     event::{Line, Promise, allotment::AllotmentEvent},
-    id::{LocationId, NodeId, ReservationId, SkuId},
+    id::{NodeId, ReservationId, SkuId},
     quantity::Quantity,
-    reservation::Part,
     shard::Shard,
 };
 
@@ -123,7 +122,7 @@ impl Change {
         if shard.allotments.is_empty() {
             return Ok(());
         }
-        if !shard.parts.get(&id).is_some_and(|part| is_charged(part, line.sku, line.location)) {
+        if !shard.parts.get(&id).and_then(|part| part.line(line.sku, line.location)).is_some_and(|own| own.charged) {
             return Ok(());
         }
         self.count(shard, id, line, change)
@@ -139,16 +138,12 @@ impl Change {
     ) -> Applied {
         let part = shard.parts.get(&id).ok_or(COUNTED)?;
         let entries = shard.allotments.get_mut(&line.sku).ok_or(COUNTED)?;
-        for node in &part.path {
+        for node in part.path() {
             change(entries.get_mut(node).ok_or(COUNTED)?, line.quantity)?;
         }
         prune(&mut shard.allotments, line.sku);
         Ok(())
     }
-}
-
-fn is_charged(part: &Part, sku: SkuId, location: LocationId) -> bool {
-    part.lines.iter().any(|line| line.charged && (line.sku, line.location) == (sku, location))
 }
 
 /// Forgets who has no allotment and nothing that counts, and SKUs of which nobody has.

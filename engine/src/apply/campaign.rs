@@ -1,7 +1,5 @@
 //! Flash sales, their buyers and their waiting lists, and orders that take stock at payment: how state follows events.
 
-use std::cmp::Reverse;
-
 use super::{Applied, Change, KNOWN_SKU, Misfit, allotment::prune, plus, require};
 use crate::{
     campaign::{Tally, Waiter, counter_shard},
@@ -10,7 +8,7 @@ use crate::{
         campaign::{CampaignEvent, DropReason, Granted},
     },
     id::{CampaignId, NodeId, ReservationId, SkuId},
-    reservation::{Part, PartLine, State},
+    reservation::{Part, PartLine, PartRef, State},
     shard::Shard,
     terms::{Bought, Kept, Stage, Terms},
 };
@@ -74,8 +72,8 @@ impl Change {
             }
             CampaignEvent::Granted(granted) => self.granted(shard, granted),
             CampaignEvent::Dropped { reservation, reason } => {
-                let waits = shard.parts.get(reservation).and_then(|part| part.header.as_ref());
-                require(waits.is_some_and(|header| header.state == State::Waiting), "only who waits is dropped")?;
+                let waits = shard.parts.header(reservation);
+                require(waits.is_some_and(|header| header.state() == State::Waiting), "only who waits is dropped")?;
                 let end = match reason {
                     DropReason::Ended => State::Expired,
                     DropReason::LimitReached | DropReason::NotOffered => State::Cancelled,
@@ -135,14 +133,14 @@ impl Change {
             return Ok(());
         }
         if !at_home {
-            let before = shard.parts.insert(id, Part::default());
-            require(before.is_none(), "a reservation takes its units once")?;
+            let place = shard.parts.insert(id, Part::default());
+            require(place.is_some(), "a reservation takes its units once")?;
         }
         let state = match promise {
             Promise::Reserved => State::Held,
             Promise::Committed => State::Confirmed,
         };
-        let part = shard.parts.get_mut(&id).ok_or(Misfit("an event names a reservation that was made"))?;
+        let part = shard.parts.whole_mut(&id).ok_or(Misfit("an event names a reservation that was made"))?;
         require(part.lines.is_empty(), "a reservation takes its units once")?;
         part.promise = promise;
         part.lines.extend(lines);
@@ -154,7 +152,7 @@ impl Change {
             )?;
         }
         self.state(shard, id, state)?;
-        if let Some(header) = shard.parts.get_mut(&id).and_then(|part| part.header.as_mut()) {
+        if let Some(header) = shard.parts.whole_mut(&id).and_then(|part| part.header.as_mut()) {
             header.expires_at = granted.expires_at;
             if let Some(kept) = &mut header.kept {
                 kept.wanted = Box::default();
@@ -162,9 +160,12 @@ impl Change {
                     header.kept = None;
                 }
             }
-            if state == State::Held {
-                shard.expiries.push(Reverse((granted.expires_at, id)));
-            }
+        }
+        if at_home
+            && state == State::Held
+            && let Some(place) = shard.parts.place(&id)
+        {
+            shard.expiries.push(granted.expires_at, place);
         }
         Ok(())
     }
@@ -175,7 +176,7 @@ impl Change {
         if shard.campaigns.tallies.is_empty() && claim.extra.is_none() {
             return Ok(());
         }
-        let path = shard.parts.get(&claim.reservation).map(|part| &part.path);
+        let path = shard.parts.get(&claim.reservation).map(PartRef::path);
         if let Some(campaign) = path.and_then(|path| path.first()).and_then(|node| node.campaign()) {
             for line in claim.lines.iter().filter(|line| line.sku.shard() == self.here) {
                 let tally = shard.campaigns.tallies.get_mut(&(campaign, line.sku)).ok_or(TALLIED)?;

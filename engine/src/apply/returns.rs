@@ -1,6 +1,6 @@
 //! Units that come back from buyers: how state follows events.
 
-use super::{Applied, Change, Misfit, minus, part_line, plus, require};
+use super::{Applied, Change, Misfit, minus, plus, require, whole_line};
 use crate::{
     event::{
         CellChange, Event,
@@ -38,13 +38,13 @@ impl Change {
         let id = announced.reservation;
         for line in self.units_here(&announced.lines) {
             let from = line.shipped_from.ok_or(NAMED_LINES)?;
-            let part = part_line(shard, id, line.sku, from)?;
+            let part = whole_line(shard, id, line.sku, from)?;
             plus(&mut part.announced, line.quantity)?;
             require(part.announced <= part.shipped, "no more is announced than was shipped")?;
         }
         // An exchange touches shards of the hold, too, in which the reservation need not lie.
         if let Some(part) = shard.parts.get(&id) {
-            shard.returns.pin(id, part);
+            shard.returns.pin(id, part.ended_at());
         }
         self.touch_or_end_if_here(shard, Some(id))?;
         if announced.id.home() == self.here {
@@ -158,7 +158,7 @@ impl Change {
     fn withdraw(&self, shard: &mut Shard, id: ReservationId, lines: &[ReturnUnits]) -> Applied {
         for line in self.units_here(lines) {
             let from = line.shipped_from.ok_or(NAMED_LINES)?;
-            minus(&mut part_line(shard, id, line.sku, from)?.announced, line.quantity)?;
+            minus(&mut whole_line(shard, id, line.sku, from)?.announced, line.quantity)?;
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Change {
         match moved.to {
             PresoldTarget::Stock(location) => {
                 self.cell(shard, sku, location, |cell| plus(cell.promise_mut(moved.promise), units))?;
-                let part = shard.parts.get_mut(&id).ok_or(NOT_PRESOLD)?;
+                let part = shard.parts.whole_mut(&id).ok_or(NOT_PRESOLD)?;
                 require(part.promise == moved.promise, "what becomes stock is in the bucket of its reservation")?;
                 match part.line_mut(sku, location) {
                     Some(kept) => {
@@ -143,7 +143,7 @@ impl Change {
     pub(super) fn presold_confirmed(&self, shard: &mut Shard, claim: &Claim) -> Applied {
         for one in claim.presold().iter().filter(|one| one.line.sku.shard() == self.here) {
             let part = shard.parts.get(&claim.reservation).ok_or(NOT_PRESOLD)?;
-            let promised = part.presold.iter().find(|kept| kept.supply == one.supply);
+            let promised = part.presold().iter().find(|kept| kept.supply == one.supply);
             require(promised.is_some_and(|kept| kept.line == one.line), NOT_PRESOLD.0)?;
             if promised.is_some_and(|kept| kept.charged) {
                 self.charge_confirmed_ahead(shard, claim.reservation, one.line)?;
@@ -168,7 +168,7 @@ impl Change {
         let line = &one.line;
         shard.supply.promise(one.supply, id, line.sku, line.quantity).ok_or(NO_SUPPLY)?;
         self.noted(shard, line.sku)?;
-        let part = shard.parts.get_mut(&id).ok_or(NOT_PRESOLD)?;
+        let part = shard.parts.whole_mut(&id).ok_or(NOT_PRESOLD)?;
         match part.presold.iter_mut().find(|kept| kept.supply == one.supply) {
             Some(kept) => {
                 kept.promised = kept.promised.min(one.promised);
@@ -190,7 +190,7 @@ impl Change {
         sku: SkuId,
         units: Quantity,
     ) -> Result<(Line, bool), Misfit> {
-        let part = shard.parts.get_mut(&id).ok_or(NOT_PRESOLD)?;
+        let part = shard.parts.whole_mut(&id).ok_or(NOT_PRESOLD)?;
         let place = part.presold.iter().position(|kept| kept.supply == supply && kept.line.sku == sku);
         let place = place.ok_or(NOT_PRESOLD)?;
         let charged = part.presold[place].charged;

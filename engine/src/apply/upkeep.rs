@@ -49,7 +49,7 @@ impl Change {
     /// Kits that are no longer part of a reservation.
     pub(super) fn kits_given_up(&self, shard: &mut Shard, claim: &Claim) -> Applied {
         let Some(extra) = claim.extra.as_deref().filter(|extra| !extra.kits.is_empty()) else { return Ok(()) };
-        let Some(header) = shard.parts.get_mut(&claim.reservation).and_then(|part| part.header.as_mut()) else {
+        let Some(header) = shard.parts.whole_mut(&claim.reservation).and_then(|part| part.header.as_mut()) else {
             return require(shard.id != claim.reservation.home(), "an event names a reservation that was made");
         };
         let kept = header.kept.as_deref_mut().ok_or(NO_KIT)?;

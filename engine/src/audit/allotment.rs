@@ -12,14 +12,14 @@ use crate::{
 /// Counts again from the lines of reservations what counts to each node.
 pub(super) fn audit(shard: &Shard, report: &mut AuditReport) {
     let mut sums: BTreeMap<(SkuId, NodeId), (u64, u64)> = BTreeMap::new();
-    for part in shard.parts.values().filter(|part| !part.path.is_empty()) {
-        let lines = part.lines.iter().filter(|line| line.charged).map(|line| (line.sku, line.open.units()));
-        let ahead = part.presold.iter().filter(|one| one.charged);
+    for (_, part) in shard.parts.iter().filter(|(_, part)| !part.path().is_empty()) {
+        let lines = part.lines().filter(|line| line.charged).map(|line| (line.sku, line.open.units()));
+        let ahead = part.presold().iter().filter(|one| one.charged);
         let ahead = ahead.map(|one| (one.line.sku, one.line.quantity.units()));
         for (sku, units) in lines.chain(ahead).filter(|(_, units)| *units > 0) {
-            for node in &part.path {
+            for node in part.path() {
                 let sum = sums.entry((sku, *node)).or_default();
-                match part.promise {
+                match part.promise() {
                     Promise::Reserved => sum.0 += units,
                     Promise::Committed => sum.1 += units,
                 }

@@ -13,7 +13,7 @@ use crate::{
     engine::Engine,
     event::{Promise, ShardSet},
     id::{CampaignId, ShardId, SkuId},
-    reservation::State,
+    reservation::{HeaderRef, State},
     shard::Shard,
 };
 
@@ -48,11 +48,11 @@ pub(super) fn audit(shard: &Shard, report: &mut AuditReport) {
     }
     let mut sums: BTreeMap<(CampaignId, SkuId), Tally> = BTreeMap::new();
     let mut waiting: BTreeMap<(CampaignId, SkuId), usize> = BTreeMap::new();
-    for (id, part) in &shard.parts {
-        if let Some(campaign) = part.path.first().and_then(|node| node.campaign()) {
-            for line in &part.lines {
+    for (id, part) in shard.parts.iter() {
+        if let Some(campaign) = part.path().first().and_then(|node| node.campaign()) {
+            for line in part.lines() {
                 let sum = sums.entry((campaign, line.sku)).or_default();
-                match part.promise {
+                match part.promise() {
                     Promise::Reserved => sum.held += line.open.units(),
                     Promise::Committed => sum.confirmed += line.open.units(),
                 }
@@ -60,13 +60,13 @@ pub(super) fn audit(shard: &Shard, report: &mut AuditReport) {
                 sum.given_back += line.returned.units();
             }
         }
-        let header = part.header.as_deref().filter(|header| header.state == State::Waiting);
-        if let Some(kept) = header.and_then(|header| header.kept.as_deref())
+        let header = part.header().filter(|header| header.state() == State::Waiting);
+        if let Some(kept) = header.and_then(HeaderRef::kept)
             && let (Some(campaign), [wanted]) = (kept.campaign, &*kept.wanted)
         {
             *waiting.entry((campaign, wanted.sku)).or_default() += 1;
             let line = state.lines.get(&(campaign, wanted.sku));
-            if line.and_then(|line| line.waiters.get(id)).is_none_or(|waiter| waiter.quantity != wanted.quantity) {
+            if line.and_then(|line| line.waiters.get(&id)).is_none_or(|waiter| waiter.quantity != wanted.quantity) {
                 report.violations.push(Violation::WaitingLine { campaign, sku: wanted.sku });
             }
         }

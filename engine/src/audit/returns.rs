@@ -7,6 +7,7 @@ use crate::{
     engine::Engine,
     event::ShardSet,
     id::{LocationId, ReservationId, ShardId, SkuId},
+    reservation::PartRef,
     returns::{Return, ReturnCounts},
     shard::Shard,
 };
@@ -25,7 +26,7 @@ pub(super) fn audit(shard: &Shard, report: &mut AuditReport) {
             let id = record.reservation?;
             indexed += 1;
             *open.entry(id).or_default() += u32::from(record.state().is_open());
-            let known = shard.parts.get(&id).is_some_and(|part| part.header.is_some());
+            let known = shard.parts.header(&id).is_some();
             let listed = state.of.get(&id).is_some_and(|ids| ids.binary_search(&record.id).is_ok());
             (!known || !listed).then_some("its reservation is kept and knows of it")
         });
@@ -43,20 +44,20 @@ pub(super) fn audit(shard: &Shard, report: &mut AuditReport) {
     }
     for (id, pin) in &state.pins {
         let part = shard.parts.get(id);
-        let since = state.kept_since.get(id).copied().or_else(|| part.and_then(|part| part.ended_at));
+        let since = state.kept_since.get(id).copied().or_else(|| part.and_then(PartRef::ended_at));
         let queued = since.is_some_and(|since| state.shipped_ended.binary_search(&(since, *id)).is_ok());
-        if part.is_none_or(|part| pin.shipped != part.ended_at.is_some()) || pin.returns == 0 || queued {
+        if part.is_none_or(|part| pin.shipped != part.ended_at().is_some()) || pin.returns == 0 || queued {
             report.violations.push(Violation::OpenReturns { reservation: *id });
         }
     }
     let own = announced(state.records.values());
-    for (id, part) in &shard.parts {
-        for line in &part.lines {
-            let sum = own.get(&(*id, line.sku, line.location)).copied().unwrap_or(0);
+    for (id, part) in shard.parts.iter() {
+        for line in part.lines() {
+            let sum = own.get(&(id, line.sku, line.location)).copied().unwrap_or(0);
             let at_home = id.home() == shard.id;
             if line.announced > line.shipped || (at_home && sum != line.announced.units()) {
                 report.violations.push(Violation::Announced {
-                    reservation: *id,
+                    reservation: id,
                     sku: line.sku,
                     location: line.location,
                 });
@@ -109,21 +110,21 @@ impl Engine {
         let mut violations = Vec::new();
         for shard in ShardId::all() {
             let shard = locked.shard(shard);
-            for (id, part) in &shard.parts {
+            for (id, part) in shard.parts.iter() {
                 let home = locked.shard(id.home());
                 // A home that has forgotten the reservation has forgotten its returns.
-                if !home.parts.contains_key(id) {
+                if !home.parts.contains_key(&id) {
                     continue;
                 }
-                let pins = |shard: &Shard| shard.returns.pins.get(id).map_or(0, |pin| pin.returns);
+                let pins = |shard: &Shard| shard.returns.pins.get(&id).map_or(0, |pin| pin.returns);
                 if pins(shard) != pins(home) {
-                    violations.push(Violation::OpenReturns { reservation: *id });
+                    violations.push(Violation::OpenReturns { reservation: id });
                 }
-                for line in &part.lines {
-                    let sum = sums.remove(&(*id, line.sku, line.location)).unwrap_or(0);
+                for line in part.lines() {
+                    let sum = sums.remove(&(id, line.sku, line.location)).unwrap_or(0);
                     if sum != line.announced.units() {
                         let (sku, location) = (line.sku, line.location);
-                        violations.push(Violation::Announced { reservation: *id, sku, location });
+                        violations.push(Violation::Announced { reservation: id, sku, location });
                     }
                 }
             }

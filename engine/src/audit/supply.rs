@@ -11,11 +11,11 @@ use crate::{
 pub(super) fn audit(shard: &Shard, report: &mut AuditReport) {
     let state = &shard.supply;
     let mut presold: BTreeMap<(SupplyId, ReservationId), u64> = BTreeMap::new();
-    for (id, part) in &shard.parts {
-        for one in &part.presold {
-            *presold.entry((one.supply, *id)).or_default() += one.line.quantity.units();
-            if part.ended_at.is_some() {
-                report.violations.push(Violation::OpenAfterEnd { reservation: *id });
+    for (id, part) in shard.parts.iter() {
+        for one in part.presold() {
+            *presold.entry((one.supply, id)).or_default() += one.line.quantity.units();
+            if part.ended_at().is_some() {
+                report.violations.push(Violation::OpenAfterEnd { reservation: id });
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     allotment::LimitedBy,
-    event::{Claim, Event, Held, HoldEndReason, Line, Lines, Shortage},
+    event::{Claim, Event, Held, HoldEndReason, Line, Lines, PlainHeld, Shortage},
     id::{CampaignId, ChannelId, LocationId, NodeId, ReservationId, SkuId},
     quantity::Quantity,
     terms::{Bought, ClaimExtra, Terms, Wanted},
@@ -148,12 +148,31 @@ fn reason_to_wire(reason: HoldEndReason) -> wire::HoldEndReason {
     }
 }
 
+/// Appends the event of a plain hold: the bytes that `put_event` appends for the same.
+pub(super) fn put_plain(bytes: &mut Vec<u8>, held: &PlainHeld<'_>) {
+    put_message(bytes, 5, |bytes| {
+        put_hold(bytes, held.reservation, (held.order_id, held.buyer_id), held.channel, held.expires_at);
+        put_lines(bytes, 6, &[held.line]);
+    });
+}
+
+/// Appends the fields that every hold begins with.
+fn put_hold(
+    bytes: &mut Vec<u8>,
+    id: ReservationId,
+    (order_id, buyer_id): (&str, &str),
+    channel: Option<ChannelId>,
+    expires_at: Timestamp,
+) {
+    put_fixed64(bytes, 1, id.0);
+    put_bytes(bytes, 2, order_id.as_bytes());
+    put_bytes(bytes, 3, buyer_id.as_bytes());
+    put_uint(bytes, 4, channel.map_or(0, |channel| channel.0 + 1));
+    put_fixed64(bytes, 5, expires_at.0);
+}
+
 fn put_held(bytes: &mut Vec<u8>, held: &Held) {
-    put_fixed64(bytes, 1, held.reservation.0);
-    put_bytes(bytes, 2, held.order_id.as_bytes());
-    put_bytes(bytes, 3, held.buyer_id.as_bytes());
-    put_uint(bytes, 4, held.channel.map_or(0, |channel| channel.0 + 1));
-    put_fixed64(bytes, 5, held.expires_at.0);
+    put_hold(bytes, held.reservation, (&held.order_id, &held.buyer_id), held.channel, held.expires_at);
     put_lines(bytes, 6, &held.lines);
     if let Some(replaced) = &held.replaced {
         put_claim(bytes, 7, replaced);
@@ -300,15 +319,13 @@ fn put_lines(bytes: &mut Vec<u8>, field: u8, lines: &[Line]) {
     }
 }
 
+fn line(mut fields: Fields<'_>) -> Option<Line> {
+    let line =
+        Line { sku: SkuId(fields.uint(1)), location: LocationId(fields.uint(2)), quantity: Quantity(fields.uint(3)) };
+    fields.is_read().then_some(line)
+}
+
 fn lines(fields: &mut Fields<'_>, field: u8) -> Option<Lines> {
-    let line = |mut fields: Fields<'_>| {
-        let line = Line {
-            sku: SkuId(fields.uint(1)),
-            location: LocationId(fields.uint(2)),
-            quantity: Quantity(fields.uint(3)),
-        };
-        fields.is_read().then_some(line)
-    };
     fields.messages(field).map(line).collect()
 }
 

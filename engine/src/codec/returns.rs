@@ -375,7 +375,7 @@ pub(crate) fn record_from_wire(record: wire::ReturnRecord) -> Result<Return, &'s
 /// What a snapshot keeps of a shard; `None` when there is nothing.
 pub(crate) fn section(shard: &Shard) -> Option<wire::ReturnsSection> {
     let state = &shard.returns;
-    let has_header = |id: &ReservationId| shard.parts.get(id).is_some_and(|part| part.header.is_some());
+    let has_header = |id: &ReservationId| shard.parts.header(id).is_some();
     let elsewhere = state.shipped_ended.iter().map(|(_, id)| id).filter(|id| !has_header(id));
     let mut shipped_elsewhere: Vec<u64> = elsewhere.map(|id| id.0).collect();
     shipped_elsewhere.sort_unstable();
@@ -423,9 +423,9 @@ pub(crate) fn restore(shard: &mut Shard, section: wire::ReturnsSection) -> Resul
     }
     let mut kept = Vec::new();
     for (ended_at, id) in shard.ended.drain(..) {
-        let header = shard.parts.get(&id).and_then(|part| part.header.as_ref());
+        let header = shard.parts.header(&id);
         let shipped = match header {
-            Some(header) => header.state == State::Shipped,
+            Some(header) => header.state() == State::Shipped,
             None => {
                 section.shipped_elsewhere.binary_search(&id.0).is_ok()
                     || state.pins.get(&id).is_some_and(|pin| pin.shipped)

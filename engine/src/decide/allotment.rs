@@ -75,11 +75,11 @@ fn without<'a>(
     let mut entries = Cow::Borrowed(entries);
     let Some(claim) = replaced else { return entries };
     let Some(part) = shard.parts.get(&claim.reservation) else { return entries };
-    let charged = |at: LocationId| part.lines.iter().any(|own| own.charged && (own.sku, own.location) == (sku, at));
+    let charged = |at: LocationId| part.line(sku, at).is_some_and(|own| own.charged);
     let lines = claim.lines.iter().filter(|line| line.sku == sku && charged(line.location));
     let ahead = claim.presold().iter().filter(|one| one.charged && one.line.sku == sku).map(|one| &one.line);
     let units: u32 = lines.chain(ahead).map(|line| line.quantity.0).fold(0, u32::saturating_add);
-    for node in &part.path {
+    for node in part.path() {
         if units > 0
             && let Some(own) = entries.to_mut().get_mut(node)
         {

@@ -25,7 +25,7 @@ use crate::{
     },
     id::{CampaignId, ChannelId, NodeId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
-    reservation::{Header, State},
+    reservation::{Header, HeaderRef, State},
     shard::{Locked, Look, Shard},
     terms::{Bought, ClaimExtra, Stage, Terms, Wanted},
     time::{Micros, Timestamp},
@@ -129,7 +129,7 @@ pub(crate) fn admit<'a>(
 }
 
 fn campaign_of(look: &impl Look, id: ReservationId) -> Option<CampaignId> {
-    header(look, id).ok()?.kept.as_ref()?.campaign
+    header(look, id).ok()?.kept()?.campaign
 }
 
 impl Admitted<'_> {
@@ -404,12 +404,12 @@ fn wait(
 }
 
 /// A claim with what it gives back to its buyer's limit. When the campaign is closed, buyers are counted no longer.
-pub(crate) fn giving_back(look: &impl Look, header: &Header, mut claim: Claim) -> Claim {
-    let Some(campaign) = header.kept.as_ref().and_then(|kept| kept.campaign) else { return claim };
+pub(crate) fn giving_back(look: &impl Look, header: HeaderRef<'_>, mut claim: Claim) -> Claim {
+    let Some(campaign) = header.kept().and_then(|kept| kept.campaign) else { return claim };
     let counts = look.directory().campaigns().by_id(campaign).is_some_and(|campaign| campaign.closed.is_none());
     let units: u64 = claim.lines.iter().map(|line| line.quantity.units()).sum();
-    if counts && units > 0 && !header.buyer_id.is_empty() {
-        let bought = Bought { campaign, buyer_id: header.buyer_id.clone(), quantity: Quantity::clamp(units) };
+    if counts && units > 0 && !header.buyer_id().is_empty() {
+        let bought = Bought { campaign, buyer_id: header.buyer_id().into(), quantity: Quantity::clamp(units) };
         claim.extra.get_or_insert_with(|| Box::new(ClaimExtra::default())).bought = Some(bought);
     }
     claim
@@ -418,20 +418,20 @@ pub(crate) fn giving_back(look: &impl Look, header: &Header, mut claim: Claim) -
 /// Ends a reservation that has taken nothing. It has no lines to name.
 pub(crate) fn cancel_pending(
     id: ReservationId,
-    header: &Header,
+    header: HeaderRef<'_>,
     selections: &[LineSelection],
     now: Timestamp,
 ) -> Result<Decision, Error> {
-    let state = header.state;
+    let state = header.state();
     if !selections.is_empty() {
         let wanted = "it has taken nothing yet: it can be cancelled as a whole only";
         return Err(Error::ReservationState { id, state, wanted });
     }
-    if state == State::Placed && now >= header.expires_at {
+    if state == State::Placed && now >= header.expires_at() {
         return Ok(lifecycle::expired(id, header));
     }
     Ok(Decision::Event(Event::Cancelled {
-        claim: Claim::new(id, Lines::new(), &header.shards),
+        claim: Claim::new(id, Lines::new(), &header.shards()),
         promise: Promise::Reserved,
         end: Some(EndState::Cancelled),
         bookings: Box::default(),
@@ -477,14 +477,14 @@ pub(crate) fn confirm_placed(
     now: Timestamp,
 ) -> Result<Decision, Error> {
     let own = header(locked, id)?;
-    if own.state != State::Placed {
+    if own.state() != State::Placed {
         return lifecycle::confirm(locked, id, now);
     }
-    if now >= own.expires_at {
+    if now >= own.expires_at() {
         return Ok(lifecycle::expired(id, own));
     }
     let decision = take(locked, request, demands, id, now)?;
-    Ok(granted(locked, own, decision, Promise::Committed, own.expires_at))
+    Ok(granted(locked, own, decision, Promise::Committed, own.expires_at()))
 }
 
 /// The first in a line gets units, or waits no longer, or goes on waiting.
@@ -496,7 +496,7 @@ pub(crate) fn settle(
     now: Timestamp,
 ) -> Result<Decision, Error> {
     let own = header(locked, id)?;
-    if own.state != State::Waiting {
+    if own.state() != State::Waiting {
         return Ok(Decision::Nothing);
     }
     let dropped = |reason| {
@@ -504,7 +504,7 @@ pub(crate) fn settle(
         Ok(Decision::Event(Event::Campaign(Box::new(event))))
     };
     let directory = locked.directory();
-    let campaign = own.kept.as_ref().and_then(|kept| kept.campaign).and_then(|id| directory.campaigns().by_id(id));
+    let campaign = own.kept().and_then(|kept| kept.campaign).and_then(|id| directory.campaigns().by_id(id));
     if campaign.is_some_and(|campaign| campaign.closed.is_some() || campaign.ends_at <= now) {
         // Before anything else that stands against it: nobody waits for what is over, be the SKU for sale or not.
         return dropped(DropReason::Ended);
@@ -519,8 +519,8 @@ pub(crate) fn settle(
         }
         Ok(Decision::Rejected(..)) => Ok(Decision::Nothing),
         Ok(decision) => {
-            let ttl = hold_ttl(directory, own.channel, Micros(0));
-            Ok(match deduction(directory, own.channel) {
+            let ttl = hold_ttl(directory, own.channel(), Micros(0));
+            Ok(match deduction(directory, own.channel()) {
                 Deduction::OnOrder => granted(locked, own, decision, Promise::Committed, Timestamp::MAX),
                 Deduction::Hold | Deduction::OnPayment => {
                     granted(locked, own, decision, Promise::Reserved, now.plus(ttl))
@@ -532,9 +532,15 @@ pub(crate) fn settle(
 }
 
 /// Makes of the hold that was decided the units of a reservation that is there.
-fn granted(look: &impl Look, own: &Header, decision: Decision, promise: Promise, expires_at: Timestamp) -> Decision {
+fn granted(
+    look: &impl Look,
+    own: HeaderRef<'_>,
+    decision: Decision,
+    promise: Promise,
+    expires_at: Timestamp,
+) -> Decision {
     let Decision::Event(Event::Held(held)) = decision else { return decision };
-    let campaign = own.kept.as_ref().and_then(|kept| kept.campaign).filter(|_| !own.buyer_id.is_empty());
+    let campaign = own.kept().and_then(|kept| kept.campaign).filter(|_| !own.buyer_id().is_empty());
     debug_assert!(campaign.is_none_or(|id| look.directory().campaigns().by_id(id).is_some()));
     let units = held.lines.iter().map(|line| line.quantity.units()).sum();
     let mut granted = Granted {
@@ -545,12 +551,12 @@ fn granted(look: &impl Look, own: &Header, decision: Decision, promise: Promise,
         path: held.terms.map_or_else(Box::default, |terms| terms.path),
         bought: campaign.map(|campaign| Bought {
             campaign,
-            buyer_id: own.buyer_id.clone(),
+            buyer_id: own.buyer_id().into(),
             quantity: Quantity::clamp(units),
         }),
         others: ShardSet::default(),
     };
-    granted.others = own.shards.without(&granted.shards());
+    granted.others = own.shards().without(&granted.shards());
     Decision::Event(Event::Campaign(Box::new(CampaignEvent::Granted(granted))))
 }
 

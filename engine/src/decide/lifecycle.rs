@@ -16,7 +16,7 @@ use crate::{
     event::{Claim, Event, HoldEndReason, Line, Lines, Promise, ShardSet},
     id::ReservationId,
     quantity::Quantity,
-    reservation::{Header, PartLine, State},
+    reservation::{HeaderRef, PartLine, PartRef, State},
     shard::{Locked, Look},
     terms::PresoldLine,
     time::{Micros, Timestamp},
@@ -26,9 +26,9 @@ use crate::{
 pub(crate) fn open_claim(locked: &Locked<'_>, id: ReservationId, shards: &ShardSet) -> Claim {
     let (mut lines, mut presold) = (Lines::new(), Vec::new());
     for part in shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id)) {
-        let open = part.lines.iter().filter(|line| !line.open.is_zero());
+        let open = part.lines().filter(|line| !line.open.is_zero());
         lines.extend(open.map(|line| Line { sku: line.sku, location: line.location, quantity: line.open }));
-        presold.extend_from_slice(&part.presold);
+        presold.extend_from_slice(part.presold());
     }
     lines.sort_unstable();
     with_presold(Claim::new(id, lines, shards), presold)
@@ -47,13 +47,12 @@ pub(crate) fn part_lines<'a>(
     locked: &'a impl Look,
     id: ReservationId,
     shards: &'a ShardSet,
-) -> impl Iterator<Item = &'a PartLine> {
-    shards.iter().flat_map(move |shard| locked.shard(shard).parts.get(&id)).flat_map(|part| &part.lines)
+) -> impl Iterator<Item = PartLine> {
+    shards.iter().flat_map(move |shard| locked.shard(shard).parts.get(&id)).flat_map(PartRef::lines)
 }
 
-pub(crate) fn header(locked: &impl Look, id: ReservationId) -> Result<&Header, Error> {
-    let part = locked.shard(id.home()).parts.get(&id);
-    part.and_then(|part| part.header.as_deref()).ok_or(Error::UnknownReservation { id })
+pub(crate) fn header(locked: &impl Look, id: ReservationId) -> Result<HeaderRef<'_>, Error> {
+    locked.shard(id.home()).parts.header(&id).ok_or(Error::UnknownReservation { id })
 }
 
 pub(crate) fn subject<'a, 'locks>(
@@ -63,17 +62,21 @@ pub(crate) fn subject<'a, 'locks>(
 ) -> Result<Subject<'a, 'locks>, Error> {
     let header = header(locked, id)?;
     let (mut lines, mut presold) = (Vec::new(), Vec::new());
-    for part in header.shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id)) {
-        lines.extend_from_slice(&part.lines);
-        presold.extend_from_slice(&part.presold);
+    for part in header.shards().iter().filter_map(|shard| locked.shard(shard).parts.get(&id)) {
+        lines.extend(part.lines());
+        presold.extend_from_slice(part.presold());
     }
     Ok(Subject { id, header, codes, locked, lines, presold })
 }
 
 /// The bucket that holds the units of a reservation that must be open; the answer if it is not.
-pub(crate) fn promise(id: ReservationId, header: &Header, now: Timestamp) -> Result<Result<Promise, Decision>, Error> {
-    match header.state {
-        State::Held if now < header.expires_at => Ok(Ok(Promise::Reserved)),
+pub(crate) fn promise(
+    id: ReservationId,
+    header: HeaderRef<'_>,
+    now: Timestamp,
+) -> Result<Result<Promise, Decision>, Error> {
+    match header.state() {
+        State::Held if now < header.expires_at() => Ok(Ok(Promise::Reserved)),
         State::Confirmed => Ok(Ok(Promise::Committed)),
         State::Held | State::Expired => Ok(Err(expired(id, header))),
         state @ (State::Placed
@@ -88,9 +91,14 @@ pub(crate) fn promise(id: ReservationId, header: &Header, now: Timestamp) -> Res
 }
 
 /// Like `promise`, for what only a hold can do.
-fn held(id: ReservationId, header: &Header, now: Timestamp, wanted: &'static str) -> Result<Option<Decision>, Error> {
-    match header.state {
-        State::Held if now < header.expires_at => Ok(None),
+fn held(
+    id: ReservationId,
+    header: HeaderRef<'_>,
+    now: Timestamp,
+    wanted: &'static str,
+) -> Result<Option<Decision>, Error> {
+    match header.state() {
+        State::Held if now < header.expires_at() => Ok(None),
         State::Held | State::Expired => Ok(Some(expired(id, header))),
         state => Err(Error::ReservationState { id, state, wanted }),
     }
@@ -99,20 +107,20 @@ fn held(id: ReservationId, header: &Header, now: Timestamp, wanted: &'static str
 /// Like `held`, for what an order that is placed can do, too.
 fn held_or_placed(
     id: ReservationId,
-    header: &Header,
+    header: HeaderRef<'_>,
     now: Timestamp,
     wanted: &'static str,
 ) -> Result<Option<Decision>, Error> {
-    match header.state {
-        State::Placed if now < header.expires_at => Ok(None),
+    match header.state() {
+        State::Placed if now < header.expires_at() => Ok(None),
         State::Placed => Ok(Some(expired(id, header))),
         _ => held(id, header, now, wanted),
     }
 }
 
-pub(crate) fn expired(id: ReservationId, header: &Header) -> Decision {
-    let rejection = Rejection::ReservationExpired { reservation: id, expired_at: header.expires_at };
-    Decision::Rejected(rejection, header.revision)
+pub(crate) fn expired(id: ReservationId, header: HeaderRef<'_>) -> Decision {
+    let rejection = Rejection::ReservationExpired { reservation: id, expired_at: header.expires_at() };
+    Decision::Rejected(rejection, header.revision())
 }
 
 /// The order is paid.
@@ -121,19 +129,19 @@ pub(crate) fn confirm(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
     if let Some(decision) = held(id, header, now, "only a held reservation can be confirmed")? {
         return Ok(decision);
     }
-    Ok(Decision::Event(Event::Confirmed { claim: open_claim(locked, id, &header.shards) }))
+    Ok(Decision::Event(Event::Confirmed { claim: open_claim(locked, id, &header.shards()) }))
 }
 
 /// The hold is given back.
 pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
     let header = header(locked, id)?;
-    if header.state != State::Waiting
+    if header.state() != State::Waiting
         && let Some(decision) =
             held_or_placed(id, header, now, "only a held one can be released; cancel a confirmed one")?
     {
         return Ok(decision);
     }
-    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards));
+    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards()));
     let bookings = all_bookings(header);
     Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Released, bookings }))
 }
@@ -141,19 +149,18 @@ pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
 /// The hold's time is up, if it is.
 pub(crate) fn expire(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> Result<Decision, Error> {
     let header = header(locked, id)?;
-    if !matches!(header.state, State::Held | State::Placed) || now < header.expires_at {
+    if !matches!(header.state(), State::Held | State::Placed) || now < header.expires_at() {
         return Ok(Decision::Nothing);
     }
-    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards));
+    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards()));
     let bookings = all_bookings(header);
     Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Expired, bookings }))
 }
 
 /// Everything that a reservation has booked, given back.
-pub(crate) fn all_bookings(header: &Header) -> Box<[Booking]> {
+pub(crate) fn all_bookings(header: HeaderRef<'_>) -> Box<[Booking]> {
     header
-        .sourcing
-        .as_deref()
+        .sourcing()
         .map_or_else(Box::default, |sourcing| sourcing.bookings.iter().map(|booking| booking.given_back()).collect())
 }
 
@@ -175,14 +182,14 @@ pub(crate) fn cancel(
     now: Timestamp,
 ) -> Result<Decision, Error> {
     let subject = subject(locked, codes, id)?;
-    if matches!(subject.header.state, State::Placed | State::Waiting) {
+    if matches!(subject.header.state(), State::Placed | State::Waiting) {
         return campaign::cancel_pending(id, subject.header, selections, now);
     }
     let promise = match promise(id, subject.header, now)? {
         Ok(promise) => promise,
         Err(decision) => return Ok(decision),
     };
-    let has_kits = subject.header.kept.as_deref().is_some_and(|kept| !kept.kits.is_empty());
+    let has_kits = subject.header.kept().is_some_and(|kept| !kept.kits.is_empty());
     // A reservation has kits or units promised ahead, never both.
     let (lines, kits, presold) = if has_kits {
         let (lines, kits) = kits::select(&subject, selections)?;
@@ -195,7 +202,7 @@ pub(crate) fn cancel(
     };
     let end = subject.end_after(&lines, &presold, false);
     let bookings = freed(subject.header, &subject.lines, &lines);
-    let claim = campaign::giving_back(locked, subject.header, Claim::new(id, lines, &subject.header.shards));
+    let claim = campaign::giving_back(locked, subject.header, Claim::new(id, lines, &subject.header.shards()));
     let mut claim = with_presold(claim, presold);
     if !kits.is_empty() {
         claim.extra.get_or_insert_default().kits = kits;
@@ -211,9 +218,9 @@ pub(crate) fn ship(
     selections: &[LineSelection],
 ) -> Result<Decision, Error> {
     let subject = subject(locked, codes, id)?;
-    if subject.header.state != State::Confirmed {
+    if subject.header.state() != State::Confirmed {
         let wanted = "only a confirmed reservation can be shipped";
-        return Err(Error::ReservationState { id, state: subject.header.state, wanted });
+        return Err(Error::ReservationState { id, state: subject.header.state(), wanted });
     }
     if !subject.presold.is_empty() {
         supply::arrived(&subject, selections)?;
@@ -237,7 +244,7 @@ pub(crate) fn ship(
         }
     }
     let end = subject.end_after(&lines, &[], true);
-    Ok(Decision::Event(Event::Shipped { claim: Claim::new(id, lines, &subject.header.shards), end }))
+    Ok(Decision::Event(Event::Shipped { claim: Claim::new(id, lines, &subject.header.shards()), end }))
 }
 
 /// Units move to another location: taken there before they are given back here.
@@ -302,7 +309,7 @@ pub(crate) fn reassign(
         return Ok(Decision::Rejected(rejection, row.revision().max(directory.revision())));
     }
     let moved = Line { location: target, ..line };
-    if request.refused || subject.header.sourcing.is_some() {
+    if request.refused || subject.header.sourcing().is_some() {
         let event = reroute::by_hand(&subject, promise, (line, moved), request.refused, now);
         return Ok(Decision::Event(event));
     }

@@ -23,7 +23,7 @@ use crate::{
     event::{Event, Line, Lines, Promise},
     id::{LocationId, ReservationId, SkuId},
     quantity::Quantity,
-    reservation::{Header, Reservation, State},
+    reservation::{HeaderRef, Reservation, State},
     shard::Look,
     sourced::{Ask, AskLine, DecidedParcel, Merged, Rerouted, Sourcing},
     time::{Micros, Timestamp},
@@ -107,8 +107,8 @@ fn members<'a>(look: &'a impl Look, request: &Merge, ids: &[ReservationId], now:
     let mut members: Vec<Member<'a>> = Vec::new();
     for id in ids {
         let Ok(header) = header(look, *id) else { continue };
-        let Some(sourcing) = header.sourcing.as_deref() else { continue };
-        let lines: Vec<_> = part_lines(look, *id, &header.shards).copied().collect();
+        let Some(sourcing) = header.sourcing() else { continue };
+        let lines: Vec<_> = part_lines(look, *id, &header.shards()).collect();
         let Some(promise) = promise(header, now) else { continue };
         let unshipped = lines.iter().all(|line| line.shipped.is_zero());
         let open: Vec<Line> = lines
@@ -116,7 +116,7 @@ fn members<'a>(look: &'a impl Look, request: &Merge, ids: &[ReservationId], now:
             .filter(|line| !line.open.is_zero())
             .map(|line| Line { sku: line.sku, location: line.location, quantity: line.open })
             .collect();
-        let meant = *header.buyer_id == *request.buyer_id && *sourcing.ask.receiver_key == *request.receiver_key;
+        let meant = *header.buyer_id() == *request.buyer_id && *sourcing.ask.receiver_key == *request.receiver_key;
         // Same door, same way: what differs in these is not one parcel.
         let alike = members.first().is_none_or(|first| {
             let (one, other) = (&first.sourcing.ask, &sourcing.ask);
@@ -143,10 +143,11 @@ fn keep_to_policy(
     let policy = sourcing::policy(look.directory(), &brief(look, std::slice::from_ref(first), skus), now)?;
     let Some(rule) = &policy.document().merge else { return Ok(()) };
     let made_after = now.minus(Micros::from_secs(u64::from(rule.window.seconds())));
-    let channel = header(look, first.id)?.channel;
+    let channel = header(look, first.id)?.channel();
     members.retain(|member| {
-        header(look, member.id)
-            .is_ok_and(|header| header.created_at >= made_after && (!rule.same_channel || header.channel == channel))
+        header(look, member.id).is_ok_and(|header| {
+            header.created_at() >= made_after && (!rule.same_channel || header.channel() == channel)
+        })
     });
     Ok(())
 }
@@ -156,9 +157,9 @@ fn date(moment: Moment) -> i64 {
     moment.0.div_euclid(86_400)
 }
 
-fn promise(header: &Header, now: Timestamp) -> Option<Promise> {
-    match header.state {
-        State::Held if now < header.expires_at => Some(Promise::Reserved),
+fn promise(header: HeaderRef<'_>, now: Timestamp) -> Option<Promise> {
+    match header.state() {
+        State::Held if now < header.expires_at() => Some(Promise::Reserved),
         State::Confirmed => Some(Promise::Committed),
         _ => None,
     }
@@ -186,7 +187,7 @@ fn brief(look: &impl Look, members: &[Member<'_>], skus: &[Arc<Sku>]) -> Brief {
         Some(line)
     });
     let first = members.first().map(|member| &member.sourcing.ask);
-    let channel = members.first().and_then(|member| header(look, member.id).ok()).and_then(|header| header.channel);
+    let channel = members.first().and_then(|member| header(look, member.id).ok()).and_then(HeaderRef::channel);
     Brief {
         ask: Ask {
             wanted_by: members.iter().filter_map(|member| member.sourcing.ask.wanted_by).min(),

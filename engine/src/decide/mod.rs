@@ -8,6 +8,7 @@ pub(crate) mod directory;
 pub(crate) mod kits;
 pub(crate) mod lifecycle;
 pub(crate) mod merge;
+pub(crate) mod plain;
 pub(crate) mod reroute;
 pub(crate) mod reserve;
 pub(crate) mod returns;

@@ -27,7 +27,7 @@ use crate::{
     error::Error,
     event::{Event, Line, Lines, Promise},
     id::{LocationId, ReservationId},
-    reservation::{Header, PartLine},
+    reservation::{HeaderRef, PartLine},
     shard::Locked,
     sourced::{DecidedParcel, Rerouted, Sourcing},
     time::{Micros, Timestamp},
@@ -60,8 +60,8 @@ pub(crate) fn reroute(
     if let Some(rejection) = upkeep::frozen_sku(shard, line.sku, &request.sku) {
         return Ok(Decision::Rejected(rejection, shard.lsn));
     }
-    let sourcing = subject.header.sourcing.as_deref();
-    let channel = subject.header.channel.map_or("", |channel| locked.directory().channel_code(channel));
+    let sourcing = subject.header.sourcing();
+    let channel = subject.header.channel().map_or("", |channel| locked.directory().channel_code(channel));
     let conditions = sourcing.and_then(|sourcing| sourcing.conditions_of(line.sku));
     let mut never = conditions.map_or_else(Vec::new, |asked| sourcing::places(&asked.never));
     never.push(PlaceId(line.location.0));
@@ -125,9 +125,9 @@ pub(crate) fn by_hand(
     now: Timestamp,
 ) -> Event {
     let directory = subject.locked.directory();
-    let sourcing = subject.header.sourcing.as_deref();
+    let sourcing = subject.header.sourcing();
     let refused_until = refused.then(|| {
-        let channel = subject.header.channel.map_or("", |channel| directory.channel_code(channel));
+        let channel = subject.header.channel().map_or("", |channel| directory.channel_code(channel));
         let policy = sourcing.and_then(|sourcing| {
             let ask = &sourcing.ask;
             directory.stage(now).choose(&ask.policy, channel, &ask.order_type, &ask.buyer_tier)
@@ -176,8 +176,8 @@ fn cooldown(policy: Option<&Policy>) -> Micros {
 }
 
 /// Work that giving up these lines frees.
-pub(crate) fn freed(header: &Header, lines: &[PartLine], given_up: &[Line]) -> Box<[Booking]> {
-    header.sourcing.as_deref().map_or_else(Box::default, |sourcing| sourcing.freed(lines, given_up))
+pub(crate) fn freed(header: HeaderRef<'_>, lines: &[PartLine], given_up: &[Line]) -> Box<[Booking]> {
+    header.sourcing().map_or_else(Box::default, |sourcing| sourcing.freed(lines, given_up))
 }
 
 /// Differences added up by place and slot.

@@ -325,14 +325,13 @@ fn channel(directory: &Directory, code: &str) -> Result<Result<Option<ChannelId>
 
 /// What giving up an earlier hold frees. A hold that ended by itself frees nothing and is no obstacle.
 pub(crate) fn replaced(locked: &Locked<'_>, id: ReservationId, buyer_id: &str) -> Result<Option<Claim>, Error> {
-    let part = locked.shard(id.home()).parts.get(&id);
-    let header = part.and_then(|part| part.header.as_ref()).ok_or(Error::UnknownReservation { id })?;
-    if *header.buyer_id != *buyer_id || buyer_id.is_empty() {
+    let header = header(locked, id)?;
+    if header.buyer_id() != buyer_id || buyer_id.is_empty() {
         return Err(Error::OtherBuyer { id });
     }
-    match header.state {
+    match header.state() {
         State::Held | State::Placed | State::Waiting => {
-            Ok(Some(campaign::giving_back(locked, header, open_claim(locked, id, &header.shards))))
+            Ok(Some(campaign::giving_back(locked, header, open_claim(locked, id, &header.shards()))))
         }
         State::Released | State::Expired | State::Replaced | State::Cancelled => Ok(None),
         state @ (State::Confirmed | State::Shipped) => {

@@ -65,7 +65,7 @@ fn announced(
     let header = subject.header;
     // A part that its shard has already forgotten means that the reservation's time is over.
     let forgotten = |shard| !locked.shard(shard).parts.contains_key(&reservation) && !header.lies_without_part(shard);
-    if header.shards.iter().any(forgotten) {
+    if header.shards().iter().any(forgotten) {
         return Err(Error::UnknownReservation { id: reservation });
     }
     let returns = locked.shard(reservation.home()).returns.of.get(&reservation).map_or(0, Vec::len);
@@ -107,7 +107,7 @@ fn announced(
         Ok(granted) => granted,
         Err(shortages) => {
             let rejection = Rejection::ExceedsShipped { reservation, shortages };
-            return Ok(Err(Decision::Rejected(rejection, header.revision)));
+            return Ok(Err(Decision::Rejected(rejection, header.revision())));
         }
     };
     let mut lines: Vec<ReturnUnits> = lines
@@ -124,7 +124,7 @@ fn announced(
         reference: request.reference.as_str().into(),
         expected_at,
         lines,
-        others: header.shards.without(&named),
+        others: header.shards().without(&named),
     }))
 }
 
@@ -175,7 +175,7 @@ fn record<'a>(locked: &'a Locked<'_>, id: ReturnId) -> Result<&'a Return, Error>
 /// Shards of a return's reservation that an event must name besides `named` when the return ends.
 fn others(locked: &Locked<'_>, reservation: Option<ReservationId>, ended: bool, named: &ShardSet) -> ShardSet {
     let header = reservation.filter(|_| ended).and_then(|id| lifecycle::header(locked, id).ok());
-    header.map_or_else(ShardSet::default, |header| header.shards.without(named))
+    header.map_or_else(ShardSet::default, |header| header.shards().without(named))
 }
 
 fn named(id: ReturnId, units: &[ReturnUnits], changes: &[CellChange]) -> ShardSet {

@@ -8,7 +8,7 @@ use crate::{
     event::{EndState, Line, Lines},
     id::{LocationId, ReservationId, SkuId},
     quantity::Quantity,
-    reservation::{Header, PartLine},
+    reservation::{HeaderRef, PartLine},
     shard::Locked,
     terms::{KitLine, PresoldLine},
 };
@@ -40,7 +40,7 @@ impl SkuCodes {
 /// A reservation with everything about it locked.
 pub(crate) struct Subject<'a, 'locks> {
     pub(crate) id: ReservationId,
-    pub(crate) header: &'a Header,
+    pub(crate) header: HeaderRef<'a>,
     pub(crate) codes: &'a SkuCodes,
     pub(crate) locked: &'a Locked<'locks>,
     pub(crate) lines: Vec<PartLine>,

@@ -27,6 +27,7 @@ use crate::{
     },
     id::{LocationId, ReservationId, SkuId, SupplyId},
     quantity::Quantity,
+    reservation::PartRef,
     shard::{Locked, Shard},
     stock::Buckets,
     supply::{InboundHeader, Supply, home_of},
@@ -435,7 +436,7 @@ impl<'a> Desk<'a> {
     /// When a promise was given for.
     fn promised_for(&self, supply: SupplyId, id: ReservationId) -> Timestamp {
         let part = self.shard.parts.get(&id);
-        let line = part.and_then(|part| part.presold.iter().find(|line| line.supply == supply));
+        let line = part.and_then(|part| part.presold().iter().find(|line| line.supply == supply));
         line.map_or(Timestamp::MAX, |line| line.promised)
     }
 
@@ -532,7 +533,7 @@ impl<'a> Desk<'a> {
 
     fn take_stock(&mut self, id: ReservationId, from: SupplyId, location: LocationId, units: u64) {
         let Some(quantity) = some(units) else { return };
-        let promise = self.shard.parts.get(&id).map_or(Promise::Reserved, |part| part.promise);
+        let promise = self.shard.parts.get(&id).map_or(Promise::Reserved, PartRef::promise);
         let mut cell = self.cell(location);
         let bucket = cell.promise_mut(promise);
         *bucket = Quantity::clamp(bucket.units() + units);
@@ -556,7 +557,7 @@ impl<'a> Desk<'a> {
             let to = PresoldTarget::Supply { supply: *supply, location: work.location, expected_at: *eta };
             left -= units;
             let promised = self.promised_for(from, id);
-            let promise = self.shard.parts.get(&id).map_or(Promise::Reserved, |part| part.promise);
+            let promise = self.shard.parts.get(&id).map_or(Promise::Reserved, PartRef::promise);
             self.note(id, from, units);
             self.moves.push(PresoldMove { reservation: id, sku: self.sku, quantity, promise, from, to });
             self.note_late(id, *supply, units, promised, *eta);

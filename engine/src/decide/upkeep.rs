@@ -353,21 +353,21 @@ impl<L: Look> Desk<'_, L> {
 
 fn patient(look: &impl Look, id: ReservationId, now: Timestamp) -> Option<Patient> {
     let header = header(look, id).ok()?;
-    let promise = match header.state {
+    let promise = match header.state() {
         State::Held => Promise::Reserved,
         State::Confirmed => Promise::Committed,
         _ => return None,
     };
     Some(Patient {
         promise,
-        due: header.state == State::Held && now >= header.expires_at,
-        shards: header.shards,
-        lines: part_lines(look, id, &header.shards).copied().collect(),
+        due: header.state() == State::Held && now >= header.expires_at(),
+        shards: header.shards(),
+        lines: part_lines(look, id, &header.shards()).collect(),
         waits: header
-            .shards
+            .shards()
             .iter()
-            .any(|shard| look.shard(shard).parts.get(&id).is_some_and(|part| !part.presold.is_empty())),
-        sourcing: header.sourcing.as_deref().cloned(),
+            .any(|shard| look.shard(shard).parts.get(&id).is_some_and(|part| !part.presold().is_empty())),
+        sourcing: header.sourcing().cloned(),
     })
 }
 

@@ -223,8 +223,7 @@ impl Engine {
     ) -> Result<(Lsn, Verdict), Error> {
         let header = {
             let home = self.shards.read(id.home());
-            let header = home.parts.get(&id).and_then(|part| part.header.as_deref());
-            header.cloned().ok_or(Error::UnknownReservation { id })?
+            home.parts.header(&id).ok_or(Error::UnknownReservation { id })?.to_header()
         };
         let (request, skus) = decide::kept_request(&self.catalogue.read(), &header);
         let demands = reserve::demands(&request, &skus)?;
@@ -235,8 +234,7 @@ impl Engine {
 
     /// Whether a reservation has been placed and is to take its units when it is paid.
     pub(super) fn is_placed(locked: &crate::shard::Locked<'_>, id: ReservationId) -> bool {
-        let header = locked.shard(id.home()).parts.get(&id).and_then(|part| part.header.as_ref());
-        header.is_some_and(|header| header.state == State::Placed)
+        locked.shard(id.home()).parts.header(&id).is_some_and(|header| header.state() == State::Placed)
     }
 
     /// A campaign by its code, and the LSN it is of.

@@ -121,8 +121,8 @@ impl Engine {
         let home = self.shards.read(id.home());
         let record = home.returns.records.get(&id).ok_or(Error::UnknownReturn { id })?;
         let skus: Vec<SkuId> = record.lines.iter().map(|line| line.sku).collect();
-        let header = record.reservation.and_then(|id| home.parts.get(&id)).and_then(|part| part.header.as_ref());
-        let own = header.map_or_else(ShardSet::default, |header| header.shards);
+        let header = record.reservation.and_then(|id| home.parts.header(&id));
+        let own = header.map_or_else(ShardSet::default, |header| header.shards());
         drop(home);
         let codes = SkuCodes::of(&self.catalogue.read(), skus.iter().copied(), &[]);
         let shards = skus.iter().map(|sku| sku.shard()).chain(own.iter()).chain([id.home()]).collect();

@@ -176,10 +176,10 @@ impl Engine {
             let mut open: BTreeMap<(SkuId, LocationId), Vec<_>> = BTreeMap::new();
             let own = cells.iter().filter(|(sku, _)| sku.shard() == shard.id);
             open.extend(own.map(|cell| (*cell, Vec::new())));
-            for (id, part) in &shard.parts {
-                for line in part.lines.iter().filter(|line| !line.open.is_zero()) {
+            for (id, part) in shard.parts.iter() {
+                for line in part.lines().filter(|line| !line.open.is_zero()) {
                     if let Some(there) = open.get_mut(&(line.sku, line.location)) {
-                        there.push((upkeep::place(&request.priority, part.promise, *id), *id, line.open.units()));
+                        there.push((upkeep::place(&request.priority, part.promise(), id), id, line.open.units()));
                     }
                 }
             }

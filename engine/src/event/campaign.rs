@@ -91,6 +91,12 @@ impl CampaignEvent {
         }
     }
 
+    /// Whether it makes or changes campaigns.
+    #[must_use]
+    pub(crate) fn shows_in_directory(&self) -> bool {
+        matches!(self, Self::Upserted { .. } | Self::Closed { .. })
+    }
+
     /// Its name, as in the journal's proto.
     #[must_use]
     pub fn name(&self) -> &'static str {

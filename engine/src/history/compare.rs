@@ -16,7 +16,7 @@ use crate::{
     engine::Engine,
     event::Promise,
     id::{LocationId, ShardId, SkuId},
-    reservation::State,
+    reservation::{Part, State},
     shard::Shard,
 };
 
@@ -51,7 +51,7 @@ impl History {
         self.compare_work(Check::Recovery, &engine.booked().1);
         for slot in &engine.slots {
             for entry in slot.lock().entries() {
-                self.compare_request(Check::Recovery, entry.lsn, codec::peek(&entry.record).request_id);
+                self.compare_request(Check::Recovery, entry.lsn, codec::peek(entry.record).request_id);
             }
         }
         let next = engine.next_reservation.load(Ordering::SeqCst);
@@ -270,14 +270,9 @@ fn view(shard: &Shard) -> ShardView {
             ((sku, location), plain)
         }));
     }
-    let parts = shard.parts.iter().map(|(id, part)| PartView {
-        id: *id,
-        promise: part.promise,
-        ended_at: part.ended_at,
-        lines: part.lines.clone(),
-        path: part.path.clone(),
-        header: part.header.clone(),
-        presold: part.presold.clone(),
+    let parts = shard.parts.iter().map(|(id, part)| {
+        let Part { promise, lines, path, presold, ended_at, header } = part.to_part();
+        PartView { id, promise, ended_at, lines, path, header, presold }
     });
     let facts = shard.facts.clone();
     let refusals = shard.refusals.iter().map(|((sku, location), until)| (*sku, *location, *until)).collect();

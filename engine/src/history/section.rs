@@ -245,11 +245,9 @@ fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
     let shard = u8::try_from(section.shard).map(ShardId).map_err(|_| "there is no such shard")?;
     let mut cells = Cells::with_hasher(hasher());
     let mut rows = Vec::with_capacity(section.row_cells.len());
-    let mut words = section.cells.chunks_exact(4).map(|word| {
-        let word: [u8; 4] = word.try_into().unwrap_or_default();
-        u32::from_le_bytes(word)
-    });
-    let mut word = || words.next().ok_or("it lacks cells");
+    let plain = plain_cells(&section.cells);
+    let listed = if section.packed_cells.is_empty() { plain } else { packed_cells(&section)? };
+    let mut listed = listed.into_iter();
     if section.row_revision.len() != section.row_cells.len() || section.row_flags.len() != section.row_cells.len() {
         return Err("its columns differ in length");
     }
@@ -259,9 +257,9 @@ fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
         rows.push(RowFold { sellable: flags & 1 != 0, retired: flags & 2 != 0, revision });
         let sku = SkuId::from_row(shard, place).ok_or("it has too many rows")?;
         for _ in 0..*count {
-            let location = LocationId(word()?);
-            let cell = Cell { on_hand: word()?, reserved: word()?, committed: word()?, ..Cell::default() };
-            cells.insert((sku, location), cell);
+            let [location, on_hand, reserved, committed] = listed.next().ok_or("it lacks cells")?;
+            let cell = Cell { on_hand, reserved, committed, ..Cell::default() };
+            cells.insert((sku, LocationId(location)), cell);
         }
     }
     for extra in section.extras {
@@ -295,6 +293,38 @@ fn read_shard(payload: &[u8]) -> Result<ShardView, &'static str> {
         upkeep: section.upkeep.unwrap_or_default(),
         rules: section.rules.unwrap_or_default(),
     })
+}
+
+/// Location, on hand, reserved and committed of each cell, sixteen bytes a cell.
+fn plain_cells(bytes: &[u8]) -> Vec<[u32; 4]> {
+    let word = |word: &[u8; 4]| u32::from_le_bytes(*word);
+    bytes.as_chunks::<4>().0.as_chunks::<4>().0.iter().map(|cell| cell.each_ref().map(word)).collect()
+}
+
+/// The same of cells that are packed, as the proto says.
+fn packed_cells(section: &wire::ShardSection) -> Result<Vec<[u32; 4]>, &'static str> {
+    let mut rest = &section.packed_cells[..];
+    let number = |rest: &mut &[u8]| {
+        let value = prost::encoding::decode_varint(rest).map_err(|_| "its cells are cut short")?;
+        u32::try_from(value).map_err(|_| "a cell is out of range")
+    };
+    let mut cells = Vec::new();
+    for count in &section.row_cells {
+        let mut free = 0_u32;
+        for _ in 0..*count {
+            let (&byte, after) = rest.split_first().ok_or("it lacks cells")?;
+            rest = after;
+            let on_hand = number(&mut rest)?;
+            let reserved = if byte & 1 == 1 { number(&mut rest)? } else { 0 };
+            let committed = if byte & 2 == 2 { number(&mut rest)? } else { 0 };
+            let far = if byte >> 2 == 63 { number(&mut rest)? } else { 0 };
+            let left_out = u32::from(byte >> 2).checked_add(far);
+            let location = left_out.and_then(|left_out| free.checked_add(left_out)).ok_or("a cell is out of range")?;
+            cells.push([location, on_hand, reserved, committed]);
+            free = location.checked_add(1).ok_or("a cell is out of range")?;
+        }
+    }
+    Ok(cells)
 }
 
 fn read_part(part: wire::ReservationPart) -> Result<PartView, &'static str> {

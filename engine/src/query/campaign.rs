@@ -94,8 +94,8 @@ impl Engine {
     #[must_use]
     pub fn place_in_line(&self, id: ReservationId) -> Option<u64> {
         let shard = self.shards.read(id.home());
-        let header = shard.parts.get(&id)?.header.as_deref().filter(|header| header.state == State::Waiting)?;
-        let kept = header.kept.as_deref()?;
+        let header = shard.parts.header(&id).filter(|header| header.state() == State::Waiting)?;
+        let kept = header.kept()?;
         let (Some(campaign), [wanted]) = (kept.campaign, &*kept.wanted) else { return None };
         let line = shard.campaigns.lines.get(&(campaign, wanted.sku))?;
         u64::try_from(line.waiters.range(..=id).count()).ok()

@@ -94,8 +94,8 @@ impl Engine {
 
     fn returns_of(&self, id: ReservationId, buyer: &str, exchanged: bool, found: &mut Vec<Return>) {
         let home = self.shards.read(id.home());
-        let header = home.parts.get(&id).and_then(|part| part.header.as_ref());
-        if header.is_none_or(|header| !buyer.is_empty() && *header.buyer_id != *buyer) {
+        let header = home.parts.header(&id);
+        if header.is_none_or(|header| !buyer.is_empty() && header.buyer_id() != buyer) {
             return;
         }
         let own = home.returns.of.get(&id).into_iter().flatten();

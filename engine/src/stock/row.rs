@@ -2,13 +2,14 @@
 //!
 //! A cell is 16 bytes in an array sorted by location. The rarer buckets stand in a side table, and a bit of the location says that
 //! they do. The sum of what is available is kept, so that "sold out" is one comparison. A wide row also keeps a bitmap of the
-//! locations that have availability.
+//! locations that have availability. The row itself is 32 bytes: its cells alone are reached directly, and what few rows have lies with
+//! their cells elsewhere.
 
 use quartermaster_journal::Lsn;
 use roaring::RoaringBitmap;
 
 use super::cell::{Buckets, Extra};
-use crate::{id::LocationId, quantity::Quantity};
+use crate::{id::LocationId, quantity::Quantity, stamp::Stamp};
 
 /// From this many cells on a row keeps a bitmap; below, looking at each cell is as fast and costs nothing to keep.
 const WIDE: usize = 64;
@@ -35,39 +36,47 @@ impl PackedCell {
     }
 }
 
+/// The cells of a row.
+#[derive(Clone, Debug)]
+enum Cells {
+    /// Cells and nothing else. Such rows have fewer than `WIDE`, so the array is as long as they are many.
+    Alone(Box<[PackedCell]>),
+    /// Cells with rarer buckets, or many.
+    Beside(Box<Side>),
+}
+
+/// Cells and what not every row has.
 #[derive(Clone, Debug, Default)]
 struct Side {
+    cells: Vec<PackedCell>,
     extras: Vec<(LocationId, Extra)>,
     stocked: Option<RoaringBitmap>,
 }
 
+/// Bits beside the revision.
+const SELLABLE: u8 = 1;
+const RETIRED: u8 = 1 << 1;
+const FROZEN: u8 = 1 << 2;
+const KIT: u8 = 1 << 3;
+
 /// The stock of one SKU.
 #[derive(Clone, Debug)]
 pub struct Row {
-    cells: Vec<PackedCell>,
-    side: Option<Box<Side>>,
+    cells: Cells,
     available: u64,
-    revision: Lsn,
-    sellable: bool,
-    retired: bool,
-    frozen: bool,
-    kit: bool,
+    /// Revision, and the flags.
+    stamp: Stamp,
 }
+
+// Ten million SKUs make this 320 MB: what a row takes is no accident.
+const _: () = assert!(size_of::<Row>() == 32);
 
 impl Row {
     /// A row without stock.
     #[must_use]
     pub fn new(sellable: bool) -> Self {
-        Self {
-            cells: Vec::new(),
-            side: None,
-            available: 0,
-            revision: Lsn::ZERO,
-            sellable,
-            retired: false,
-            frozen: false,
-            kit: false,
-        }
+        let bits = if sellable { SELLABLE } else { 0 };
+        Self { cells: Cells::Alone(Box::default()), available: 0, stamp: Stamp::new(Lsn::ZERO, bits) }
     }
 
     /// Units available at all locations together, closed ones included: no request can take more.
@@ -79,92 +88,92 @@ impl Row {
     /// LSN of the last event that changed a cell.
     #[must_use]
     pub fn revision(&self) -> Lsn {
-        self.revision
+        self.stamp.lsn()
     }
 
     /// Whether the SKU is for sale: its owner says so and it is not frozen.
     #[must_use]
     pub fn sellable(&self) -> bool {
-        self.sellable && !self.frozen
+        self.stamp.bits() & (SELLABLE | FROZEN) == SELLABLE
     }
 
     /// Whether its owner says that the SKU is for sale.
     #[must_use]
     pub fn flagged_sellable(&self) -> bool {
-        self.sellable
+        self.stamp.has(SELLABLE)
     }
 
     /// Whether the SKU is frozen, wherever it is.
     #[must_use]
     pub fn frozen(&self) -> bool {
-        self.frozen
+        self.stamp.has(FROZEN)
     }
 
     /// Whether the SKU is a kit, which has no stock of its own.
     #[must_use]
     pub fn kit(&self) -> bool {
-        self.kit
+        self.stamp.has(KIT)
     }
 
     /// Whether the SKU is retired.
     #[must_use]
     pub fn retired(&self) -> bool {
-        self.retired
+        self.stamp.has(RETIRED)
     }
 
     /// Number of cells.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.packed().len()
     }
 
     /// Whether it has no cell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.packed().is_empty()
     }
 
     pub(crate) fn set_revision(&mut self, lsn: Lsn) {
-        self.revision = lsn;
+        self.stamp.set_lsn(lsn);
     }
 
     pub(crate) fn set_sellable(&mut self, sellable: bool) {
-        self.sellable = sellable;
+        self.stamp.set(SELLABLE, sellable);
     }
 
     pub(crate) fn set_frozen(&mut self, frozen: bool) {
-        self.frozen = frozen;
+        self.stamp.set(FROZEN, frozen);
     }
 
     pub(crate) fn set_kit(&mut self, kit: bool) {
-        self.kit = kit;
+        self.stamp.set(KIT, kit);
     }
 
     pub(crate) fn set_retired(&mut self) {
-        self.retired = true;
+        self.stamp.set(RETIRED, true);
     }
 
     /// The cell at a location; all zero where there is none.
     #[must_use]
     pub fn get(&self, location: LocationId) -> Buckets {
-        self.find(location).map_or_else(|_| Buckets::default(), |place| self.unpack(&self.cells[place]))
+        self.find(location).map_or_else(|_| Buckets::default(), |place| self.unpack(&self.packed()[place]))
     }
 
     /// Units available at a location.
     #[must_use]
     pub fn available_at(&self, location: LocationId) -> Quantity {
-        self.find(location).map_or(Quantity::ZERO, |place| self.available_of(&self.cells[place]))
+        self.find(location).map_or(Quantity::ZERO, |place| self.available_of(&self.packed()[place]))
     }
 
     /// All cells by location.
     pub fn cells(&self) -> impl Iterator<Item = (LocationId, Buckets)> + '_ {
-        self.cells.iter().map(|cell| (cell.location(), self.unpack(cell)))
+        self.packed().iter().map(|cell| (cell.location(), self.unpack(cell)))
     }
 
     /// Locations with something available, ascending, with how much.
     pub fn stocked(&self) -> impl Iterator<Item = (LocationId, Quantity)> + '_ {
         let bitmap = self.bitmap();
-        let narrow = if bitmap.is_some() { &[][..] } else { &self.cells };
+        let narrow = if bitmap.is_some() { &[][..] } else { self.packed() };
         let wide = bitmap.into_iter().flatten().map(|id| (LocationId(id), self.available_at(LocationId(id))));
         narrow
             .iter()
@@ -184,6 +193,45 @@ impl Row {
         self.put_at(self.find(location), location, buckets);
     }
 
+    /// Reserves units of a cell. `None`, and nothing changes, where fewer are available.
+    pub(crate) fn reserve(&mut self, location: LocationId, units: Quantity) -> Option<()> {
+        let place = self.find(location).ok()?;
+        let cell = &mut self.packed_mut()[place];
+        if cell.has_extra() {
+            let take = |cell: &mut Buckets| {
+                let suffices = units <= cell.available();
+                cell.reserved = cell.reserved.checked_add(units).filter(|_| suffices).ok_or(())?;
+                Ok::<(), ()>(())
+            };
+            return self.change(location, take).is_ok().then_some(());
+        }
+        let promised = u64::from(cell.reserved) + u64::from(cell.committed);
+        let left = u64::from(cell.on_hand).checked_sub(promised)?.checked_sub(units.units())?;
+        cell.reserved = cell.reserved.checked_add(units.0)?;
+        self.available =
+            self.available.checked_sub(units.units()).expect("Invariant: a row's sum counts each of its cells");
+        if left == 0 {
+            self.note_stocked(location, false);
+        }
+        Some(())
+    }
+
+    /// The place of the best rank that has so many units; ranks come from `rank`, which gives `None` where nothing may be taken.
+    pub(crate) fn best(&self, units: Quantity, rank: impl Fn(LocationId) -> Option<u32>) -> Option<LocationId> {
+        let ranked = |location| rank(location).map(|rank| (rank, location));
+        let best = match self.bitmap() {
+            None => {
+                let whole = self.packed().iter().filter(|cell| self.available_of(cell) >= units);
+                whole.filter_map(|cell| ranked(cell.location())).min()
+            }
+            Some(bitmap) => {
+                let whole = bitmap.iter().map(LocationId).filter(|location| self.available_at(*location) >= units);
+                whole.filter_map(ranked).min()
+            }
+        };
+        best.map(|(_, location)| location)
+    }
+
     /// Changes a cell, which is all zero where there was none, and gives what it came to. Where `change` fails nothing changes.
     pub(crate) fn change<E>(
         &mut self,
@@ -191,7 +239,7 @@ impl Row {
         change: impl FnOnce(&mut Buckets) -> Result<(), E>,
     ) -> Result<Buckets, E> {
         let place = self.find(location);
-        let mut buckets = place.map_or_else(|_| Buckets::default(), |place| self.unpack(&self.cells[place]));
+        let mut buckets = place.map_or_else(|_| Buckets::default(), |place| self.unpack(&self.packed()[place]));
         change(&mut buckets)?;
         self.put_at(place, location, &buckets);
         Ok(buckets)
@@ -211,7 +259,7 @@ impl Row {
         };
         match place {
             Ok(place) => {
-                let old = self.cells[place];
+                let old = self.packed()[place];
                 assert_eq!(old.location(), location, "Invariant: a cell is changed where it stands");
                 let before = self.available_of(&old).units();
                 self.available =
@@ -219,15 +267,11 @@ impl Row {
                 if old.has_extra() || tag & HAS_EXTRA != 0 {
                     self.put_extra(location, extra);
                 }
-                self.cells[place] = packed;
+                self.packed_mut()[place] = packed;
             }
             Err(place) => {
                 if tag & HAS_EXTRA != 0 {
                     self.put_extra(location, extra);
-                }
-                if self.cells.len() == self.cells.capacity() {
-                    // A tenth more instead of twice as much: rows grow rarely and stay for ever.
-                    self.cells.reserve_exact(1 + self.cells.len() / 10);
                 }
                 self.cells.insert(place, packed);
             }
@@ -240,37 +284,59 @@ impl Row {
     /// Bytes on the heap, for the memory figure.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let side = self.side.as_ref().map_or(0, |side| {
-            size_of::<Side>()
-                + side.extras.capacity() * size_of::<(LocationId, Extra)>()
-                + side.stocked.as_ref().map_or(0, RoaringBitmap::serialized_size)
-        });
-        self.cells.capacity() * size_of::<PackedCell>() + side
+        match &self.cells {
+            Cells::Alone(cells) => size_of_val(&**cells),
+            Cells::Beside(side) => {
+                size_of::<Side>()
+                    + side.cells.capacity() * size_of::<PackedCell>()
+                    + side.extras.capacity() * size_of::<(LocationId, Extra)>()
+                    + side.stocked.as_ref().map_or(0, RoaringBitmap::serialized_size)
+            }
+        }
     }
 
     pub(crate) fn packed(&self) -> &[PackedCell] {
-        &self.cells
+        match &self.cells {
+            Cells::Alone(cells) => cells,
+            Cells::Beside(side) => &side.cells,
+        }
+    }
+
+    fn packed_mut(&mut self) -> &mut [PackedCell] {
+        match &mut self.cells {
+            Cells::Alone(cells) => cells,
+            Cells::Beside(side) => &mut side.cells,
+        }
+    }
+
+    fn side(&self) -> Option<&Side> {
+        match &self.cells {
+            Cells::Alone(_) => None,
+            Cells::Beside(side) => Some(side),
+        }
     }
 
     pub(crate) fn extras(&self) -> impl Iterator<Item = (LocationId, Extra)> + '_ {
-        self.side.iter().flat_map(|side| side.extras.iter().copied())
+        self.side().into_iter().flat_map(|side| side.extras.iter().copied())
     }
 
-    /// Builds a row from a snapshot. `extras` are put afterwards.
-    pub(crate) fn restore(cells: Vec<PackedCell>, revision: Lsn, sellable: bool, retired: bool) -> Self {
-        let mut row = Self { cells, side: None, available: 0, revision, sellable, retired, frozen: false, kit: false };
-        for cell in &mut row.cells {
+    /// Builds a row from a snapshot, of a revision that a stamp can tell. `extras` are put afterwards.
+    pub(crate) fn restore(mut cells: Box<[PackedCell]>, revision: Lsn, sellable: bool, retired: bool) -> Self {
+        for cell in &mut cells {
             cell.tag &= !HAS_EXTRA;
         }
-        row.available = row.cells.iter().map(|cell| row.available_of(cell).units()).sum();
-        if row.cells.len() >= WIDE {
+        let mut row = Self { cells: Cells::Alone(cells), ..Self::new(sellable) };
+        row.stamp.set_lsn(revision);
+        row.stamp.set(RETIRED, retired);
+        row.available = row.packed().iter().map(|cell| row.available_of(cell).units()).sum();
+        if row.len() >= WIDE {
             row.build_bitmap();
         }
         row
     }
 
     fn find(&self, location: LocationId) -> Result<usize, usize> {
-        self.cells.binary_search_by_key(&location, PackedCell::location)
+        self.packed().binary_search_by_key(&location, PackedCell::location)
     }
 
     fn unpack(&self, cell: &PackedCell) -> Buckets {
@@ -299,12 +365,12 @@ impl Row {
     }
 
     fn extra(&self, location: LocationId) -> Extra {
-        let extras = self.side.as_ref().map_or(&[][..], |side| &side.extras);
+        let extras = self.side().map_or(&[][..], |side| &side.extras);
         extras.binary_search_by_key(&location, |(at, _)| *at).map_or_else(|_| Extra::default(), |place| extras[place].1)
     }
 
     fn put_extra(&mut self, location: LocationId, extra: Extra) {
-        let extras = &mut self.side.get_or_insert_default().extras;
+        let extras = &mut self.cells.side().extras;
         match (extras.binary_search_by_key(&location, |(at, _)| *at), extra == Extra::default()) {
             (Ok(place), true) => drop(extras.remove(place)),
             (Ok(place), false) => extras[place].1 = extra,
@@ -314,23 +380,62 @@ impl Row {
     }
 
     fn bitmap(&self) -> Option<&RoaringBitmap> {
-        self.side.as_ref().and_then(|side| side.stocked.as_ref())
+        self.side().and_then(|side| side.stocked.as_ref())
     }
 
     fn note_stocked(&mut self, location: LocationId, stocked: bool) {
-        if self.cells.len() < WIDE {
+        let Cells::Beside(side) = &mut self.cells else {
+            // The array alone is for narrow rows: one that has become wide gets its bitmap, and its cells room to grow.
+            if self.len() >= WIDE {
+                self.build_bitmap();
+            }
             return;
-        }
-        match self.side.as_mut().and_then(|side| side.stocked.as_mut()) {
+        };
+        match side.stocked.as_mut() {
             Some(bitmap) if stocked => _ = bitmap.insert(location.0),
             Some(bitmap) => _ = bitmap.remove(location.0),
-            None => self.build_bitmap(),
+            None if side.cells.len() >= WIDE => self.build_bitmap(),
+            None => {}
         }
     }
 
     fn build_bitmap(&mut self) {
         let bitmap = self.stocked().map(|(location, _)| location.0).collect();
-        self.side.get_or_insert_default().stocked = Some(bitmap);
+        self.cells.side().stocked = Some(bitmap);
+    }
+}
+
+impl Cells {
+    /// Puts a new cell before the one at `place`.
+    fn insert(&mut self, place: usize, cell: PackedCell) {
+        match self {
+            Self::Alone(cells) => {
+                let mut grown = std::mem::take(cells).into_vec();
+                grown.reserve_exact(1);
+                grown.insert(place, cell);
+                *cells = grown.into();
+            }
+            Self::Beside(side) => {
+                let cells = &mut side.cells;
+                if cells.len() == cells.capacity() {
+                    // A tenth more instead of twice as much: rows grow rarely and stay for ever.
+                    cells.reserve_exact(1 + cells.len() / 10);
+                }
+                cells.insert(place, cell);
+            }
+        }
+    }
+
+    /// The side table, made if there is none.
+    fn side(&mut self) -> &mut Side {
+        if let Self::Alone(cells) = self {
+            let cells = std::mem::take(cells).into_vec();
+            *self = Self::Beside(Box::new(Side { cells, ..Side::default() }));
+        }
+        match self {
+            Self::Beside(side) => side,
+            Self::Alone(_) => panic!("Invariant: it was just made so"),
+        }
     }
 }
 
@@ -375,7 +480,7 @@ mod tests {
                 .collect();
             prop_assert_eq!(&stocked, &expected);
             prop_assert_eq!(row.stocked_bitmap().len(), u64::try_from(expected.len()).unwrap());
-            let mut copy = Row::restore(row.packed().to_vec(), row.revision(), true, false);
+            let mut copy = Row::restore(row.packed().into(), row.revision(), true, false);
             for (location, _) in row.extras() {
                 copy.put(location, &row.get(location));
             }
@@ -401,7 +506,7 @@ mod tests {
         assert_eq!(row.revision(), Lsn::new(7));
         row.put(LocationId(3), &buckets(5, 1, 0, 0));
         assert_eq!((row.len(), row.is_empty()), (1, false));
-        let restored = Row::restore(row.packed().to_vec(), Lsn::new(9), false, true);
+        let restored = Row::restore(row.packed().into(), Lsn::new(9), false, true);
         assert_eq!((restored.revision(), restored.flagged_sellable(), restored.retired()), (Lsn::new(9), false, true));
         assert_eq!((restored.available(), restored.get(LocationId(3))), (4, buckets(5, 1, 0, 0)));
     }
@@ -472,7 +577,7 @@ mod tests {
             row.put(LocationId(location), &buckets(location % 2, 0, 0, 0));
         }
         assert_eq!(row.bitmap().map(RoaringBitmap::len), Some(32));
-        let restored = |cells: &[PackedCell]| Row::restore(cells.to_vec(), Lsn::ZERO, true, false);
+        let restored = |cells: &[PackedCell]| Row::restore(cells.into(), Lsn::ZERO, true, false);
         assert_eq!(restored(row.packed()).bitmap(), row.bitmap());
         assert!(restored(&row.packed()[..63]).bitmap().is_none());
         row.put(LocationId(0), &buckets(1, 0, 0, 0));
@@ -481,37 +586,50 @@ mod tests {
         assert_eq!(row.stocked_bitmap(), row.stocked().map(|(location, _)| location.0).collect());
     }
 
+    /// Room for cells and for entries of the side table.
+    fn room(row: &Row) -> (usize, usize) {
+        match &row.cells {
+            Cells::Alone(cells) => (cells.len(), 0),
+            Cells::Beside(side) => (side.cells.capacity(), side.extras.capacity()),
+        }
+    }
+
     #[test]
-    fn rows_grow_by_a_tenth_and_know_what_they_take() {
+    fn rows_know_what_they_take() {
         let mut row = Row::new(true);
         assert_eq!(row.heap_bytes(), 0);
         for location in 0..20 {
             row.put(LocationId(location), &buckets(1, 0, 0, 0));
         }
-        let (cells, bytes) = (row.cells.capacity(), row.heap_bytes());
-        assert!((20..=22).contains(&cells), "{cells} cells have room");
-        assert_eq!(bytes, cells * 16);
+        assert_eq!((room(&row), row.heap_bytes()), ((20, 0), 20 * 16), "a narrow row has no room to spare");
+        let beside = |row: &Row| {
+            let (cells, extras) = room(row);
+            cells * 16 + size_of::<Side>() + extras * size_of::<(LocationId, Extra)>()
+        };
         row.put(LocationId(0), &buckets(1, 0, 1, 0));
-        let side = row.side.as_ref().map_or(0, |side| side.extras.capacity());
-        assert_eq!(row.heap_bytes(), bytes + size_of::<Side>() + side * size_of::<(LocationId, Extra)>());
+        assert!(room(&row).0 == 20 && room(&row).1 > 0);
+        assert_eq!(row.heap_bytes(), beside(&row));
         for location in 20..64 {
             row.put(LocationId(location), &buckets(1, 0, 0, 0));
         }
         let bitmap = row.bitmap().map_or(0, RoaringBitmap::serialized_size);
-        let (cells, side) = (row.cells.capacity(), row.side.as_ref().map_or(0, |side| side.extras.capacity()));
-        let expected = cells * 16 + size_of::<Side>() + side * size_of::<(LocationId, Extra)>() + bitmap;
         assert!(bitmap > 0);
-        assert_eq!(row.heap_bytes(), expected);
+        assert_eq!(row.heap_bytes(), beside(&row) + bitmap);
     }
 
     #[test]
-    fn a_full_row_gets_room_for_one_cell_and_a_tenth() {
-        let mut row = Row::new(true);
-        let room = |cells: u32, row: &mut Row| {
+    fn a_row_gets_room_for_one_cell_and_with_a_side_table_for_a_tenth_more() {
+        let grow = |cells: u32, row: &mut Row| {
             (0..cells).for_each(|location| row.put(LocationId(location), &buckets(1, 0, 0, 0)));
-            row.cells.capacity()
+            room(row).0
         };
-        assert_eq!([5, 12, 21].map(|cells| room(cells, &mut row)), [5, 12, 23]);
+        let mut row = Row::new(true);
+        assert_eq!([5, 12, 21, 64].map(|cells| grow(cells, &mut row)), [5, 12, 21, 64]);
+        assert_eq!([65, 71, 72].map(|cells| grow(cells, &mut row)), [71, 71, 79]);
+        let mut row = Row::new(true);
+        row.put(LocationId(0), &buckets(1, 0, 1, 0));
+        row.put(LocationId(0), &buckets(1, 0, 0, 0));
+        assert_eq!([5, 12, 21].map(|cells| grow(cells, &mut row)), [5, 12, 23]);
     }
 
     #[test]
@@ -522,11 +640,11 @@ mod tests {
             assert_eq!(row.available(), 10 - 2 - u64::from(committed).min(8));
             assert_eq!(row.available_at(LocationId(1)).units(), row.available());
         }
-        assert!(row.side.is_none());
+        assert!(row.side().is_none());
     }
 
     #[test]
-    fn a_cell_is_sixteen_bytes() {
-        assert_eq!(size_of::<PackedCell>(), 16);
+    fn a_cell_is_sixteen_bytes_and_a_row_thirty_two() {
+        assert_eq!((size_of::<PackedCell>(), size_of::<Row>()), (16, 32));
     }
 }

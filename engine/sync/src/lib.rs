@@ -6,6 +6,10 @@
 //! that order nothing and simulated disks do not go through here, since each more would only multiply the interleavings.
 #![forbid(unsafe_code)]
 
+pub mod crew;
+#[cfg(not(any(loom, shuttle)))]
+mod spread;
+
 #[cfg(not(any(loom, shuttle)))]
 pub use self::plain::*;
 
@@ -16,6 +20,7 @@ pub use self::modelled::*;
 
 #[cfg(not(any(loom, shuttle)))]
 mod plain {
+    pub use crate::spread::{Spread, SpreadReadGuard};
     pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub use std::sync::atomic;
     pub use std::thread_local;

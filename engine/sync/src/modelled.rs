@@ -153,6 +153,11 @@ impl<T> RwLock<T> {
     }
 }
 
+/// Readers of one line or of many: the model is the same.
+pub type Spread<T> = RwLock<T>;
+/// Shared access to what a [`Spread`] guards.
+pub type SpreadReadGuard<'a, T> = RwLockReadGuard<'a, T>;
+
 fn at_once<G>(tried: Result<G, TryLockError<G>>) -> Option<G> {
     match tried {
         Ok(guard) => Some(guard),

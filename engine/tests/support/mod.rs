@@ -8,10 +8,10 @@ pub(crate) mod render;
 use std::{convert::Infallible, sync::Arc};
 
 use quartermaster_engine::{
-    Answer, Engine, EngineConfig, Error,
+    Answer, Crew, Engine, EngineConfig, Error,
     command::{Command, Request},
-    recovery::{Recovery, RecoveryError},
-    snapshot::{Section, SnapshotSpan},
+    recovery::{Recovery, RecoveryError, Stretch},
+    snapshot::{Section, SnapshotSpan, kind},
     time::Timestamp,
 };
 use quartermaster_journal::{Journal, Lsn, MemoryJournal};
@@ -92,6 +92,37 @@ pub(crate) fn recover(config: EngineConfig, sections: &[Section], span: Snapshot
         recovery.replay(Lsn::new(lsn), record).expect("the engine's own records replay");
     }
     recovery
+}
+
+/// The same with a crew: records in stretches of `lengths`, over and over, and sections behind the catalogue in the other order.
+///
+/// # Errors
+/// What the recovery says of a record.
+pub(crate) fn recover_together(
+    config: EngineConfig,
+    sections: &[Section],
+    records: &[(Lsn, &[u8])],
+    lengths: &[usize],
+    crew: &dyn Crew,
+) -> Result<Recovery, RecoveryError> {
+    let mut recovery = Recovery::new(config);
+    let (first, others): (Vec<&Section>, Vec<&Section>) =
+        sections.iter().partition(|section| [kind::META, kind::CATALOGUE].contains(&section.kind));
+    for section in first.into_iter().chain(others.into_iter().rev()) {
+        recovery
+            .load(section.kind, section.unit, section.lsn, &section.payload)
+            .expect("the engine's own sections load");
+    }
+    let (mut stretch, mut rest, mut lengths) = (Stretch::default(), records, lengths.iter().cycle());
+    while !rest.is_empty() {
+        let length = lengths.next().map_or(1, |length| (*length).clamp(1, rest.len()));
+        let (part, others) = rest.split_at(length);
+        part.iter().for_each(|(lsn, record)| stretch.push(*lsn, record));
+        recovery.replay_together(&stretch, crew)?;
+        stretch.clear();
+        rest = others;
+    }
+    Ok(recovery)
 }
 
 /// Number of cases: what the variable says, or the default.

@@ -89,7 +89,7 @@ fn records(input: &[u8]) {
         history.compare(&engine);
         // What no engine wrote may be wrong; it must be said, and a snapshot of it must come back as it is.
         let sections = node::sections_of(&engine);
-        let mut again = Recovery::new(EngineConfig::default());
+        let again = Recovery::new(EngineConfig::default());
         let mut ordered: Vec<_> = sections.iter().collect();
         ordered.sort_unstable();
         let loads =
@@ -120,7 +120,7 @@ fn decoded(bytes: &[u8]) {
 
 fn sections(input: &[u8]) {
     let pieces = pieces::read(input);
-    let mut recovery = Recovery::new(EngineConfig::default());
+    let recovery = Recovery::new(EngineConfig::default());
     let mut history = History::new(Rules::default());
     let mut loaded = true;
     let mut put = |kind: u16, unit: u32, bytes: &[u8]| {

@@ -13,12 +13,10 @@ use super::{Backups, Done, Place, Running, Settings, State};
 use crate::causes::with_causes;
 use crate::clock::SystemClock;
 use crate::node::Node;
+use crate::node::worker::be_the_least;
 
 /// How often the thread looks at what is due.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// Of the thread that copies: 19 is the lowest there is.
-const LOWEST_PRIORITY: i32 = 19;
 
 /// After a failure the archive, and a scheduled backup, wait this long.
 const RETRY: Duration = Duration::from_secs(30);
@@ -34,9 +32,8 @@ enum Work {
 
 /// The thread: what is wanted first, then what is due.
 pub(super) fn run(node: &Weak<Node>) {
-    // Checksums of megabytes must not take a core from calls that wait. On Linux this is of the thread alone; where it is refused, the
-    // rate is all that holds it back.
-    let _as_before = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
+    // Where that is refused, the rate is all that holds it back.
+    be_the_least();
     // Kept between passes, so that a target is listed once and not each time.
     let mut kept: Option<(Place, Box<dyn Target>, Archive)> = None;
     loop {

@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quartermaster_journal::FileStorage;
+use quartermaster_engine::crew::Threads;
+use quartermaster_journal::{FileStorage, Journal, Log};
 use quartermaster_node::{Core, CoreConfig};
 
 use super::timed_journal::TimedJournal;
@@ -63,5 +64,7 @@ pub(super) fn open(config: &Config) -> Result<Core<FileStorage, SystemClock>, Op
         journal_keep: config.journal_keep,
         disk_budget_bytes: config.disk_budget_bytes,
     };
-    Ok(Core::open(FileStorage::new(path), &settings, SystemClock::start(), |log| Arc::new(TimedJournal(log.clone())))?)
+    let crew = Threads::of_the_machine();
+    let journal = |log: &Log| Arc::new(TimedJournal(log.clone())) as Arc<dyn Journal>;
+    Ok(Core::open_with(FileStorage::new(path), &settings, SystemClock::start(), &crew, journal)?)
 }

@@ -9,6 +9,16 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Node;
 
+/// Of threads whose work nobody waits for: 19 is the lowest there is.
+const LOWEST_PRIORITY: i32 = 19;
+
+/// Makes the calling thread the least of all: sums of checks over megabytes must not take a core from calls that wait. On Linux this is of
+/// the thread alone; where it is refused it goes on as it was. Should it be put off a core with a lock held, whoever waits for the lock
+/// leaves a core to it.
+pub(crate) fn be_the_least() {
+    let _as_before = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
+}
+
 /// A running thread.
 pub(super) struct Worker {
     stopped: Arc<(Mutex<bool>, Condvar)>,

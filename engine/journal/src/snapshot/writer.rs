@@ -12,6 +12,10 @@ use crate::storage::Storage;
 /// Bytes gathered before they are written.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// Bytes that may be written and not synced: the log's own syncs, which callers wait for, would have to wait for all that the disk has
+/// not taken yet.
+const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
+
 /// A snapshot in the making. Dropped before [`finish`](SnapshotWriter::finish), it leaves a file that nobody reads and
 /// the next snapshot removes.
 pub struct SnapshotWriter<S: Storage> {
@@ -21,6 +25,7 @@ pub struct SnapshotWriter<S: Storage> {
     name: String,
     chunk: Vec<u8>,
     written: u64,
+    synced: u64,
     section_count: u64,
     hash: Digest,
 }
@@ -35,7 +40,7 @@ impl<S: Storage> SnapshotWriter<S> {
         hash.update(&header);
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         chunk.extend_from_slice(&header);
-        Ok(SnapshotWriter { directory, file, temporary, name, chunk, written: 0, section_count: 0, hash })
+        Ok(SnapshotWriter { directory, file, temporary, name, chunk, written: 0, synced: 0, section_count: 0, hash })
     }
 
     /// Adds a section that holds everything up to `lsn` of whatever `kind` and `unit` mean to the caller.
@@ -78,18 +83,28 @@ impl<S: Storage> SnapshotWriter<S> {
             self.flush()?;
         }
         if bytes.len() >= CHUNK_BYTES {
-            self.file.write_at(bytes, self.written)?;
-            self.written += disk_length(bytes.len());
+            bytes.chunks(CHUNK_BYTES).try_for_each(|chunk| self.write(chunk))
         } else {
             self.chunk.extend_from_slice(bytes);
+            Ok(())
         }
-        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.file.write_at(&self.chunk, self.written)?;
-        self.written += disk_length(self.chunk.len());
-        self.chunk.clear();
+        let mut chunk = std::mem::take(&mut self.chunk);
+        self.write(&chunk)?;
+        chunk.clear();
+        self.chunk = chunk;
+        Ok(())
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        self.file.write_at(chunk, self.written)?;
+        self.written += disk_length(chunk.len());
+        if self.written - self.synced >= UNSYNCED_BYTES_MAX {
+            self.file.sync()?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,58 @@
+//! The write path of plain holds, see `decide::plain`: the steps of the general one, in its order, without what they have no use for.
+
+use crate::{
+    apply::apply_plain,
+    codec::{self, Peek},
+    command::Reserve,
+    decide::plain,
+    engine::{BUFFER, Draft, Engine, Slotted, Verdict},
+    error::Error,
+    event::{Event, PlainHeld},
+};
+use quartermaster_journal::Lsn;
+
+impl Engine {
+    /// Grants a plain hold; `None` when the request is none, or gets none.
+    pub(super) fn reserve_plain(
+        &self,
+        draft: &Draft<'_>,
+        request: &Reserve,
+        slot: Slotted<'_, '_>,
+    ) -> Result<Option<(Lsn, Verdict)>, Error> {
+        let Some(wanted) = plain::line(request) else { return Ok(None) };
+        let Some(sku) = self.catalogue.read().sku(&wanted.sku) else { return Ok(None) };
+        // Who hears "sold out" waits for no exclusive lock.
+        if !plain::may_have(&self.shards.read(sku.shard()), sku, wanted) {
+            return Ok(None);
+        }
+        let mut shard = self.shards.write(sku.shard());
+        let Some(grant) = plain::grant(&shard, request, wanted, sku, draft.now) else { return Ok(None) };
+        let held = PlainHeld {
+            reservation: self.next_id(sku.shard()),
+            order_id: &request.order_id,
+            buyer_id: &request.buyer_id,
+            channel: grant.channel,
+            expires_at: grant.expires_at,
+            line: grant.line,
+        };
+        let head = Peek {
+            time: draft.now,
+            request_id: &draft.request.id,
+            fingerprint: draft.fingerprint,
+            actor: &draft.request.actor,
+        };
+        let lsn = BUFFER.with(|buffer| {
+            let bytes = &mut *buffer.borrow_mut();
+            bytes.clear();
+            codec::encode_plain(&head, &held, bytes);
+            let lsn = self.journal.append(bytes)?;
+            apply_plain(&mut shard, lsn, draft.now, &held)
+                .expect("Invariant: an event fits the state it was decided on");
+            self.owners.forget(&mut shard);
+            self.owners.add(held.buyer_id, held.reservation);
+            self.remember(slot, lsn, bytes);
+            Ok::<_, Error>(lsn)
+        })?;
+        Ok(Some((lsn, Verdict::Done(Event::Held(held.to_held())))))
+    }
+}

@@ -1,0 +1,88 @@
+//! When holds expire: the earliest first. Twelve bytes an entry, by the time and the place of the reservation among its shard's parts.
+//!
+//! Entries are not taken out when a hold ends or moves. Whoever takes one looks whether it stands: whether what lies in that place now
+//! expires at that time. A place that another hold has taken with the very same expiry is due as well, so an old entry does no harm.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use crate::time::Timestamp;
+
+/// Time in two halves, so that an entry has no padding, and the place.
+type Due = [u32; 3];
+
+/// The queue of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Expiries(BinaryHeap<Reverse<Due>>);
+
+impl Expiries {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Notes when what lies in a place expires.
+    pub(crate) fn push(&mut self, at: Timestamp, place: u32) {
+        if self.0.len() == self.0.capacity() {
+            // An eighth more instead of twice as much.
+            self.0.reserve_exact(64 + self.0.len() / 8);
+        }
+        self.0.push(Reverse(pack(at, place)));
+    }
+
+    /// The earliest.
+    pub(crate) fn first(&self) -> Option<(Timestamp, u32)> {
+        self.0.peek().map(|Reverse(due)| unpack(*due))
+    }
+
+    /// Takes the earliest, if it is due.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, u32)> {
+        let due = self.first().filter(|(at, _)| *at <= now)?;
+        self.0.pop();
+        Some(due)
+    }
+
+    /// Drops the entries that do not stand.
+    pub(crate) fn retain(&mut self, mut stands: impl FnMut(Timestamp, u32) -> bool) {
+        self.0.retain(|Reverse(due)| {
+            let (at, place) = unpack(*due);
+            stands(at, place)
+        });
+    }
+}
+
+fn pack(at: Timestamp, place: u32) -> Due {
+    let [a, b, c, d, e, f, g, h] = at.0.to_be_bytes();
+    [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), place]
+}
+
+fn unpack([high, low, place]: Due) -> (Timestamp, u32) {
+    (Timestamp(u64::from(high) << 32 | u64::from(low)), place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_comes_first_and_none_before_its_time() {
+        let mut expiries = Expiries::default();
+        let at = [1 << 40, 5, u64::MAX, 7, (1 << 32) - 1, 1 << 32, 5];
+        at.into_iter().zip(0..).for_each(|(at, place)| expiries.push(Timestamp(at), place));
+        assert_eq!((expiries.len(), expiries.first()), (7, Some((Timestamp(5), 1))));
+        assert_eq!(expiries.pop_due(Timestamp(4)), None);
+        expiries.retain(|at, place| (at, place) != (Timestamp(7), 3));
+        let mut order = Vec::new();
+        while let Some(due) = expiries.pop_due(Timestamp(1 << 40)) {
+            order.push((due.0.0, due.1));
+        }
+        assert_eq!(order, [(5, 1), (5, 6), ((1 << 32) - 1, 4), (1 << 32, 5), (1 << 40, 0)]);
+        assert_eq!(expiries.first(), Some((Timestamp::MAX, 2)));
+    }
+
+    #[test]
+    fn an_entry_is_twelve_bytes_and_growth_wastes_an_eighth() {
+        assert_eq!(size_of::<Reverse<Due>>(), 12);
+        let mut expiries = Expiries::default();
+        (0..100_000).for_each(|place| expiries.push(Timestamp(u64::from(place)), place));
+        assert!(expiries.0.capacity() < 113_000, "{}", expiries.0.capacity());
+    }
+}

@@ -1,0 +1,240 @@
+//! A stretch of the log applied by several hands at once.
+//!
+//! First each hand decodes and checks a part of the stretch. Then each goes through all of it and applies what lies in its own shards,
+//! remembers what falls into its own dedup slots, and leaves the rest alone: a shard can be brought forward without its neighbours, and
+//! so can a slot, so the outcome is that of one hand. Records that change the catalogue, which all share, are applied between two such
+//! passes, by the caller.
+
+use quartermaster_journal::Lsn;
+use quartermaster_sync::{Mutex, crew::Crew};
+
+use super::{Recovery, RecoveryError, check};
+use crate::{
+    codec::{self, Peek},
+    dedup::{SLOTS, SlotHasher},
+    event::{Event, ShardSet},
+    id::{SHARDS, ShardId},
+    time::Timestamp,
+};
+
+/// A stretch is full at so many records: enough that starting a hand's thread costs little beside its part.
+const RECORDS: usize = 16_384;
+
+/// And at so many bytes, which bounds what decoding them takes.
+const BYTES: usize = 8 << 20;
+
+/// Records of the log, in order, copied out of it.
+#[derive(Clone, Debug, Default)]
+pub struct Stretch {
+    bytes: Vec<u8>,
+    /// LSN of each record, and where it ends.
+    ends: Vec<(Lsn, usize)>,
+}
+
+impl Stretch {
+    /// Appends the next record.
+    pub fn push(&mut self, lsn: Lsn, record: &[u8]) {
+        self.bytes.extend_from_slice(record);
+        self.ends.push((lsn, self.bytes.len()));
+    }
+
+    /// Whether it is long enough to be worth applying.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.ends.len() >= RECORDS || self.bytes.len() >= BYTES
+    }
+
+    /// Forgets the records, and keeps their room.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn record(&self, place: usize) -> (Lsn, &[u8]) {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        let (lsn, end) = self.ends[place];
+        (lsn, &self.bytes[start..end])
+    }
+}
+
+/// A record, read: what happened, and where it belongs.
+pub(super) struct Read<'a> {
+    pub(super) lsn: Lsn,
+    pub(super) head: Peek<'a>,
+    pub(super) event: Event,
+    pub(super) bytes: &'a [u8],
+    pub(super) shards: ShardSet,
+    /// Dedup slot of its request id, and the hash of that.
+    pub(super) slot: Option<(usize, u64)>,
+    /// It books work or gives some back.
+    pub(super) books: bool,
+    /// Sequence of the id that it gave out; 0 for none.
+    pub(super) sequence: u64,
+    /// It may change SKUs or the directory.
+    pub(super) changes_catalogue: bool,
+    /// It speaks only of what is known.
+    pub(super) is_checked: bool,
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn of(lsn: Lsn, bytes: &'a [u8]) -> Result<Self, RecoveryError> {
+        let (head, event) = codec::decode_parts(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
+        let slot = (!head.request_id.is_empty()).then(|| {
+            let hash = SlotHasher.hash(head.request_id);
+            (SlotHasher::slot(hash), hash)
+        });
+        let held = event.held().map_or(0, |held| held.reservation.sequence());
+        let returned = match &event {
+            Event::Returns(event) => event.id().map_or(0, |id| id.sequence()),
+            _ => 0,
+        };
+        Ok(Self {
+            lsn,
+            head,
+            bytes,
+            shards: event.shards(),
+            slot,
+            books: !event.bookings().is_empty(),
+            sequence: held.max(returned),
+            changes_catalogue: changes_catalogue(&event),
+            is_checked: false,
+            event,
+        })
+    }
+}
+
+/// What one hand has read.
+#[derive(Default)]
+struct Share<'a> {
+    read: Vec<Read<'a>>,
+    /// What is wrong with the record after the last of them.
+    fault: Option<RecoveryError>,
+}
+
+impl Recovery {
+    /// Applies a stretch of the log, wherever it is new, with as many hands as there are. Stretches come in order. The outcome is that of
+    /// [`replay`](Recovery::replay) for each of its records.
+    ///
+    /// # Errors
+    /// As [`replay`](Recovery::replay), for the first record that is not as it should be.
+    pub fn replay_together(&mut self, stretch: &Stretch, crew: &dyn Crew) -> Result<(), RecoveryError> {
+        let mut shares = self.read_together(stretch, crew);
+        let whole = shares.iter().position(|share| share.fault.is_some()).map_or(shares.len(), |faulty| faulty + 1);
+        shares.truncate(whole);
+        let read: Vec<&Read<'_>> = shares.iter().flat_map(|share| &share.read).collect();
+        for run in read.chunk_by(|one, next| one.is_checked && next.is_checked) {
+            if run[0].is_checked && crew.pays(run.len()) {
+                self.put_together(run, crew)?;
+            } else {
+                run.iter().try_for_each(|read| self.put(read))?;
+            }
+        }
+        shares.pop().and_then(|last| last.fault).map_or(Ok(()), Err)
+    }
+
+    /// Each hand decodes and checks its part.
+    fn read_together<'a>(&self, stretch: &'a Stretch, crew: &dyn Crew) -> Vec<Share<'a>> {
+        let hands = crew.hands();
+        let shares: Vec<Mutex<Share<'a>>> = (0..hands).map(|_| Mutex::new(Share::default())).collect();
+        let part = stretch.ends.len().div_ceil(hands);
+        crew.work(&|hand| {
+            let places = (hand * part).min(stretch.ends.len())..((hand + 1) * part).min(stretch.ends.len());
+            let mut share = Share { read: Vec::with_capacity(places.len()), fault: None };
+            let catalogue = self.engine.catalogue.read();
+            for place in places {
+                let (lsn, bytes) = stretch.record(place);
+                match Read::of(lsn, bytes) {
+                    Ok(mut read) => {
+                        // Ids are given out in order and never again: what is known stays known.
+                        read.is_checked = !read.changes_catalogue && check(&catalogue, lsn, &read.event).is_ok();
+                        share.read.push(read);
+                    }
+                    Err(fault) => {
+                        share.fault = Some(fault);
+                        break;
+                    }
+                }
+            }
+            *shares[hand].lock() = share;
+        });
+        shares.into_iter().map(|share| std::mem::take(&mut *share.lock())).collect()
+    }
+
+    /// Each hand applies what is its own of records that change no catalogue.
+    fn put_together(&mut self, run: &[&Read<'_>], crew: &dyn Crew) -> Result<(), RecoveryError> {
+        let failed: Mutex<Option<(Lsn, RecoveryError)>> = Mutex::new(None);
+        crew.work(&|hand| {
+            if let Err((lsn, error)) = self.put_mine(run, hand, crew.hands()) {
+                let mut failed = failed.lock();
+                if failed.as_ref().is_none_or(|(first, _)| lsn < *first) {
+                    *failed = Some((lsn, error));
+                }
+            }
+        });
+        if let Some((_, error)) = failed.lock().take() {
+            return Err(error);
+        }
+        let sequence = run.iter().map(|read| read.sequence).max().unwrap_or(0);
+        let time = run.iter().map(|read| read.head.time).max().unwrap_or(Timestamp(0));
+        self.note(sequence, time, u64::try_from(run.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// Applies what lies in every `hands`th shard and slot from `hand` on. Booked work, which is of no shard, is the first hand's.
+    fn put_mine(&self, run: &[&Read<'_>], hand: usize, hands: usize) -> Result<(), (Lsn, RecoveryError)> {
+        let engine = &self.engine;
+        let mine: ShardSet = ShardId::all().skip(hand).step_by(hands).collect();
+        let mut slots: Vec<_> = (hand..SLOTS).step_by(hands).map(|slot| engine.slots[slot].lock()).collect();
+        let mut shards: Vec<_> = mine.iter().map(|shard| engine.shards.write(shard)).collect();
+        let mut capacity = (hand == 0).then(|| engine.capacity.lock());
+        for read in run {
+            for id in read.shards.both(&mine).iter() {
+                self.put_in(&mut shards[id.index() / hands], read).map_err(|error| (read.lsn, error))?;
+            }
+            if let Some(capacity) = capacity.as_deref_mut().filter(|_| read.books) {
+                self.book(capacity, read);
+            }
+            if let Some((slot, hash)) = read.slot
+                && slot % hands == hand
+            {
+                self.remember((slot, hash), &mut slots[slot / hands], read);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an event may change SKUs or the directory.
+fn changes_catalogue(event: &Event) -> bool {
+    match event {
+        Event::Held(_)
+        | Event::Confirmed { .. }
+        | Event::HoldEnded { .. }
+        | Event::Cancelled { .. }
+        | Event::Extended { .. }
+        | Event::Shipped { .. }
+        | Event::Reassigned { .. }
+        | Event::Rerouted(_)
+        | Event::Merged(_)
+        | Event::StockChanged(_)
+        | Event::CellFactsSet { .. }
+        | Event::Allotment(_)
+        | Event::Supply(_)
+        | Event::Returns(_)
+        | Event::Summary(_) => false,
+        Event::Campaign(event) => event.shows_in_directory(),
+        Event::SkusUpserted { .. }
+        | Event::SkusRetired { .. }
+        | Event::LocationsUpserted { .. }
+        | Event::ChannelsUpserted { .. }
+        | Event::RegionsUpserted { .. }
+        | Event::DocumentDrafted { .. }
+        | Event::DocumentActivated { .. }
+        | Event::DocumentRetired { .. }
+        | Event::Upkeep(_)
+        | Event::Rules(_) => true,
+    }
+}
+
+// A hand's locks are found by dividing.
+const _: () = assert!(SHARDS == 256 && SLOTS == 256, "hands share out shards and slots by their numbers");

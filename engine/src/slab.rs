@@ -1,0 +1,138 @@
+//! Things of one size in numbered places, in pieces of 8 KiB that never move: to grow copies nothing, so whoever holds the lock is never
+//! held up by it. A place that was given up is the next to be taken.
+
+use crate::id::usize_from;
+
+const PIECE_BYTES: usize = 8192;
+
+#[derive(Clone, Debug)]
+enum Place<T> {
+    Taken(T),
+    /// Given up before, or never: which was given up before it.
+    Free(Option<u32>),
+}
+
+/// The things, by the number of their place.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    pieces: Vec<Vec<Place<T>>>,
+    /// The place given up last.
+    free: Option<u32>,
+    len: usize,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { pieces: Vec::new(), free: None, len: 0 }
+    }
+}
+
+impl<T> Slab<T> {
+    /// Places in a piece.
+    const PIECE: usize = PIECE_BYTES / size_of::<Place<T>>();
+
+    /// Bytes that a place takes.
+    pub(crate) const PLACE_BYTES: usize = size_of::<Place<T>>();
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Takes a place; gives its number.
+    ///
+    /// # Panics
+    /// Past 2^32 - 1 things: a shard's memory ends before.
+    pub(crate) fn insert(&mut self, thing: T) -> u32 {
+        self.len += 1;
+        if let Some(number) = self.free {
+            let place = self.place_mut(number).expect("Invariant: a place that was given up is there");
+            let Place::Free(next) = *place else { panic!("Invariant: a place that was given up is free") };
+            *place = Place::Taken(thing);
+            self.free = next;
+            return number;
+        }
+        if self.pieces.last().is_none_or(|piece| piece.len() == Self::PIECE) {
+            self.pieces.push(Vec::with_capacity(Self::PIECE));
+        }
+        let full = self.pieces.len() - 1;
+        let piece = &mut self.pieces[full];
+        piece.push(Place::Taken(thing));
+        u32::try_from(full * Self::PIECE + piece.len() - 1).expect("Invariant: places are numbered in 32 bits")
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        let number = usize_from(number);
+        match self.pieces.get(number / Self::PIECE)?.get(number % Self::PIECE)? {
+            Place::Taken(thing) => Some(thing),
+            Place::Free(_) => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        match self.place_mut(number)? {
+            Place::Taken(thing) => Some(thing),
+            Place::Free(_) => None,
+        }
+    }
+
+    /// Gives up a place.
+    pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
+        let next = self.free;
+        let place = self.place_mut(number)?;
+        if matches!(place, Place::Free(_)) {
+            return None;
+        }
+        let Place::Taken(thing) = std::mem::replace(place, Place::Free(next)) else { return None };
+        self.free = Some(number);
+        self.len -= 1;
+        Some(thing)
+    }
+
+    /// All of them, by their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pieces.iter().flatten().filter_map(|place| match place {
+            Place::Taken(thing) => Some(thing),
+            Place::Free(_) => None,
+        })
+    }
+
+    fn place_mut(&mut self, number: u32) -> Option<&mut Place<T>> {
+        let number = usize_from(number);
+        self.pieces.get_mut(number / Self::PIECE)?.get_mut(number % Self::PIECE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A slab says what a plain map of numbers says, over several pieces and with places taken again.
+        #[test]
+        fn a_slab_equals_a_map(steps in prop::collection::vec((any::<bool>(), any::<u32>()), 0..800)) {
+            let mut slab: Slab<[u64; 32]> = Slab::default();
+            let mut model: BTreeMap<u32, [u64; 32]> = BTreeMap::new();
+            for (insert, drawn) in steps {
+                if insert {
+                    let thing = [u64::from(drawn); 32];
+                    let number = slab.insert(thing);
+                    prop_assert_eq!(model.insert(number, thing), None, "a taken place was given out");
+                } else if let Some(number) = model.keys().nth(usize_from(drawn) % (model.len() + 1)).copied() {
+                    prop_assert_eq!(slab.remove(number), model.remove(&number));
+                    prop_assert_eq!(slab.remove(number), None);
+                    prop_assert_eq!(slab.get(number), None);
+                }
+                prop_assert_eq!(slab.len(), model.len());
+            }
+            prop_assert!(slab.iter().eq(model.values()));
+            for (number, thing) in &mut model {
+                prop_assert_eq!(slab.get_mut(*number), Some(&mut *thing));
+            }
+            prop_assert!(slab.get(u32::MAX).is_none());
+        }
+    }
+}

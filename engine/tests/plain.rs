@@ -1,0 +1,144 @@
+//! The short way of plain holds against the general one.
+//!
+//! Two engines get the same commands. One gets every order with a condition that says nothing, which the short way does not know: it
+//! decides all of them the general way. Both must answer alike and come to the same state.
+
+mod support;
+
+use proptest::prelude::*;
+use quartermaster_engine::{
+    EngineConfig, Verdict,
+    campaign::Deduction,
+    catalog::{ChannelSpec, SkuSpec},
+    command::{
+        CatalogueCommand, Command,
+        allotment::{AllotmentCommand, Amount, Goods, NodeCode, SetAllotments, SetRow},
+    },
+    quantity::Quantity,
+    time::{Micros, Timestamp},
+};
+use support::{
+    Rig, cases, dump,
+    generate::{Case, Known, Op, case, setup},
+    regressions,
+};
+
+/// Channels that deduct at other times than the hold, or not at all, a kit, and units that only one channel may have.
+fn wider(case: &Case) -> Vec<Command> {
+    let (selector, dice) = case.steps.first().copied().unwrap_or_default();
+    let deduction = [Deduction::Hold, Deduction::OnOrder, Deduction::OnPayment][usize::from(dice[0] % 3)];
+    let safety_units = u32::from(dice[1] % 4 == 3);
+    let channel = |code: &str, active| ChannelSpec { code: code.into(), active, ..ChannelSpec::default() };
+    let channels = vec![
+        ChannelSpec { deduction, hold_ttl: Some(Micros::from_secs(2)), safety_units, ..channel("app", true) },
+        channel("web", dice[2] % 5 != 0),
+    ];
+    let kit = SkuSpec {
+        code: "E".into(),
+        sellable: true,
+        components: if dice[3] % 2 == 0 { vec![("A".into(), 1), ("B".into(), 2)] } else { Vec::new() },
+        ..SkuSpec::default()
+    };
+    let off_sale = SkuSpec { code: "D".into(), sellable: dice[4] % 4 != 0, ..SkuSpec::default() };
+    let row = SetRow {
+        goods: Goods::Sku("B".into()),
+        node: NodeCode { channel: "web".into(), ..NodeCode::default() },
+        quota: Some(Amount::Units(Quantity(2))),
+        ceiling: None,
+        spill_over: dice[5] % 2 == 0,
+    };
+    let mut commands = vec![
+        Command::Catalogue(CatalogueCommand::UpsertChannels(channels)),
+        Command::Catalogue(CatalogueCommand::UpsertSkus(vec![kit, off_sale])),
+    ];
+    if selector % 3 == 0 {
+        commands.push(Command::Allotment(AllotmentCommand::Set(SetAllotments { rows: vec![row], clip: true })));
+    }
+    commands
+}
+
+/// The same, with a condition that says nothing.
+fn the_general_way(command: &Command) -> Command {
+    let mut command = command.clone();
+    if let Command::Reserve(reserve) = &mut command
+        && reserve.sourcing.is_none()
+    {
+        reserve.lines.iter_mut().for_each(|line| line.sourcing = Some(Box::default()));
+    }
+    command
+}
+
+struct Twins {
+    one: Rig,
+    other: Rig,
+}
+
+impl Twins {
+    fn submit(&mut self, known: &mut Known, id: &str, command: &Command) -> Result<(), TestCaseError> {
+        let answer = self.one.submit(id, command);
+        let other = self.other.submit(id, &the_general_way(command));
+        match (answer, other) {
+            (Ok(one), Ok(other)) => {
+                prop_assert_eq!(one.replayed, other.replayed);
+                prop_assert_eq!(&one.verdict, &other.verdict, "{:?}", command);
+                if let Verdict::Done(event) = &one.verdict {
+                    prop_assert_eq!(one.lsn, other.lsn);
+                    known.lsn = known.lsn.max(one.lsn.get());
+                    known.reservations.extend(event.reservation().filter(|id| !known.reservations.contains(id)));
+                }
+            }
+            (one, other) => {
+                prop_assert_eq!(one.map_err(|error| error.to_string()), other.map_err(|error| error.to_string()))
+            }
+        }
+        Ok(())
+    }
+}
+
+fn run(case: &Case, fillers: usize) -> Result<(), TestCaseError> {
+    let mut twins = Twins { one: Rig::new(EngineConfig::default()), other: Rig::new(EngineConfig::default()) };
+    let mut known = Known::default();
+    for (place, command) in setup(fillers).iter().chain(&wider(case)).enumerate() {
+        twins.submit(&mut known, &format!("setup{place}"), command)?;
+    }
+    for raw in &case.steps {
+        let (pause, op) = case.step(raw, &mut known);
+        let now = Timestamp(twins.one.now.0.saturating_add_signed(pause));
+        (twins.one.now, twins.other.now) = (now, now);
+        match op {
+            Op::Submit(id, command) => twins.submit(&mut known, &id, &command)?,
+            Op::ExpireDue { limit } => {
+                let one = twins.one.engine.expire_due(now, limit).expect("memory is never full");
+                let other = twins.other.engine.expire_due(now, limit).expect("memory is never full");
+                prop_assert_eq!(one, other);
+            }
+        }
+        prop_assert_eq!(twins.one.engine.audit().violations, vec![]);
+    }
+    let ids: Vec<&str> = known.requests.iter().map(|(id, _)| id.as_str()).collect();
+    let all = |rig: &Rig| dump::dump(&rig.engine, ids.iter().copied());
+    let state = all(&twins.other);
+    prop_assert_eq!(&all(&twins.one), &state);
+    twins.one.restart();
+    prop_assert_eq!(&all(&twins.one), &state);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases("PLAIN_CASES", 60),
+        failure_persistence: regressions(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plain.regressions")),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_plain_hold_is_what_the_general_way_makes_of_it(case in case(20..120)) {
+        run(&case, 0)?;
+    }
+
+    /// Two SKUs in one lock shard.
+    #[test]
+    fn a_plain_hold_is_what_the_general_way_makes_of_it_within_a_shard(case in case(20..80)) {
+        run(&case, 255)?;
+    }
+}
