@@ -63,7 +63,7 @@ mod tests {
         report.count("cells", 10_000_000);
         report.add("rounds_by_none", f64::INFINITY);
         let line = serde_json::to_string(&report).expect("plain data");
-        assert_eq!(Report::find(&format!("10 cells\n{line}\ndone\n")), Some(report));
+        assert_eq!(Report::find(&format!("10 cells\n{line}\ndone\n")), Some(report.clone()));
         assert_eq!(report.figures.len(), 2);
         assert_eq!(Report::find("nothing of the kind\n{}\n"), None);
     }
