@@ -22,9 +22,12 @@ impl Report {
         Self { tool: tool.to_owned(), arguments: std::env::args().skip(1).collect(), figures: BTreeMap::new() }
     }
 
-    /// Notes a figure.
+    /// Notes a figure; one that is no finite number, which JSON does not know, is left out.
     pub fn add(&mut self, name: impl Into<String>, figure: impl Into<f64>) {
-        self.figures.insert(name.into(), figure.into());
+        let figure = figure.into();
+        if figure.is_finite() {
+            self.figures.insert(name.into(), figure);
+        }
     }
 
     /// Notes a whole number; one that no longer fits 32 bits counts as the largest that does.
@@ -58,8 +61,10 @@ mod tests {
         let mut report = Report::new("memory");
         report.add("bytes_per_cell", 17.25);
         report.count("cells", 10_000_000);
+        report.add("rounds_by_none", f64::INFINITY);
         let line = serde_json::to_string(&report).expect("plain data");
-        assert_eq!(Report::find(&format!("10 cells\n{line}\ndone\n")), Some(report));
+        assert_eq!(Report::find(&format!("10 cells\n{line}\ndone\n")), Some(report.clone()));
+        assert_eq!(report.figures.len(), 2);
         assert_eq!(Report::find("nothing of the kind\n{}\n"), None);
     }
 }

@@ -552,7 +552,7 @@ impl Engine {
         let home = self.shards.write(id.home());
         let header = home.parts.header(&id);
         let shards = header.map(HeaderRef::shards).ok_or(Error::UnknownReservation { id })?;
-        if shards == ShardSet::from_iter([id.home()]) {
+        if shards == ShardSet::of(id.home()) {
             return Ok(Locked::one(home));
         }
         drop(home);

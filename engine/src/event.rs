@@ -233,13 +233,15 @@ pub(crate) struct PlainHeld<'a> {
 impl PlainHeld<'_> {
     /// The same as the event that tells of any hold.
     pub(crate) fn to_held(self) -> Held {
+        let mut lines = Lines::new();
+        lines.push(self.line);
         Held {
             reservation: self.reservation,
             order_id: self.order_id.into(),
             buyer_id: self.buyer_id.into(),
             channel: self.channel,
             expires_at: self.expires_at,
-            lines: Lines::from_iter([self.line]),
+            lines,
             replaced: None,
             replaced_bookings: Box::default(),
             shortages: Vec::new(),
@@ -614,7 +616,17 @@ impl ShardSet {
     /// Every shard.
     pub const ALL: Self = Self([u64::MAX; 4]);
 
+    /// One shard.
+    #[must_use]
+    #[inline]
+    pub fn of(shard: ShardId) -> Self {
+        let mut set = Self::default();
+        set.insert(shard);
+        set
+    }
+
     /// Adds one.
+    #[inline]
     pub fn insert(&mut self, shard: ShardId) {
         self.0[usize::from(shard.0 >> 6)] |= 1 << (shard.0 & 63);
     }

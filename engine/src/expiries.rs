@@ -7,8 +7,13 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::time::Timestamp;
 
-/// Time in two halves, so that an entry has no padding, and the place.
-type Due = [u32; 3];
+/// What lies in a place is due. The time stands in two halves, so that there is no padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    high: u32,
+    low: u32,
+    place: u32,
+}
 
 /// The queue of a shard.
 #[derive(Debug, Default)]
@@ -51,11 +56,11 @@ impl Expiries {
 
 fn pack(at: Timestamp, place: u32) -> Due {
     let [a, b, c, d, e, f, g, h] = at.0.to_be_bytes();
-    [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), place]
+    Due { high: u32::from_be_bytes([a, b, c, d]), low: u32::from_be_bytes([e, f, g, h]), place }
 }
 
-fn unpack([high, low, place]: Due) -> (Timestamp, u32) {
-    (Timestamp(u64::from(high) << 32 | u64::from(low)), place)
+fn unpack(due: Due) -> (Timestamp, u32) {
+    (Timestamp(u64::from(due.high) << 32 | u64::from(due.low)), due.place)
 }
 
 #[cfg(test)]

@@ -15,8 +15,14 @@ use crate::{catalog::hasher, id::ReservationId, shard::Shard};
 /// So many that two threads seldom meet.
 const STRIPES: usize = 256;
 
-/// Hash of the buyer, then the id in two halves: twelve bytes, with no padding.
-type Owned = [u32; 3];
+/// A buyer's reservation. The id stands in two halves, so that there is no padding.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Owned {
+    /// Of the buyer.
+    hash: u32,
+    high: u32,
+    low: u32,
+}
 
 /// Reservation ids by buyer, in stripes with a lock each. Its locks are taken last and alone.
 pub(crate) struct Owners {
@@ -47,7 +53,14 @@ impl Owners {
     }
 
     /// Drops what a shard has just forgotten.
+    #[inline]
     pub(crate) fn forget(&self, shard: &mut Shard) {
+        if !shard.forgotten.is_empty() {
+            self.forget_all(shard);
+        }
+    }
+
+    fn forget_all(&self, shard: &mut Shard) {
         for part in shard.forgotten.drain(..) {
             let buyer = part.header().map_or("", |header| header.buyer_id());
             if !buyer.is_empty() {
@@ -67,13 +80,13 @@ impl Owners {
         let (stripe, hash) = self.stripe(buyer);
         let stripe = stripe.lock();
         let own = stripe.range(owned(hash, ReservationId(first))..=owned(hash, ReservationId(u64::MAX)));
-        own.take(limit).map(|[_, high, low]| ReservationId(u64::from(*high) << 32 | u64::from(*low))).collect()
+        own.take(limit).map(|own| ReservationId(u64::from(own.high) << 32 | u64::from(own.low))).collect()
     }
 }
 
 fn owned(hash: u32, id: ReservationId) -> Owned {
     let [a, b, c, d, e, f, g, h] = id.0.to_be_bytes();
-    [hash, u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
+    Owned { hash, high: u32::from_be_bytes([a, b, c, d]), low: u32::from_be_bytes([e, f, g, h]) }
 }
 
 #[cfg(test)]

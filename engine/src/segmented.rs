@@ -1,7 +1,10 @@
 //! A hash table that grows a little at a time, so that no insertion waits for all of it to be moved: linear hashing (Litwin 1980) over
 //! small tables. When they are full on average, one of them, in turn, is split in two.
 
-use hashbrown::HashTable;
+use hashbrown::{
+    HashTable,
+    hash_table::{Entry, VacantEntry},
+};
 
 /// Entries that the small tables have on average before the next is split. One about to be split has up to twice as many, which a
 /// table of 1,024 places takes.
@@ -16,6 +19,20 @@ pub(crate) struct Segmented<T> {
     len: usize,
 }
 
+/// A place for an entry.
+pub(crate) struct Vacancy<'a, T> {
+    entry: VacantEntry<'a, T>,
+    len: &'a mut usize,
+}
+
+impl<T> Vacancy<'_, T> {
+    #[inline]
+    pub(crate) fn fill(self, entry: T) {
+        self.entry.insert(entry);
+        *self.len += 1;
+    }
+}
+
 impl<T> Default for Segmented<T> {
     fn default() -> Self {
         Self { segments: vec![HashTable::new()], mask: 0, len: 0 }
@@ -28,17 +45,26 @@ impl<T> Segmented<T> {
         self.len
     }
 
+    #[inline]
     pub(crate) fn find(&self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&T> {
         self.segments[self.segment(hash)].find(hash, eq)
     }
 
-    /// Puts an entry in. Whether there is an equal one is for the caller to know; `hash_of` tells the hash of any entry.
-    pub(crate) fn insert(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) {
+    /// Where an entry can be put that has no equal here; `None` if one has. `hash_of` tells the hash of any entry.
+    #[inline]
+    pub(crate) fn vacancy(
+        &mut self,
+        hash: u64,
+        eq: impl FnMut(&T) -> bool,
+        hash_of: impl Fn(&T) -> u64,
+    ) -> Option<Vacancy<'_, T>> {
+        if self.len >= self.segments.len() * FULL {
+            self.split(&hash_of);
+        }
         let segment = self.segment(hash);
-        self.segments[segment].insert_unique(hash, entry, &hash_of);
-        self.len += 1;
-        if self.len > self.segments.len() * FULL {
-            self.split(hash_of);
+        match self.segments[segment].entry(hash, eq, hash_of) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(entry) => Some(Vacancy { entry, len: &mut self.len }),
         }
     }
 
@@ -49,6 +75,7 @@ impl<T> Segmented<T> {
         Some(entry)
     }
 
+    #[inline]
     fn segment(&self, hash: u64) -> usize {
         // The tables themselves take the lowest and the highest bits.
         let bits = usize::try_from(hash >> 24).unwrap_or(usize::MAX) & self.mask;
@@ -57,7 +84,7 @@ impl<T> Segmented<T> {
 
     /// Splits the next segment in two.
     #[cold]
-    fn split(&mut self, hash_of: impl Fn(&T) -> u64) {
+    fn split(&mut self, hash_of: &impl Fn(&T) -> u64) {
         let next = self.segments.len();
         if next > self.mask {
             self.mask = self.mask << 1 | 1;
@@ -67,12 +94,12 @@ impl<T> Segmented<T> {
         let mut whole = std::mem::take(&mut self.segments[source]);
         let half = whole.len() / 2;
         for segment in [source, next] {
-            self.segments[segment].reserve(half, &hash_of);
+            self.segments[segment].reserve(half, hash_of);
         }
         for entry in whole.drain() {
             let hash = hash_of(&entry);
             let segment = self.segment(hash);
-            self.segments[segment].insert_unique(hash, entry, &hash_of);
+            self.segments[segment].insert_unique(hash, entry, hash_of);
         }
     }
 }
@@ -99,9 +126,9 @@ mod tests {
             for entry in inserts {
                 let known = table.find(hash(&entry), |one| *one == entry).is_some();
                 prop_assert_eq!(model.insert(entry), !known);
-                if !known {
-                    table.insert(hash(&entry), entry, hash);
-                }
+                let vacancy = table.vacancy(hash(&entry), |one| *one == entry, hash);
+                prop_assert_eq!(vacancy.is_none(), known);
+                vacancy.into_iter().for_each(|vacancy| vacancy.fill(entry));
             }
             for entry in removes {
                 let removed = table.remove(hash(&entry), |one| *one == entry);
@@ -118,7 +145,11 @@ mod tests {
     #[test]
     fn no_segment_is_much_larger_than_the_others() {
         let mut table = Segmented::default();
-        (0..100_000).for_each(|entry| table.insert(hash(&entry), entry, hash));
+        for entry in 0..100_000 {
+            let vacancy = table.vacancy(hash(&entry), |one| *one == entry, hash);
+            vacancy.into_iter().for_each(|vacancy| vacancy.fill(entry));
+        }
+        assert_eq!(table.len(), 100_000);
         let largest = table.segments.iter().map(HashTable::len).max();
         assert!(largest.is_some_and(|largest| largest < 3 * FULL), "{largest:?}");
         assert!(table.segments.len() >= 100_000 / FULL, "{}", table.segments.len());

@@ -1,9 +1,10 @@
-//! Things of one size in numbered places, in pieces of 8 KiB that never move: to grow copies nothing, so whoever holds the lock is never
-//! held up by it. A place that was given up is the next to be taken.
+//! Things of one size in numbered places, in pieces that never move: to grow copies nothing, so whoever holds the lock is never held up
+//! by it. A place that was given up is the next to be taken.
 
 use crate::id::usize_from;
 
-const PIECE_BYTES: usize = 8192;
+/// Places in a piece. Things of 96 bytes make pieces of 6 KiB, which the allocator has a size for.
+const PIECE: usize = 64;
 
 #[derive(Clone, Debug)]
 enum Place<T> {
@@ -28,9 +29,6 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// Places in a piece.
-    const PIECE: usize = PIECE_BYTES / size_of::<Place<T>>();
-
     /// Bytes that a place takes.
     pub(crate) const PLACE_BYTES: usize = size_of::<Place<T>>();
 
@@ -51,23 +49,25 @@ impl<T> Slab<T> {
             self.free = next;
             return number;
         }
-        if self.pieces.last().is_none_or(|piece| piece.len() == Self::PIECE) {
-            self.pieces.push(Vec::with_capacity(Self::PIECE));
+        if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
+            self.pieces.push(Vec::with_capacity(PIECE));
         }
         let full = self.pieces.len() - 1;
         let piece = &mut self.pieces[full];
         piece.push(Place::Taken(thing));
-        u32::try_from(full * Self::PIECE + piece.len() - 1).expect("Invariant: places are numbered in 32 bits")
+        u32::try_from(full * PIECE + piece.len() - 1).expect("Invariant: places are numbered in 32 bits")
     }
 
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let number = usize_from(number);
-        match self.pieces.get(number / Self::PIECE)?.get(number % Self::PIECE)? {
+        match self.pieces.get(number / PIECE)?.get(number % PIECE)? {
             Place::Taken(thing) => Some(thing),
             Place::Free(_) => None,
         }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         match self.place_mut(number)? {
             Place::Taken(thing) => Some(thing),
@@ -96,9 +96,10 @@ impl<T> Slab<T> {
         })
     }
 
+    #[inline]
     fn place_mut(&mut self, number: u32) -> Option<&mut Place<T>> {
         let number = usize_from(number);
-        self.pieces.get_mut(number / Self::PIECE)?.get_mut(number % Self::PIECE)
+        self.pieces.get_mut(number / PIECE)?.get_mut(number % PIECE)
     }
 }
 

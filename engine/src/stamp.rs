@@ -11,41 +11,49 @@ pub(crate) struct Stamp(u64);
 
 impl Stamp {
     /// Whether a stamp can tell this LSN. Those of a journal it can; what a file says is asked first.
+    #[inline]
     pub(crate) fn fits(lsn: Lsn) -> bool {
         lsn.get() >> LSN_BITS == 0
     }
 
     /// # Panics
     /// If the LSN does not fit.
+    #[inline]
     pub(crate) fn new(lsn: Lsn, bits: u8) -> Self {
         assert!(Self::fits(lsn), "Invariant: a journal does not reach 2^56 events");
         Self(u64::from(bits) << LSN_BITS | lsn.get())
     }
 
+    #[inline]
     pub(crate) fn lsn(self) -> Lsn {
         Lsn::new(self.0 << 8 >> 8)
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> u8 {
         self.0.to_be_bytes()[0]
     }
 
     /// # Panics
     /// If the LSN does not fit.
+    #[inline]
     pub(crate) fn set_lsn(&mut self, lsn: Lsn) {
         *self = Self::new(lsn, self.bits());
     }
 
+    #[inline]
     pub(crate) fn set_bits(&mut self, bits: u8) {
         *self = Self::new(self.lsn(), bits);
     }
 
     /// Whether one of the bits is set: `mask` has that one.
+    #[inline]
     pub(crate) fn has(self, mask: u8) -> bool {
         self.bits() & mask != 0
     }
 
     /// Sets or clears the bit of `mask`.
+    #[inline]
     pub(crate) fn set(&mut self, mask: u8, on: bool) {
         self.set_bits(if on { self.bits() | mask } else { self.bits() & !mask });
     }

@@ -108,6 +108,8 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(outcome) = self.acks.outcome(self.lsn) {
+            // Whoever raised the watermark takes the place, or has taken it.
+            self.place = None;
             return Poll::Ready(outcome);
         }
         let mut parked = self.acks.parked.lock();

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -21,8 +22,9 @@ use std::{
 
 use clap::Parser;
 use quartermaster_benches::{
+    figures::Report,
     matrix::{self, START, Shape},
-    measure::{Round, grouped, per_second},
+    measure::{Round, grouped, median, per_second, ratio},
     traffic::{self, Random, Skus, granted, measured},
 };
 use quartermaster_engine::{Engine, EngineConfig, Verdict, command::Step, crew::Threads, time::Micros};
@@ -56,6 +58,24 @@ struct Arguments {
     /// Where the files go; a temporary directory by default.
     #[arg(long)]
     directory: Option<std::path::PathBuf>,
+    /// Prints the figures, medians over the rounds, as a line of JSON at the end.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Figures by name, one a round.
+#[derive(Debug, Default)]
+struct Found(BTreeMap<&'static str, Vec<f64>>);
+
+impl Found {
+    fn note(&mut self, name: &'static str, figure: f64) {
+        self.0.entry(name).or_default().push(figure);
+    }
+
+    /// Notes nanoseconds of one of so many.
+    fn note_each(&mut self, name: &'static str, took: Duration, count: u64) {
+        self.note(name, ratio(nanos(took), count));
+    }
 }
 
 fn main() {
@@ -69,12 +89,18 @@ fn main() {
         0 => vec![Threads::new(1), Threads::of_the_machine()],
         hands => vec![Threads::new(hands)],
     };
+    let mut found = Found::default();
     if arguments.events > 0 {
-        from_log(&arguments, &crews, &temporary.path().join("log"));
+        from_log(&arguments, &crews, &temporary.path().join("log"), &mut found);
     }
     if arguments.skus > 0 {
-        from_snapshot(&arguments, &crews, &temporary.path().join("snapshot"));
+        from_snapshot(&arguments, &crews, &temporary.path().join("snapshot"), &mut found);
     }
+    let mut report = Report::new("recovery");
+    for (name, mut figures) in found.0 {
+        report.add(name, median(&mut figures));
+    }
+    report.print(arguments.json);
 }
 
 /// This machine's clocks.
@@ -109,7 +135,7 @@ fn open(directory: &Path, crew: Threads) -> Arc<Node> {
     Arc::new(opened.expect("the directory is as it was left"))
 }
 
-fn from_log(arguments: &Arguments, crews: &[Threads], directory: &Path) {
+fn from_log(arguments: &Arguments, crews: &[Threads], directory: &Path, found: &mut Found) {
     let shape = Shape { skus: 100_000, sold_out_skus: 0, locations: arguments.locations };
     let first = open(directory, crews[0]);
     matrix::fill_with(first.engine(), shape, 1_000_000, || _ = first.log().step().expect("the log is written"));
@@ -129,7 +155,8 @@ fn from_log(arguments: &Arguments, crews: &[Threads], directory: &Path) {
     for _ in 0..arguments.rounds {
         let reading = read_alone(directory, expected.get() - arguments.events);
         println!("  reading alone {:.2} s", reading.as_secs_f64());
-        for crew in crews {
+        found.note_each("event_read_ns", reading, arguments.events);
+        for (crew, name) in crews.iter().zip(hands(crews, ["event_one_hand_ns", "event_ns"])) {
             let back = open(directory, *crew);
             let recovered = back.recovered();
             assert_eq!(
@@ -140,6 +167,7 @@ fn from_log(arguments: &Arguments, crews: &[Threads], directory: &Path) {
             let took = recovered.duration;
             let each = took.as_nanos() / u128::from(arguments.events);
             println!("  {crew:?}: recovered in {:.2} s: {each} ns an event", took.as_secs_f64());
+            found.note_each(name, took, arguments.events);
         }
     }
 }
@@ -185,7 +213,7 @@ fn read_alone(directory: &Path, done: u64) -> Duration {
     started.elapsed()
 }
 
-fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path) {
+fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path, found: &mut Found) {
     let shape = Shape { skus: arguments.skus, sold_out_skus: 0, locations: arguments.locations };
     let node = open(directory, crews[0]);
     let committer = node.log().spawn_committer().expect("the system gives a thread");
@@ -203,6 +231,14 @@ fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path) {
             let snapshot = || taken = Some(node.take_snapshot().expect("the disk has room"));
             let busy = reserve_during(&node, shape, pace, snapshot);
             let taken = taken.expect("it was taken");
+            let longer = |percent| busy.times.percentile(percent).saturating_sub(quiet.times.percentile(percent));
+            if pace.is_some() {
+                found.note("snapshot_p999_longer_ms", ratio(longer(99.9), 1_000_000));
+            } else {
+                let rate = |seen: &Seen| per_second(seen.count, seen.span);
+                found.note("snapshot_throughput_ratio", ratio(rate(&busy), rate(&quiet)));
+                found.note_each("cell_written_ns", taken.duration, shape.cells());
+            }
             println!(
                 "  written in {:.2} s, {} bytes; reserving {how}:",
                 taken.duration.as_secs_f64(),
@@ -222,11 +258,14 @@ fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path) {
     drop(node);
     committer.stop().expect("the log is closed");
     for _ in 0..arguments.rounds {
-        println!("  reading its bytes alone {:.2} s", snapshot_alone(directory).as_secs_f64());
-        for crew in crews {
+        let reading = snapshot_alone(directory);
+        println!("  reading its bytes alone {:.2} s", reading.as_secs_f64());
+        found.note_each("cell_read_ns", reading, cells);
+        for (crew, name) in crews.iter().zip(hands(crews, ["cell_loaded_one_hand_ns", "cell_loaded_ns"])) {
             let back = open(directory, *crew);
             assert_eq!(back.engine().counts().cells, cells, "every cell is back");
             let took = back.recovered().duration;
+            found.note_each(name, took, cells);
             println!(
                 "  {crew:?}: loaded in {:.2} s: {} cells/s; with {} events past it",
                 took.as_secs_f64(),
@@ -254,6 +293,15 @@ fn fill_slowly(engine: &Engine, log: &Log, shape: Shape) {
         }
     };
     matrix::fill_with(engine, shape, 1_000_000, wait);
+}
+
+/// Names of a figure by the hands it was taken with: the last crew is the one that counts.
+fn hands(crews: &[Threads], [one, counting]: [&'static str; 2]) -> Vec<&'static str> {
+    (1..=crews.len()).map(|place| if place == crews.len() { counting } else { one }).collect()
+}
+
+fn nanos(took: Duration) -> u64 {
+    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What reserving was like.

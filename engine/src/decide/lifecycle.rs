@@ -23,7 +23,13 @@ use crate::{
 };
 
 /// All that a reservation has open.
-pub(crate) fn open_claim(locked: &Locked<'_>, id: ReservationId, shards: &ShardSet) -> Claim {
+pub(crate) fn open_claim(locked: &Locked<'_>, id: ReservationId, header: HeaderRef<'_>) -> Claim {
+    if let Some(line) = header.only_line() {
+        let open = Line { sku: line.sku, location: line.location, quantity: line.open };
+        let lines = [open].into_iter().filter(|open| !open.quantity.is_zero()).collect();
+        return Claim { reservation: id, lines, others: ShardSet::default(), extra: None };
+    }
+    let shards = &header.shards();
     let (mut lines, mut presold) = (Lines::new(), Vec::new());
     for part in shards.iter().filter_map(|shard| locked.shard(shard).parts.get(&id)) {
         let open = part.lines().filter(|line| !line.open.is_zero());
@@ -129,7 +135,7 @@ pub(crate) fn confirm(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
     if let Some(decision) = held(id, header, now, "only a held reservation can be confirmed")? {
         return Ok(decision);
     }
-    Ok(Decision::Event(Event::Confirmed { claim: open_claim(locked, id, &header.shards()) }))
+    Ok(Decision::Event(Event::Confirmed { claim: open_claim(locked, id, header) }))
 }
 
 /// The hold is given back.
@@ -141,7 +147,7 @@ pub(crate) fn release(locked: &Locked<'_>, id: ReservationId, now: Timestamp) ->
     {
         return Ok(decision);
     }
-    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards()));
+    let claim = campaign::giving_back(locked, header, open_claim(locked, id, header));
     let bookings = all_bookings(header);
     Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Released, bookings }))
 }
@@ -152,7 +158,7 @@ pub(crate) fn expire(locked: &Locked<'_>, id: ReservationId, now: Timestamp) -> 
     if !matches!(header.state(), State::Held | State::Placed) || now < header.expires_at() {
         return Ok(Decision::Nothing);
     }
-    let claim = campaign::giving_back(locked, header, open_claim(locked, id, &header.shards()));
+    let claim = campaign::giving_back(locked, header, open_claim(locked, id, header));
     let bookings = all_bookings(header);
     Ok(Decision::Event(Event::HoldEnded { claim, reason: HoldEndReason::Expired, bookings }))
 }

@@ -331,7 +331,7 @@ pub(crate) fn replaced(locked: &Locked<'_>, id: ReservationId, buyer_id: &str) -
     }
     match header.state() {
         State::Held | State::Placed | State::Waiting => {
-            Ok(Some(campaign::giving_back(locked, header, open_claim(locked, id, &header.shards()))))
+            Ok(Some(campaign::giving_back(locked, header, open_claim(locked, id, header))))
         }
         State::Released | State::Expired | State::Replaced | State::Cancelled => Ok(None),
         state @ (State::Confirmed | State::Shipped) => {

@@ -39,6 +39,7 @@ impl Packed {
         }
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> ReservationId {
         match self {
             Self::Plain(plain) => plain.id,
@@ -47,6 +48,7 @@ impl Packed {
         }
     }
 
+    #[inline]
     pub(crate) fn view(&self) -> PartRef<'_> {
         match self {
             Self::Plain(plain) => PartRef::Plain(plain),
@@ -59,6 +61,7 @@ impl Packed {
         self.view().header()
     }
 
+    #[inline]
     pub(super) fn view_mut(&mut self) -> PartMut<'_> {
         match self {
             Self::Plain(plain) => PartMut::Plain(plain),

@@ -29,20 +29,24 @@ impl Parts {
     }
 
     /// The place of a reservation's part, which it keeps.
+    #[inline]
     pub(crate) fn place(&self, id: &ReservationId) -> Option<u32> {
         self.places.find(hash(*id), |place| self.is_at(*place, *id)).copied()
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: &ReservationId) -> Option<PartRef<'_>> {
         self.packed.get(self.place(id)?).map(Packed::view)
     }
 
     /// The header of a reservation at home here.
+    #[inline]
     pub(crate) fn header(&self, id: &ReservationId) -> Option<HeaderRef<'_>> {
         self.get(id).and_then(PartRef::header)
     }
 
     /// What lies in a place.
+    #[inline]
     pub(crate) fn at(&self, place: u32) -> Option<(ReservationId, PartRef<'_>)> {
         self.packed.get(place).map(|packed| (packed.id(), packed.view()))
     }
@@ -58,6 +62,7 @@ impl Parts {
     }
 
     /// A part, to change in what every part has.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: &ReservationId) -> Option<PartMut<'_>> {
         let place = self.place(id)?;
         self.packed.get_mut(place).map(Packed::view_mut)
@@ -88,19 +93,19 @@ impl Parts {
         packed.remove(place)
     }
 
-    fn put(&mut self, packed: Packed) -> Option<u32> {
-        let id = packed.id();
-        if self.contains_key(&id) {
-            return None;
-        }
-        let place = self.packed.insert(packed);
-        let packed = &self.packed;
-        self.places.insert(hash(id), place, |place| {
-            hash(packed.get(*place).expect("Invariant: a place in the table is taken").id())
-        });
+    #[inline]
+    fn put(&mut self, part: Packed) -> Option<u32> {
+        let Self { packed, places } = self;
+        let id = part.id();
+        let id_at = |place: &u32| packed.get(*place).map(Packed::id);
+        let hash_of = |place: &u32| hash(id_at(place).expect("Invariant: a place in the table is taken"));
+        let vacancy = places.vacancy(hash(id), |place| id_at(place) == Some(id), hash_of)?;
+        let place = packed.insert(part);
+        vacancy.fill(place);
         Some(place)
     }
 
+    #[inline]
     fn is_at(&self, place: u32, id: ReservationId) -> bool {
         self.packed.get(place).is_some_and(|packed| packed.id() == id)
     }
@@ -108,6 +113,7 @@ impl Parts {
 
 /// Ids are given out by the engine, so nobody can choose them to collide: a multiplication by the golden ratio spreads them (Knuth, The
 /// Art of Computer Programming 3, 6.4), and its two halves folded make all bits depend on all.
+#[inline]
 fn hash(id: ReservationId) -> u64 {
     let product = u128::from(id.0) * 0x9E37_79B9_7F4A_7C15;
     let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();

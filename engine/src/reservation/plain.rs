@@ -65,7 +65,7 @@ impl Plain {
             && part.presold.is_empty()
             && line.announced.is_zero()
             && !line.charged
-            && header.shards == ShardSet::from_iter([id.home()])
+            && header.shards == ShardSet::of(id.home())
             && header.sourcing.is_none()
             && header.kept.is_none()
             && Stamp::fits(header.revision)
@@ -114,15 +114,18 @@ impl Plain {
         }
     }
 
+    #[inline]
     pub(super) fn state(&self) -> State {
         let place = usize::from(self.stamp.bits() & STATE);
         State::ALL.get(place).copied().expect("Invariant: the bits of a stamp are those of a state")
     }
 
+    #[inline]
     pub(super) fn promise(&self) -> Promise {
         if self.stamp.has(COMMITTED) { Promise::Committed } else { Promise::Reserved }
     }
 
+    #[inline]
     pub(super) fn revision(&self) -> Lsn {
         self.stamp.lsn()
     }
@@ -131,14 +134,17 @@ impl Plain {
         (self.channel != NO_CHANNEL).then_some(ChannelId(self.channel))
     }
 
+    #[inline]
     pub(super) fn shards(&self) -> ShardSet {
-        ShardSet::from_iter([self.id.home()])
+        ShardSet::of(self.id.home())
     }
 
+    #[inline]
     pub(super) fn ended_at(&self) -> Option<Timestamp> {
         (!self.state().is_open()).then_some(self.ended_at)
     }
 
+    #[inline]
     pub(super) fn line(&self) -> PartLine {
         PartLine {
             shipped: self.shipped,
@@ -147,14 +153,17 @@ impl Plain {
         }
     }
 
+    #[inline]
     pub(super) fn set_promise(&mut self, promise: Promise) {
         self.stamp.set(COMMITTED, promise == Promise::Committed);
     }
 
+    #[inline]
     pub(super) fn set_state(&mut self, state: State, revision: Lsn) {
         self.stamp = Stamp::new(revision, bits(state, self.promise()));
     }
 
+    #[inline]
     pub(super) fn set_revision(&mut self, revision: Lsn) {
         self.stamp.set_lsn(revision);
     }
@@ -163,6 +172,7 @@ impl Plain {
         self.ended_at = at;
     }
 
+    #[inline]
     pub(super) fn units(&mut self, sku: SkuId, location: LocationId) -> Option<UnitsMut<'_>> {
         let own = (self.sku, self.location) == (sku, location);
         own.then_some(UnitsMut { open: &mut self.open, shipped: &mut self.shipped, returned: &mut self.returned })

@@ -24,6 +24,7 @@ pub(crate) enum PartRef<'a> {
 
 impl<'a> PartRef<'a> {
     /// The bucket that open units are in.
+    #[inline]
     pub(crate) fn promise(self) -> Promise {
         match self {
             Self::Plain(plain) => plain.promise(),
@@ -48,6 +49,7 @@ impl<'a> PartRef<'a> {
     }
 
     /// Selling nodes that charged lines count to, the innermost first.
+    #[inline]
     pub(crate) fn path(self) -> &'a [NodeId] {
         match self {
             Self::Plain(_) | Self::Bare(_) => &[],
@@ -56,6 +58,7 @@ impl<'a> PartRef<'a> {
     }
 
     /// Units promised from what is expected, by supply.
+    #[inline]
     pub(crate) fn presold(self) -> &'a [PresoldLine] {
         match self {
             Self::Plain(_) | Self::Bare(_) => &[],
@@ -64,6 +67,7 @@ impl<'a> PartRef<'a> {
     }
 
     /// When the reservation ended.
+    #[inline]
     pub(crate) fn ended_at(self) -> Option<Timestamp> {
         match self {
             Self::Plain(plain) => plain.ended_at(),
@@ -73,6 +77,7 @@ impl<'a> PartRef<'a> {
     }
 
     /// What concerns the whole reservation; in its home shard only.
+    #[inline]
     pub(crate) fn header(self) -> Option<HeaderRef<'a>> {
         match self {
             Self::Plain(plain) => Some(HeaderRef::Plain(plain)),
@@ -99,6 +104,7 @@ pub(crate) enum HeaderRef<'a> {
 }
 
 impl<'a> HeaderRef<'a> {
+    #[inline]
     pub(crate) fn state(self) -> State {
         match self {
             Self::Plain(plain) => plain.state(),
@@ -134,6 +140,7 @@ impl<'a> HeaderRef<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn expires_at(self) -> Timestamp {
         match self {
             Self::Plain(plain) => plain.expires_at,
@@ -142,6 +149,7 @@ impl<'a> HeaderRef<'a> {
     }
 
     /// LSN of the last event that changed the reservation.
+    #[inline]
     pub(crate) fn revision(self) -> Lsn {
         match self {
             Self::Plain(plain) => plain.revision(),
@@ -150,6 +158,7 @@ impl<'a> HeaderRef<'a> {
     }
 
     /// Where its lines are, its home included.
+    #[inline]
     pub(crate) fn shards(self) -> ShardSet {
         match self {
             Self::Plain(plain) => plain.shards(),
@@ -166,6 +175,7 @@ impl<'a> HeaderRef<'a> {
     }
 
     /// What it carries beyond a plain hold.
+    #[inline]
     pub(crate) fn kept(self) -> Option<&'a Kept> {
         match self {
             Self::Plain(_) => None,
@@ -179,6 +189,15 @@ impl<'a> HeaderRef<'a> {
             let counted = kept.campaign.map(|campaign| crate::campaign::counter_shard(campaign, self.buyer_id()));
             counted == Some(shard) || kept.wanted.iter().any(|wanted| wanted.sku.shard() == shard)
         })
+    }
+
+    /// The one line that there is, of a plain reservation. `None` says nothing.
+    #[inline]
+    pub(crate) fn only_line(self) -> Option<PartLine> {
+        match self {
+            Self::Plain(plain) => Some(plain.line()),
+            Self::Whole(_) => None,
+        }
     }
 
     /// A copy that stands alone.
@@ -210,6 +229,7 @@ pub(crate) struct UnitsMut<'a> {
 }
 
 impl<'a> PartMut<'a> {
+    #[inline]
     pub(crate) fn view(&self) -> PartRef<'_> {
         match self {
             Self::Plain(plain) => PartRef::Plain(plain),

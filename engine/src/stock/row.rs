@@ -259,7 +259,7 @@ impl Row {
         };
         match place {
             Ok(place) => {
-                let old = self.packed()[place];
+                let old = std::mem::replace(&mut self.packed_mut()[place], packed);
                 assert_eq!(old.location(), location, "Invariant: a cell is changed where it stands");
                 let before = self.available_of(&old).units();
                 self.available =
@@ -267,7 +267,6 @@ impl Row {
                 if old.has_extra() || tag & HAS_EXTRA != 0 {
                     self.put_extra(location, extra);
                 }
-                self.packed_mut()[place] = packed;
             }
             Err(place) => {
                 if tag & HAS_EXTRA != 0 {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// W3C Trace Context.
-const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Longest id that is taken from a caller, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -50,13 +50,17 @@ impl Ids {
     /// The id of a call with `headers`, which belongs to `parent`. What the caller sent and cannot be used is passed over: an id is a
     /// help, and no reason to refuse a call.
     pub fn of(&self, headers: &HeaderMap, parent: Option<&TraceParent>) -> RequestId {
-        match (headers.get(X_REQUEST_ID).filter(|value| is_safe(value.as_bytes())), parent) {
+        match (headers.get(&X_REQUEST_ID).filter(|value| is_safe(value.as_bytes())), parent) {
             (Some(value), _) => RequestId(value.clone()),
             (None, Some(parent)) => RequestId::made(&hex(&parent.trace_id)),
             (None, None) => {
                 // Relaxed: it counts, and orders nothing.
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
-                RequestId::made(&format!("{:x}-{number:x}", self.start))
+                let mut text = [0; IDS_BYTES_MAX];
+                let mut length = put_hex(&mut text, 0, self.start);
+                text[length] = b'-';
+                length = put_hex(&mut text, length + 1, number);
+                RequestId(HeaderValue::from_bytes(&text[..length]).unwrap_or_else(|_| HeaderValue::from_static("-")))
             }
         }
     }
@@ -74,10 +78,13 @@ impl RequestId {
         self.0.to_str().unwrap_or("-")
     }
 
-    /// As a header.
+    /// As a header of one answer. No other has it, so that HTTP/2's tables of headers, on both sides, are better off without it: that is
+    /// what marking it sensitive says.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        self.0.clone()
+        let mut value = self.0.clone();
+        value.set_sensitive(true);
+        value
     }
 }
 
@@ -85,7 +92,7 @@ impl TraceParent {
     /// From `traceparent`, when it is there and well formed; of later versions of the header what this one knows.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<TraceParent> {
-        let value = headers.get(TRACEPARENT)?.to_str().ok()?;
+        let value = headers.get(&TRACEPARENT)?.to_str().ok()?;
         let mut parts = value.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let [version] = unhex::<1>(version)?;
@@ -96,6 +103,20 @@ impl TraceParent {
         let is_valid = trace_id != [0; 16] && span_id != [0; 8];
         is_valid.then_some(TraceParent { trace_id, span_id, sampled: flags & 1 == 1 })
     }
+}
+
+/// Bytes of an id of two numbers and what parts them, at most.
+const IDS_BYTES_MAX: usize = 16 + 1 + 16;
+
+/// Writes a number in hexadecimal from `place` on, without zeros before it. Gives the place behind it.
+fn put_hex(text: &mut [u8; IDS_BYTES_MAX], place: usize, number: u64) -> usize {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = usize::try_from((u64::BITS - number.leading_zeros()).div_ceil(4)).unwrap_or(16).max(1);
+    for at in 0..digits {
+        let digit = number >> (4 * (digits - 1 - at)) & 15;
+        text[place + at] = DIGITS[usize::from(digit.to_le_bytes()[0])];
+    }
+    place + digits
 }
 
 fn is_safe(id: &[u8]) -> bool {
@@ -153,6 +174,14 @@ mod tests {
         let parent = TraceParent::of(&headers("traceparent", PARENT)).unwrap();
         assert_eq!(ids.of(&HeaderMap::new(), Some(&parent)).as_str(), "0af7651916cd43dd8448eb211c80319c");
         assert_ne!(ids.of(&HeaderMap::new(), None), ids.of(&HeaderMap::new(), None));
+    }
+
+    #[test]
+    fn ids_are_two_numbers_in_hexadecimal() {
+        for (start, next) in [(0, 0), (1, 15), (0x0640_1000_c0ff_ee00, 16), (u64::MAX, u64::MAX)] {
+            let ids = Ids { start, next: AtomicU64::new(next) };
+            assert_eq!(ids.of(&HeaderMap::new(), None).as_str(), format!("{start:x}-{next:x}"));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ struct Tool {
     quick: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 5] = [
+const TOOLS: [Tool; 6] = [
     Tool {
         name: "engine-latency",
         whole: &["--skus", "1000000", "--rounds", "7", "--no-selling"],
@@ -27,6 +27,11 @@ const TOOLS: [Tool; 5] = [
         name: "memory",
         whole: &["--skus", "10000000", "--reservations", "1000000"],
         quick: &["--skus", "10000", "--reservations", "10000"],
+    },
+    Tool {
+        name: "memory",
+        whole: &["--skus", "100000", "--churn", "24", "--reservations", "100000"],
+        quick: &["--skus", "1000", "--churn", "4", "--reservations", "2000"],
     },
     // The log of many events, and the snapshot of many cells, one after the other.
     Tool {

@@ -51,6 +51,15 @@ impl Cost {
         self.instructions + 10 * self.misses + 100 * self.last_misses
     }
 
+    /// A part of it, as `part` is of `whole`.
+    fn share(self, part: u64, whole: u64) -> Cost {
+        let of = |count: u64| {
+            let share = u128::from(count) * u128::from(part) / u128::from(whole.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        Cost { instructions: of(self.instructions), misses: of(self.misses), last_misses: of(self.last_misses) }
+    }
+
     fn add(&mut self, other: Cost) {
         self.instructions += other.instructions;
         self.misses += other.misses;
@@ -102,35 +111,89 @@ fn step(file: &str) -> Option<&'static str> {
     STEPS.iter().find(|(part, _)| file.contains(part)).map(|(_, step)| *step)
 }
 
-/// Reads a dump of callgrind: its functions, each with the files its lines are of and what it calls.
-fn steps(dump: &str) -> BTreeMap<&'static str, Cost> {
-    let mut costs: BTreeMap<&'static str, Cost> = BTreeMap::new();
-    let mut events = Vec::new();
-    // The step of the function, that of the lines now read, and whether the next line is of a call, and of one to a function of ours.
-    let (mut function, mut line, mut call) = (None, None, None);
+/// A function as a dump has it: its lines with the step of the file that each is of, none for a library's, and its calls.
+#[derive(Debug, Default)]
+struct Function {
+    lines: Vec<(Option<&'static str>, Cost)>,
+    calls: Vec<(Option<&'static str>, String, Cost)>,
+}
+
+/// The functions of a dump by name.
+fn functions(dump: &str) -> BTreeMap<String, Function> {
+    let mut functions: BTreeMap<String, Function> = BTreeMap::new();
+    let (mut events, mut name, mut callee) = (Vec::new(), String::new(), None);
+    // The step of the lines now read, and whether they are of a call.
+    let (mut place, mut is_call, mut home) = (None, false, "");
     for text in dump.lines() {
         match text.split_once('=').unwrap_or(("", text)) {
-            ("fl", file) => {
-                function = step(file);
-                line = function;
-            }
-            // A library's code within a function of ours is done for the code of ours before it.
-            ("fi" | "fe", file) => line = step(file).or(line),
-            ("cfi" | "cfl", file) => call = Some(step(file).is_some()),
-            ("calls", _) => call = call.or(Some(function.is_some())),
-            ("fn" | "cfn" | "ob" | "cob", _) => {}
+            ("fl", file) => (place, home) = (step(file), file),
+            // Back in the function's own file.
+            ("fi" | "fe", file) if file == home => place = step(file),
+            // A library's code that was inlined is done for the code of ours before it.
+            ("fi" | "fe", file) => place = step(file).or(place),
+            ("fn", function) => name = function.to_owned(),
+            ("cfn", function) => callee = Some(function.to_owned()),
+            ("calls", _) => is_call = true,
             _ if text.starts_with("events:") => events = text.split_whitespace().skip(1).collect(),
             _ if text.starts_with(|first: char| first.is_ascii_digit()) => {
-                let counted_there = call.take() == Some(true);
-                // Out of line, a library's function is counted with its call.
-                if let (Some(_), Some(step), false) = (function, line, counted_there) {
-                    costs.entry(step).or_default().add(cost(&events, text));
+                let function = functions.entry(name.clone()).or_default();
+                let cost = cost(&events, text);
+                match callee.take() {
+                    Some(callee) if is_call => function.calls.push((place, callee, cost)),
+                    _ => function.lines.push((place, cost)),
                 }
+                is_call = false;
             }
             _ => {}
         }
     }
+    functions
+}
+
+/// The cost of each step of a dump.
+fn steps(dump: &str) -> BTreeMap<&'static str, Cost> {
+    let functions = functions(dump);
+    let mut known = BTreeMap::new();
+    let mut costs: BTreeMap<&'static str, Cost> = BTreeMap::new();
+    for function in functions.values() {
+        for (place, cost) in &function.lines {
+            place.iter().for_each(|step| costs.entry(step).or_default().add(*cost));
+        }
+        for (place, callee, cost) in &function.calls {
+            let (part, whole) = of_libraries(&functions, callee, &mut known);
+            place.iter().for_each(|step| costs.entry(step).or_default().add(cost.share(part, whole)));
+        }
+    }
     costs
+}
+
+/// Instructions that a call of `function` spends in libraries for its caller, out of how many: what code of ours spends within, called
+/// back or inlined, counts where it stands. `known` has what was found before.
+fn of_libraries<'a>(
+    functions: &'a BTreeMap<String, Function>,
+    name: &'a str,
+    known: &mut BTreeMap<&'a str, (u64, u64)>,
+) -> (u64, u64) {
+    if let Some(found) = known.get(name) {
+        return *found;
+    }
+    // Whoever comes here again by recursion finds nothing more.
+    known.insert(name, (0, 1));
+    let Some(function) = functions.get(name) else { return (0, 1) };
+    let (mut part, mut whole) = (0, 0);
+    for (place, cost) in &function.lines {
+        whole += cost.instructions;
+        part += if place.is_none() { cost.instructions } else { 0 };
+    }
+    for (place, callee, cost) in &function.calls {
+        whole += cost.instructions;
+        if place.is_none() {
+            let (inner, outer) = of_libraries(functions, callee, known);
+            part += cost.share(inner, outer).instructions;
+        }
+    }
+    known.insert(name, (part, whole.max(1)));
+    (part, whole.max(1))
 }
 
 /// The costs of one line: its number, then a figure an event, zeros at the end left out.
@@ -157,14 +220,17 @@ mod tests {
         let dump = "events: Ir Dr D1mr DLmr\n\
             fl=/a/engine/src/engine.rs\nfn=submit\n10 5\nfi=/a/engine/src/dedup.rs\n20 7 1 1\nfi=/rust/library/core/hash.rs\n30 3\n\
             fe=/a/engine/src/engine.rs\ncfi=/c/malloc.c\ncfn=malloc\ncalls=1 1\n11 100 9 2 1\n\
-            cfi=/a/engine/src/apply.rs\ncfn=apply\ncalls=1 1\n12 1000\n\n\
+            cfi=/rust/thread/local.rs\ncfn=with\ncalls=1 1\n12 1220\n\n\
+            fl=/rust/thread/local.rs\nfn=with\n60 20\nfi=/a/engine/src/codec.rs\n61 200\nfe=/rust/thread/local.rs\n\
+            cfi=/a/engine/src/apply.rs\ncfn=apply\ncalls=1 1\n62 1000\n\n\
             fl=/a/engine/src/apply.rs\nfn=apply\n40 1000\n\nfl=/c/malloc.c\nfn=malloc\n50 100 9 2 1\n";
         let steps = steps(dump);
         let instructions = |step: &str| steps.get(step).map(|cost| cost.instructions);
-        assert_eq!(instructions("submit: the order of it all"), Some(105));
+        assert_eq!(instructions("submit: the order of it all"), Some(125));
+        assert_eq!(instructions("encode the record"), Some(200));
         assert_eq!(instructions("request id: look up, remember"), Some(10));
         assert_eq!(instructions("apply"), Some(1_000));
-        assert_eq!(steps.len(), 3);
+        assert_eq!(steps.len(), 4);
         let submit = steps["submit: the order of it all"];
         assert_eq!((submit.misses, submit.last_misses), (2, 1));
     }

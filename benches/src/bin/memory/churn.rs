@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 
 use quartermaster_benches::{
+    figures::Report,
     matrix::{START, Shape},
-    measure::grouped,
+    measure::{grouped, ratio},
     traffic::{self, Random, Sent, Skus, granted, measured},
 };
 use quartermaster_engine::{
@@ -29,7 +30,7 @@ pub(crate) fn config() -> EngineConfig {
 }
 
 /// Runs so many hours of so many reservations, and tells what they leave behind.
-pub(crate) fn run(engine: &Engine, shape: Shape, hours: u64, each: u64) {
+pub(crate) fn run(engine: &Engine, shape: Shape, hours: u64, each: u64, report: &mut Report) {
     println!("churn: {} reservations an hour, all forgotten an hour after their end", grouped(each));
     println!("{:>5}{:>18}{:>18}{:>10}{:>12}{:>12}", "hour", "allocated", "resident", "ratio", "open", "kept ended");
     let mut traffic = Traffic { engine, shape, random: Random::new(7), open: VecDeque::new(), made: 0 };
@@ -53,6 +54,9 @@ pub(crate) fn run(engine: &Engine, shape: Shape, hours: u64, each: u64) {
         );
         uses.push(now);
     }
+    if let Some(last) = uses.last() {
+        report.add("churn_fragmentation_ratio", ratio(last.resident, last.allocated));
+    }
     let quarter = uses.len() / 4;
     if quarter == 0 {
         return;
@@ -63,6 +67,7 @@ pub(crate) fn run(engine: &Engine, shape: Shape, hours: u64, each: u64) {
     for (what, of) in [("allocated", (|one| one.allocated) as fn(&Use) -> u64), ("resident", |one| one.resident)] {
         let (before, after) = (mean(early, of), mean(late, of));
         println!("{what} in the last quarter against the second: {} of it", permille(after, before));
+        report.add(format!("churn_{what}_growth_ratio"), ratio(after, before));
     }
 }
 

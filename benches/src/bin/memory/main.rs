@@ -101,8 +101,10 @@ fn main() {
     print("  of that, rows", Use { allocated: rows, resident: 0 }, shape.cells(), "cell");
     print("all of it", stocked.since(begin), shape.cells(), "cell");
 
+    let mut report = Report::new("memory");
     if arguments.churn > 0 {
-        churn::run(&engine, shape, arguments.churn, u64::from(arguments.reservations));
+        churn::run(&engine, shape, arguments.churn, u64::from(arguments.reservations), &mut report);
+        report.print(arguments.json);
         return;
     }
     let (plain, named) = reservations(&engine, shape, arguments.reservations);
@@ -111,7 +113,6 @@ fn main() {
     let ids = named.allocated.saturating_sub(plain.allocated);
     let resident = named.resident.saturating_sub(plain.resident);
     print("remembered request ids", Use { allocated: ids, resident }, count, "request id");
-    let mut report = Report::new("memory");
     report.count("cells", shape.cells());
     report.add("cell_bytes", ratio(cells, shape.cells()));
     report.add("sku_catalogue_bytes", ratio(strings, u64::from(shape.skus)));
