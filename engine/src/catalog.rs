@@ -12,6 +12,7 @@ use std::{
 };
 
 use ahash::RandomState;
+use compact_str::CompactString;
 use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
 pub use quartermaster_sourcing::fulfilment::{Capabilities, Coordinates, Fulfilment};
@@ -745,7 +746,8 @@ impl Tree for Directory {
 #[derive(Debug)]
 pub struct Catalogue {
     skus: Vec<Arc<Sku>>,
-    sku_by_code: HashMap<Box<str>, SkuId, RandomState>,
+    /// Codes of up to 24 bytes stand in the table itself: a look-up of a cold one waits for memory once less.
+    sku_by_code: HashMap<CompactString, SkuId, RandomState>,
     styles: HashMap<Box<str>, Vec<SkuId>, RandomState>,
     /// Active kits.
     kits: BTreeSet<SkuId>,

@@ -182,6 +182,21 @@ impl Engine {
     }
 }
 
+/// A shard's section with its cells as they were before they were packed, sixteen bytes each: for whoever compares states across versions.
+/// `None` when they are not as they should be.
+#[must_use]
+pub fn unpacked(mut section: wire::ShardSection) -> Option<wire::ShardSection> {
+    let packed = std::mem::take(&mut section.packed_cells);
+    let mut rest = &packed[..];
+    for count in section.row_cells.iter().filter(|_| !packed.is_empty()) {
+        for cell in cells::take(&mut rest, usize_from(*count))? {
+            let words = [cell.location().0, cell.on_hand, cell.reserved, cell.committed];
+            section.cells.extend(words.into_iter().flat_map(u32::to_le_bytes));
+        }
+    }
+    rest.is_empty().then_some(section)
+}
+
 /// What is behind a shard's lock, copied flat: a few large copies instead of many small ones, so that the lock is held briefly. Used again
 /// for the next shard, so that its memory is not new to the process while a lock is held.
 #[derive(Default)]

@@ -1,8 +1,9 @@
 //! A data directory of every version there ever was: opened, replayed and compared with what is written beside it, for ever.
 //!
 //! `fixtures/v1` holds an event of every kind and a section of every kind, written by a server that was sent the world of the fuzz
-//! targets and the calls of `every.jsonl`. Nothing in it is written again; a change of the format adds a folder. A kind of event or a
-//! field of a section that no fixture holds fails here: add calls that make it, and a folder.
+//! targets and the calls of `every.jsonl`; `v2` the same by a server that packs the cells of its snapshots. Nothing in them is written
+//! again; a change of the format adds a folder. A kind of event or a field of a section that no fixture holds fails here: add calls that
+//! make it, and a folder.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +27,7 @@ use quartermaster_journal::{
     SnapshotStore,
 };
 
-const VERSIONS: [&str; 1] = ["v1"];
+const VERSIONS: [&str; 2] = ["v1", "v2"];
 
 /// Kinds that no log holds: a summary stands for large events among the answers that a snapshot keeps, `none` holds a place.
 const NEVER_LOGGED: [&str; 4] = ["summary", "campaign.none", "returns.none", "supply.none"];
@@ -180,7 +181,7 @@ fn a_fixture_holds_every_field_of_every_section() {
     assert!(missing.is_empty(), "no fixture holds {missing:?}");
 }
 
-/// Made the fixtures of version 1, and shows how to make those of the next.
+/// Made the fixtures of each version, and shows how to make those of the next.
 #[test]
 #[ignore = "writes fixtures"]
 fn make_fixtures() {

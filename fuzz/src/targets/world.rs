@@ -7,7 +7,11 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
-use quartermaster_engine::{Engine, snapshot::kind};
+use quartermaster_engine::{
+    Engine,
+    snapshot::{kind, unpacked},
+};
+use quartermaster_proto::journal::v1 as wire;
 use serde::de::DeserializeSeed as _;
 use tempfile::TempDir;
 
@@ -70,8 +74,13 @@ pub fn rendered(engine: &Engine) -> String {
     let mut sections: Vec<_> = super::node::sections_of(engine).into_iter().collect();
     sections.sort_unstable();
     let mut text = String::new();
-    for ((kind, unit), payload) in sections {
+    for ((kind, unit), mut payload) in sections {
         let Some(name) = section_name(kind).filter(|_| kind != kind::META) else { continue };
+        if kind == kind::SHARD {
+            // Every version's state is told alike, however its cells are packed.
+            let section = wire::ShardSection::decode(payload.as_slice()).ok().and_then(unpacked);
+            payload = section.expect("Invariant: a section is a message of its kind").encode_to_vec();
+        }
         let message = DynamicMessage::decode(super::journal_message(name), payload.as_slice());
         let message = message.expect("Invariant: a section is a message of its kind");
         let says_nothing = match kind {
