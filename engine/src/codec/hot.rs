@@ -347,9 +347,14 @@ fn put_fixed64(bytes: &mut Vec<u8>, field: u8, value: u64) {
 }
 
 fn put_uint(bytes: &mut Vec<u8>, field: u8, value: u32) {
-    if value != 0 {
-        bytes.push(key(field, VARINT));
-        put_varint(bytes, u64::from(value));
+    match u8::try_from(value) {
+        Ok(0) => {}
+        // Most fit a byte: key and value are put at once.
+        Ok(short) if short < 0x80 => bytes.extend_from_slice(&[key(field, VARINT), short]),
+        _ => {
+            bytes.push(key(field, VARINT));
+            put_varint(bytes, u64::from(value));
+        }
     }
 }
 
@@ -359,11 +364,15 @@ fn put_enum(bytes: &mut Vec<u8>, field: u8, value: i32) {
 }
 
 fn put_bytes(bytes: &mut Vec<u8>, field: u8, value: &[u8]) {
-    if !value.is_empty() {
-        bytes.push(key(field, LENGTH));
-        put_varint(bytes, u64::try_from(value.len()).unwrap_or(u64::MAX));
-        bytes.extend_from_slice(value);
+    match u8::try_from(value.len()) {
+        Ok(0) => return,
+        Ok(short) if short < 0x80 => bytes.extend_from_slice(&[key(field, LENGTH), short]),
+        _ => {
+            bytes.push(key(field, LENGTH));
+            put_varint(bytes, u64::try_from(value.len()).unwrap_or(u64::MAX));
+        }
     }
+    bytes.extend_from_slice(value);
 }
 
 /// Puts a message, whose length is known only when it stands: most need one byte for it, and longer ones are moved.
