@@ -156,6 +156,18 @@ impl ReservationId {
         self.0 >> 8
     }
 
+    /// What callers see, as ASCII.
+    #[must_use]
+    pub fn digits(self) -> [u8; 13] {
+        let mut text = [0_u8; 13];
+        let mut rest = self.0;
+        for place in text.iter_mut().rev() {
+            *place = BASE32[usize::from(rest.to_le_bytes()[0] & 31)];
+            rest >>= 5;
+        }
+        text
+    }
+
     /// Reads what `Display` wrote; letters in either case. `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -173,13 +185,7 @@ impl ReservationId {
 
 impl fmt::Display for ReservationId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0_u8; 13];
-        let mut rest = self.0;
-        for place in text.iter_mut().rev() {
-            *place = BASE32[usize::from(rest.to_le_bytes()[0] & 31)];
-            rest >>= 5;
-        }
-        formatter.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        formatter.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 use tonic::Status;
 
 use crate::refusal;
 
 /// The header of a gRPC call that carries its caller's patience.
-pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Until when the caller waits. Among the extensions of a request, for handlers that should not begin what nobody will see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +26,11 @@ impl Deadline {
     /// # Errors
     /// INVALID_ARGUMENT when the header is not a gRPC timeout.
     pub fn of(headers: &HeaderMap, default: Option<Duration>, arrived: Instant) -> Result<Option<Deadline>, Status> {
-        let asked = headers.get(GRPC_TIMEOUT).map(|value| parse(value.as_bytes()));
+        let asked = headers.get(&GRPC_TIMEOUT).map(|value| parse(value.as_bytes()));
         let time = match asked {
             Some(None) => {
                 let problem = "must be 1 to 8 digits and one of H, M, S, m, u, n, for example 250m";
-                return Err(refusal::invalid_field(GRPC_TIMEOUT, problem));
+                return Err(refusal::invalid_field(GRPC_TIMEOUT.as_str(), problem));
             }
             Some(time) => time,
             None => default,

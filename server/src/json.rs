@@ -132,7 +132,7 @@ impl View {
         }
     }
 
-    async fn call(&self, call: Call, method: &Method, form: Form, request: Request<Incoming>) -> Response<Body> {
+    async fn call(&self, call: Box<Call>, method: &Method, form: Form, request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
         let inner = match self.translated(&call, method, form, request).await {
             Ok(inner) => inner,
@@ -306,7 +306,7 @@ fn grpc_headers(outer: &HeaderMap) -> Result<HeaderMap, Status> {
         let value = digits.and_then(|digits| HeaderValue::from_str(&format!("{digits}m")).ok());
         let problem = "must be milliseconds, at most 8 digits";
         let value = value.ok_or_else(|| refusal::invalid_field(CONNECT_TIMEOUT, problem))?;
-        headers.insert(HeaderName::from_static(GRPC_TIMEOUT), value);
+        headers.insert(GRPC_TIMEOUT, value);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(HeaderName::from_static("te"), HeaderValue::from_static("trailers"));

@@ -158,7 +158,8 @@ async fn serve_until_stopped(loaded: &Loaded, flags: &Flags, log_level: Arc<LogL
     tokio::spawn(systemd::feed_watchdog(Arc::downgrade(&node)));
     let (health, admission) = (server.health().clone(), Arc::clone(server.admission()));
     let operations = Operations { node: Arc::clone(&node), reloader, log_level, health, admission };
-    let services = operations.add_to(grpc::routes(&node, message_bytes_max), message_bytes_max);
+    let services = grpc::services(&node, message_bytes_max);
+    let services = services.with(|routes| operations.add_to(routes, message_bytes_max));
     let ready = |grpc| {
         server.announce(grpc);
         systemd::ready("serving");

@@ -13,6 +13,7 @@ mod routes;
 mod settings;
 mod status;
 mod timed_journal;
+mod turn;
 pub(crate) mod worker;
 
 use std::sync::{Arc, OnceLock};
@@ -42,6 +43,7 @@ pub use campaigns::CampaignPaces;
 use decisions::DecisionCounts;
 use lock_waits::LockWaits;
 use routes::RouteCounts;
+pub(crate) use turn::ORDERS_PER_TURN;
 use worker::Worker;
 
 /// A running engine with its disk and its clock.

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tonic_reflection::server::Builder;
@@ -33,6 +32,7 @@ pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
 
 use crate::admission::Admission;
 use crate::config::{Config, Loaded};
+use crate::grpc::Services;
 use crate::health::{Health, Phase};
 use crate::json;
 use crate::methods::Methods;
@@ -221,11 +221,11 @@ impl Server {
     pub async fn run(
         &self,
         port: Port,
-        services: Routes,
+        services: impl Into<Services>,
         mut stop: Stop,
         ready: impl FnOnce(SocketAddr),
     ) -> Result<Drained, ServeError> {
-        let routes = self.with_own_services(services)?;
+        let services = self.with_own_services(services.into())?;
         let (listener, address) = port
             .socket
             .listen(BACKLOG)
@@ -234,7 +234,7 @@ impl Server {
 
         let calls = Calls::new(
             Arc::clone(&self.tunables),
-            routes,
+            services,
             Arc::clone(&self.methods),
             &self.metrics,
             Arc::clone(&self.admission),
@@ -274,18 +274,16 @@ impl Server {
         let _closed = stdout.flush();
     }
 
-    fn with_own_services(&self, services: Routes) -> Result<Routes, ServeError> {
+    fn with_own_services(&self, services: Services) -> Result<Services, ServeError> {
         let reflection = || {
             Builder::configure()
                 .register_encoded_file_descriptor_set(quartermaster_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         // Both versions: many tools still ask the older one first.
-        Ok(services
-            .add_service(HealthServer::new(HealthService::from_health_reporter(self.health.reporter())))
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
-            .prepare())
+        let (reflection, older) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+        let health = HealthServer::new(HealthService::from_health_reporter(self.health.reporter()));
+        Ok(services.with(|routes| routes.add_service(health).add_service(reflection).add_service(older).prepare()))
     }
 }
 

@@ -57,6 +57,11 @@ impl Identity {
         request.extensions().get::<Identity>().cloned().unwrap_or_default()
     }
 
+    /// The same of a request before tonic.
+    pub(crate) fn of_http<T>(request: &http::Request<T>) -> Identity {
+        request.extensions().get::<Identity>().cloned().unwrap_or_default()
+    }
+
     /// What the journal calls it; empty for nobody in particular.
     pub(crate) fn name(&self) -> &str {
         self.principal.as_ref().map_or("", |principal| principal.name.as_str())

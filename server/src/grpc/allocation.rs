@@ -8,14 +8,15 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    batch::Decided,
     caller::{self, Caller},
-    convert::{allocation, answers, checks::Checks, reservations, supply},
-    import, limits,
+    convert::{allocation, answers, reservations, supply},
+    import,
     status::ApiError,
-    stream,
 };
 use crate::node::Node;
+
+/// Batches and streams are answered by `super::straight` alone. It lets by what is compressed, which tonic refuses.
+const PAST_ITS_LANE: ApiError = ApiError::Internal { what: "many reservations came past the straight lane" };
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -44,25 +45,15 @@ impl AllocationService for Allocation {
         Ok(Response::new(answers::reserve(&self.node, answer)?))
     }
 
-    async fn reserve_batch(&self, request: Request<v1::ReserveBatchRequest>) -> Reply<v1::ReserveBatchResponse> {
-        let caller = Caller::of(&request);
-        let requests = request.into_inner().requests;
-        let mut checks = Checks::default();
-        checks.length("requests", requests.len(), 1, &limits::BATCH_REQUESTS_MAX);
-        checks.finish(())?;
-        caller.charge(requests.len())?;
-        let decided = Decided::of(&self.node, &caller, requests).await;
-        self.node.settle(decided.lsn).await?;
-        let position = Some(self.node.position(decided.lsn));
-        Ok(Response::new(v1::ReserveBatchResponse { position, results: decided.results }))
+    async fn reserve_batch(&self, _: Request<v1::ReserveBatchRequest>) -> Reply<v1::ReserveBatchResponse> {
+        Err(PAST_ITS_LANE.into())
     }
 
     async fn reserve_stream(
         &self,
-        request: Request<Streaming<v1::ReserveStreamRequest>>,
+        _: Request<Streaming<v1::ReserveStreamRequest>>,
     ) -> Reply<Self::ReserveStreamStream> {
-        let answers = stream::answers(Arc::clone(&self.node), Caller::of(&request), request.into_inner());
-        Ok(Response::new(Box::pin(answers)))
+        Err(PAST_ITS_LANE.into())
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmRequest>) -> Reply<v1::ConfirmResponse> {

@@ -1,63 +1,79 @@
 //! Many reservations in one message: each decided on its own, in order, without waiting in between.
 
-use quartermaster_journal::Lsn;
-use quartermaster_proto::v1::{self, reserve_result::Result as Outcome};
-
-use super::{
-    caller::Caller,
-    convert::{allocation, answers},
-    status::ApiError,
+use quartermaster_engine::{
+    Answer,
+    command::{Command, Request},
 };
-use crate::node::Node;
+use quartermaster_proto::v1;
+
+use super::{caller::Caller, convert::allocation, status::ApiError};
+use crate::node::{Node, ORDERS_PER_TURN};
 
 /// Lines that are decided in one go, some hundred microseconds; then other calls have their turn.
-const LINES_PER_TURN: usize = 256;
+pub(crate) const LINES_PER_GO: usize = 256;
 
-/// Decided requests that wait for their events to be durable.
+/// One reservation of many.
 #[derive(Debug)]
-pub(crate) struct Decided {
-    /// Newest position of the answers: when it is durable they may be told.
-    pub(crate) lsn: Lsn,
-    /// One per request, in order.
-    pub(crate) results: Vec<v1::ReserveResult>,
+pub(crate) enum Item {
+    /// Read and found right: it lacks its caller's name alone.
+    Order(Request, Command),
+    /// To be held against its caller's bounds, checked and converted.
+    Message(Box<v1::ReserveRequest>),
 }
 
-impl Decided {
-    /// Decides requests. One that fails does not keep the others.
-    ///
-    /// When the caller leaves in the middle, what was decided stays decided and the rest is not begun.
-    pub(crate) async fn of(node: &Node, caller: &Caller, requests: Vec<v1::ReserveRequest>) -> Self {
-        let mut decided = Self { lsn: Lsn::ZERO, results: Vec::with_capacity(requests.len()) };
-        let mut lines = 0;
-        for request in requests {
-            lines += request.lines.len().max(1);
-            if lines > LINES_PER_TURN {
-                tokio::task::yield_now().await;
-                lines = 0;
-            }
-            let outcome = match decide(node, caller, request) {
-                Ok((lsn, response)) => {
-                    decided.lsn = decided.lsn.max(lsn);
-                    Outcome::Response(response)
-                }
-                Err(error) => {
-                    decided.lsn = decided.lsn.max(node.rests_on(&error));
-                    Outcome::Error(error.into())
-                }
-            };
-            decided.results.push(v1::ReserveResult { result: Some(outcome) });
-        }
-        decided
+impl Item {
+    /// Lines that are to be decided, at least one.
+    pub(crate) fn lines(&self) -> usize {
+        let lines = match self {
+            Self::Order(_, Command::Reserve(order)) => order.lines.len(),
+            Self::Order(..) => 1,
+            Self::Message(message) => message.lines.len(),
+        };
+        lines.max(1)
     }
 }
 
-fn decide(
-    node: &Node,
-    caller: &Caller,
-    mut message: v1::ReserveRequest,
-) -> Result<(Lsn, v1::ReserveResponse), ApiError> {
-    caller.check(node, &mut message)?;
-    let (request, command) = allocation::reserve(message)?;
-    let answer = node.submit_now(&caller.signed(request), &command)?;
-    Ok((answer.lsn, answers::reserve(node, answer)?))
+/// Answers to some of them, in order.
+pub(crate) type Answers = Vec<Result<Answer, ApiError>>;
+
+/// Decides requests and has their answers taken by `tell`, some at a time. One that fails does not keep the others.
+///
+/// When the caller leaves in the middle, what was decided stays decided and the rest is not begun.
+pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, mut tell: impl FnMut(&mut Answers)) {
+    let mut lines = 0;
+    let mut place = 0;
+    let mut answers = Vec::with_capacity(ORDERS_PER_TURN.min(items.len()));
+    while let Some(next) = items.get(place) {
+        if lines > 0 && lines + next.lines() > LINES_PER_GO {
+            tokio::task::yield_now().await;
+            lines = 0;
+        }
+        let mut turn = None;
+        while answers.len() < ORDERS_PER_TURN
+            && let Some(item) = items.get_mut(place)
+            && (lines == 0 || lines + item.lines() <= LINES_PER_GO)
+        {
+            lines += item.lines();
+            answers.push(match item {
+                Item::Order(request, order) => {
+                    caller.sign(request);
+                    turn.get_or_insert_with(|| node.turn()).submit(request, order)
+                }
+                Item::Message(message) => {
+                    turn = None;
+                    decided(node, caller, std::mem::take(message))
+                }
+            });
+            place += 1;
+        }
+        drop(turn);
+        tell(&mut answers);
+    }
+}
+
+/// The general way.
+fn decided(node: &Node, caller: &Caller, mut message: Box<v1::ReserveRequest>) -> Result<Answer, ApiError> {
+    caller.check(node, &mut *message)?;
+    let (request, command) = allocation::reserve(*message)?;
+    node.submit_now(&caller.signed(request), &command)
 }

@@ -41,6 +41,11 @@ impl Caller {
         Caller(Identity::of(request))
     }
 
+    /// The same of a request before tonic.
+    pub(crate) fn of_http<T>(request: &http::Request<T>) -> Caller {
+        Caller(Identity::of_http(request))
+    }
+
     /// Holds a message against the caller's bounds; fills in the channel of one that is bound to a single one.
     ///
     /// # Errors
@@ -62,6 +67,23 @@ impl Caller {
     pub(crate) async fn charge_in_time(&self, items: usize) {
         while let Err(wait) = self.0.book(items) {
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Whether it is bound to channels or locations, against which its messages are to be held.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.0.bound().is_some()
+    }
+
+    /// Books what a stream brings, if that can be done without a wait.
+    pub(crate) fn has_charged(&self, items: usize) -> bool {
+        self.0.book(items).is_ok()
+    }
+
+    /// Puts the caller's name to a change.
+    pub(crate) fn sign(&self, request: &mut Signed) {
+        if !self.0.name().is_empty() {
+            self.0.name().clone_into(&mut request.actor);
         }
     }
 

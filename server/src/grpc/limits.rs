@@ -86,7 +86,7 @@ pub(crate) const STREAM_MESSAGES_MAX: Limit = Limit::new(
     "stream_messages_waiting_max",
     64,
     "messages",
-    "Decided messages of a ReserveStream that wait to be durable and sent. Beyond it the stream is not read.",
+    "Decided messages of a ReserveStream that wait to be durable and sent, of those that came together 256 lines as one. Beyond it the stream is not read.",
 );
 pub(crate) const LINE_LOCATIONS_MAX: Limit = Limit::new(
     "line_locations_max",

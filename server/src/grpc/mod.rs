@@ -20,8 +20,10 @@ mod returns;
 mod routing;
 mod rows;
 mod rules;
+mod services;
 mod size;
 pub mod status;
+mod straight;
 mod stream;
 mod supply;
 #[cfg(test)]
@@ -41,17 +43,23 @@ use quartermaster_proto::v1::{
 use tonic::service::Routes;
 
 pub(crate) use self::convert::sourced::gap_ppm;
-use self::legible::Legible;
 pub use self::{
     admin::Admin, allocation::Allocation, allotment::Allotment, campaign::Campaign, catalog::Catalog,
-    inventory::Inventory, policy::Policy, returns::Returns, routing::Routing, rules::Rules, supply::Supply,
-    upkeep::Upkeep,
+    inventory::Inventory, policy::Policy, returns::Returns, routing::Routing, rules::Rules, services::Services,
+    supply::Supply, upkeep::Upkeep,
 };
+use self::{legible::Legible, straight::Straight};
 use crate::node::Node;
+
+/// All services of a node behind tonic's router, as [`services`] has them.
+#[must_use]
+pub fn routes(node: &Arc<Node>, message_bytes_max: usize) -> Routes {
+    services(node, message_bytes_max).into_routes()
+}
 
 /// All services of a node. Messages of more than `message_bytes_max` are refused before they are read.
 #[must_use]
-pub fn routes(node: &Arc<Node>, message_bytes_max: usize) -> Routes {
+pub fn services(node: &Arc<Node>, message_bytes_max: usize) -> Services {
     let allocation = AllocationServiceServer::new(Allocation::new(Arc::clone(node)));
     let inventory = InventoryServiceServer::new(Inventory::new(Arc::clone(node)));
     let catalog = CatalogServiceServer::new(Catalog::new(Arc::clone(node)));
@@ -64,8 +72,8 @@ pub fn routes(node: &Arc<Node>, message_bytes_max: usize) -> Routes {
     let supply = SupplyServiceServer::new(Supply::new(Arc::clone(node)));
     let admin = AdminServiceServer::new(Admin::new(Arc::clone(node)));
     let upkeep = UpkeepServiceServer::new(Upkeep::new(Arc::clone(node)));
-    Routes::new(Legible(allocation.max_decoding_message_size(message_bytes_max)))
-        .add_service(Legible(inventory.max_decoding_message_size(message_bytes_max)))
+    let allocation = Legible(allocation.max_decoding_message_size(message_bytes_max));
+    let others = Routes::new(Legible(inventory.max_decoding_message_size(message_bytes_max)))
         .add_service(Legible(catalog.max_decoding_message_size(message_bytes_max)))
         .add_service(Legible(campaign.max_decoding_message_size(message_bytes_max)))
         .add_service(Legible(policy.max_decoding_message_size(message_bytes_max)))
@@ -75,5 +83,6 @@ pub fn routes(node: &Arc<Node>, message_bytes_max: usize) -> Routes {
         .add_service(Legible(allotment.max_decoding_message_size(message_bytes_max)))
         .add_service(Legible(supply.max_decoding_message_size(message_bytes_max)))
         .add_service(Legible(admin.max_decoding_message_size(message_bytes_max)))
-        .add_service(Legible(upkeep.max_decoding_message_size(message_bytes_max)))
+        .add_service(Legible(upkeep.max_decoding_message_size(message_bytes_max)));
+    Services::new(Straight::new(node, message_bytes_max, allocation), others)
 }

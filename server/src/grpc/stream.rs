@@ -1,67 +1,156 @@
 //! Reservations as they come: one task reads and decides, the answers follow in order as their events become durable.
 //!
+//! Messages that are there already are decided together, and their answers wait for the disk and leave together, in one frame of HTTP.
 //! Between the two stands a bounded queue. While it is full nothing is read, and HTTP/2's flow control holds the caller back.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
-use quartermaster_proto::v1;
+use bytes::Bytes;
+use quartermaster_journal::Lsn;
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Status, Streaming};
 
-use super::{batch::Decided, caller::Caller, convert::checks::Checks, legible, limits, status::ApiError};
+use super::{
+    batch::{self, Answers, Item},
+    caller::Caller,
+    legible, limits,
+    straight::{frame, read, results::Results},
+};
 use crate::node::Node;
 
-/// The answers to the messages of `inbound`. They end with it, or after the answer to the last good message with its error.
+/// Bytes of an answer to a message of one line, to make room for.
+const ANSWER_BYTES: usize = 128;
+
+/// Answers to messages that came together.
+#[derive(Debug)]
+struct Decided {
+    /// Newest position of the answers: when it is durable they may be told.
+    lsn: Lsn,
+    /// One frame a message.
+    frames: Vec<u8>,
+}
+
+/// Messages that came together, one after the other.
+#[derive(Default)]
+struct Group {
+    items: Vec<Item>,
+    /// Items of each message.
+    messages: Vec<usize>,
+    lines: usize,
+}
+
+/// The answers to the messages of `inbound`, as frames. They end with it, or after the answer to the last good message with its error.
 pub(crate) fn answers(
     node: Arc<Node>,
     caller: Caller,
-    inbound: Streaming<v1::ReserveStreamRequest>,
-) -> impl Stream<Item = Result<v1::ReserveStreamResponse, Status>> + Send + 'static {
+    inbound: Streaming<Bytes>,
+) -> impl Stream<Item = Result<Bytes, Status>> + Send + 'static {
     let (queue, decided) = mpsc::channel(limits::STREAM_MESSAGES_MAX.size());
-    tokio::spawn(read(Arc::clone(&node), caller, inbound, queue));
-    ReceiverStream::new(decided).then(move |decided| {
+    tokio::spawn(decide(Arc::clone(&node), caller, inbound, queue));
+    ReceiverStream::new(decided).then(move |decided: Result<Decided, Status>| {
         let node = Arc::clone(&node);
-        async move { settled(&node, decided?).await }
+        async move {
+            let Decided { lsn, frames } = decided?;
+            node.settle(lsn).await?;
+            Ok(frames.into())
+        }
     })
 }
 
 /// Reads and decides until the caller has no more, makes a mistake or leaves.
-async fn read(
+async fn decide(
     node: Arc<Node>,
     caller: Caller,
-    mut inbound: Streaming<v1::ReserveStreamRequest>,
+    mut inbound: Streaming<Bytes>,
     queue: mpsc::Sender<Result<Decided, Status>>,
 ) {
+    let mut next = None;
     // A place in the queue comes first: what is decided can be told.
     while let Ok(place) = queue.reserve().await {
-        let message = tokio::select! {
-            message = inbound.message() => message,
-            () = queue.closed() => return,
+        let message = match next.take() {
+            Some(message) => Some(message),
+            None => tokio::select! {
+                message = inbound.next() => message,
+                () = queue.closed() => return,
+            },
         };
-        let requests = match message {
-            Ok(Some(message)) => message.requests,
-            Ok(None) => return,
-            Err(broken) => return place.send(Err(legible::status(broken))),
+        let Some(message) = message else { return };
+        let mut group = Group::default();
+        let items = match group.read(&caller, &message) {
+            Ok(items) => items,
+            Err(wrong) => return place.send(Err(wrong)),
         };
-        if let Err(error) = check(requests.len()) {
-            return place.send(Err(error.into()));
-        }
         tokio::select! {
-            () = caller.charge_in_time(requests.len()) => {}
+            () = caller.charge_in_time(items) => {}
             () = queue.closed() => return,
         }
-        place.send(Ok(Decided::of(&node, &caller, requests).await));
+        let mut ended = false;
+        // What has come in the meantime goes with it.
+        while group.lines < batch::LINES_PER_GO
+            && let Poll::Ready(message) = ready(&mut inbound).await
+        {
+            let Some(message) = message else {
+                ended = true;
+                break;
+            };
+            // One that is wrong, or must wait, has its turn when what came before it is on its way.
+            if !group.read(&caller, &message).is_ok_and(|items| group.keeps(caller.has_charged(items))) {
+                next = Some(message);
+                break;
+            }
+        }
+        place.send(Ok(group.decided(&node, &caller).await));
+        if ended {
+            return;
+        }
     }
 }
 
-fn check(requests: usize) -> Result<(), ApiError> {
-    let mut checks = Checks::default();
-    checks.length("requests", requests, 1, &limits::STREAM_REQUESTS_MAX);
-    checks.finish(())
+/// The next message, if it is there now.
+async fn ready(inbound: &mut Streaming<Bytes>) -> Poll<Option<Result<Bytes, Status>>> {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *inbound).poll_next(context))).await
 }
 
-async fn settled(node: &Node, decided: Decided) -> Result<v1::ReserveStreamResponse, Status> {
-    node.settle(decided.lsn).await?;
-    Ok(v1::ReserveStreamResponse { results: decided.results })
+impl Group {
+    /// Adds a message, and gives how many items it has.
+    fn read(&mut self, caller: &Caller, message: &Result<Bytes, Status>) -> Result<usize, Status> {
+        let message = message.as_ref().map_err(|broken| legible::status(broken.clone()))?;
+        let items = read(caller, message, &limits::STREAM_REQUESTS_MAX, &mut self.items)?;
+        self.lines += self.items.iter().rev().take(items).map(Item::lines).sum::<usize>();
+        self.messages.push(items);
+        Ok(items)
+    }
+
+    /// Gives the last message back unless it is to be kept. Gives whether it is.
+    fn keeps(&mut self, kept: bool) -> bool {
+        if !kept && let Some(items) = self.messages.pop() {
+            self.items.truncate(self.items.len() - items);
+        }
+        kept
+    }
+
+    /// Decides them all, and frames the answers to each message.
+    async fn decided(self, node: &Node, caller: &Caller) -> Decided {
+        let (mut lsn, mut frames) = (Lsn::ZERO, Vec::with_capacity(self.items.len() * ANSWER_BYTES));
+        let mut messages = self.messages.into_iter();
+        let (mut start, mut left) = (0, 0);
+        let tell = |answers: &mut Answers| {
+            let mut results = Results::new(node);
+            for answer in answers.drain(..) {
+                if left == 0 {
+                    start = frame::begin(&mut frames);
+                    left = messages.next().unwrap_or(1);
+                }
+                results.put(&mut frames, 1, answer);
+                left -= 1;
+                if left == 0 {
+                    frame::end(&mut frames, start);
+                }
+            }
+            lsn = lsn.max(results.lsn());
+        };
+        batch::decide(node, caller, self.items, tell).await;
+        Decided { lsn, frames }
+    }
 }

@@ -82,6 +82,17 @@ impl Histogram {
         self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// Counts `count` durations that took `total` together, each as their average.
+    pub fn observe_many(&self, total: Duration, count: u32) {
+        if count == 0 {
+            return;
+        }
+        let nanos = u64::try_from(total.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|bound| *bound < nanos / u64::from(count));
+        self.counts[bucket].fetch_add(count.into(), Ordering::Relaxed);
+        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
     /// The counts now.
     pub fn read(&self) -> Buckets {
         Buckets {
@@ -147,5 +158,14 @@ mod tests {
         assert_eq!(buckets.counts[..2], [2, 1]);
         assert_eq!(buckets.counts[18..], [1, 1]);
         assert_eq!(buckets.sum, 20_000_020_003);
+    }
+
+    #[test]
+    fn many_are_counted_as_their_average() {
+        let histogram = Histogram::new();
+        histogram.observe_many(Duration::from_nanos(7), 0);
+        histogram.observe_many(Duration::from_micros(90), 3);
+        let buckets = histogram.read();
+        assert_eq!((buckets.counts[..3].to_vec(), buckets.sum), (vec![0, 0, 3], 90_000));
     }
 }

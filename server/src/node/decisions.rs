@@ -133,6 +133,8 @@ pub(super) const ENDS: &[(&str, &str)] = &[
     ("error", "presale_with_sourcing"),
 ];
 
+const RESERVE: usize = 0;
+
 const REPLAYED: usize = 1;
 const SOLD_OUT: usize = 3;
 
@@ -157,9 +159,18 @@ impl Default for DecisionCounts {
 impl DecisionCounts {
     /// Counts one decision that took `time`. Relaxed: the numbers order nothing.
     pub(super) fn count(&self, command: &Command, answer: &Result<Answer, Error>, time: Duration) {
-        let kind = kind(command);
-        self.counts[kind][end(answer)].fetch_add(1, Ordering::Relaxed);
-        self.times[kind].observe(time);
+        self.count_end(command, answer);
+        self.times[kind(command)].observe(time);
+    }
+
+    /// Counts the time of `orders` plain orders that were decided one after the other: of each what it took on average.
+    pub(super) fn count_orders(&self, orders: u32, time: Duration) {
+        self.times[RESERVE].observe_many(time, orders);
+    }
+
+    /// Counts one decision.
+    pub(super) fn count_end(&self, command: &Command, answer: &Result<Answer, Error>) {
+        self.counts[kind(command)][end(answer)].fetch_add(1, Ordering::Relaxed);
         if let (Command::Upkeep(_), Ok(answer)) = (command, answer) {
             let [moved, cancelled] = repaired(answer);
             self.repaired[0].fetch_add(moved, Ordering::Relaxed);
@@ -222,7 +233,7 @@ fn repaired(answer: &Answer) -> [u64; 2] {
 
 fn kind(command: &Command) -> usize {
     match command {
-        Command::Reserve(_) => 0,
+        Command::Reserve(_) => RESERVE,
         Command::Reservation(_, step) => match step {
             Step::Confirm => 1,
             Step::Release => 2,

@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// What is sent to the caller.
 pub(super) struct Answer {
     body: Body,
-    call: Option<Call>,
+    call: Option<Box<Call>>,
     quiet: Option<Quiet>,
     /// Counts it as long as it is there.
     _open: Option<OpenStream>,
@@ -40,7 +40,7 @@ struct Quiet {
 
 impl Answer {
     /// The body of `call`. Given a stop it is a stream, counted as open and to be ended when it is quiet then.
-    pub(super) fn new(body: Body, call: Call, stream: Option<(Stop, OpenStream)>) -> Answer {
+    pub(super) fn new(body: Body, call: Box<Call>, stream: Option<(Stop, OpenStream)>) -> Answer {
         let (quiet, open) = stream.map(|(stop, open)| (Quiet::new(stop), open)).unzip();
         Answer { body, call: Some(call), quiet, _open: open }
     }

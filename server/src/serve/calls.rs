@@ -1,18 +1,16 @@
 //! A call on its way to its service: counted, admitted, timed, handled. The JSON view sends its calls down the same path.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
-use tonic::service::Routes;
 use tonic::{Code, Status};
-use tower::Service;
 
 use super::answer::Answer;
 use super::arrival::Arrival;
@@ -20,6 +18,7 @@ use super::tunables::Tunables;
 use crate::admission::{Admission, Permit, Priority, Refused};
 use crate::auth::Gate;
 use crate::deadline::Deadline;
+use crate::grpc::Services;
 use crate::methods::{Method, MethodId, Methods};
 use crate::metrics::{Metrics, Observation, ShedCause};
 use crate::refusal;
@@ -28,7 +27,7 @@ use crate::watch::request_id::X_REQUEST_ID;
 use crate::watch::steps::{self, Noted, Record, Times};
 use crate::watch::{Tag, Watch};
 
-const GRPC_STATUS: &str = "grpc-status";
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Streaming JSON bodies held at once, each of `json_stream_bytes_max` at most.
 pub(crate) const STREAM_BODIES_MAX: u16 = 4;
@@ -40,7 +39,7 @@ const MAY_BE_GONE_AFTER: Duration = Duration::from_millis(1);
 /// Takes calls to the services. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Calls {
-    routes: Routes,
+    services: Arc<Services>,
     methods: Arc<Methods>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
@@ -68,7 +67,7 @@ pub(crate) struct Call {
 impl Calls {
     pub(super) fn new(
         tunables: Arc<Tunables>,
-        routes: Routes,
+        services: Services,
         methods: Arc<Methods>,
         metrics: &Arc<Metrics>,
         admission: Arc<Admission>,
@@ -76,7 +75,8 @@ impl Calls {
         stop: Stop,
     ) -> Calls {
         let watch = Arc::clone(metrics.watch());
-        Calls { routes, methods, metrics: Arc::clone(metrics), admission, tunables, watch, gate, stop }
+        let services = Arc::new(services);
+        Calls { services, methods, metrics: Arc::clone(metrics), admission, tunables, watch, gate, stop }
     }
 
     /// What may be called.
@@ -90,14 +90,26 @@ impl Calls {
     }
 
     /// Answers a gRPC request.
-    pub(super) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        match self.begin(request) {
+            // Boxed: a call is a task of its own, into which its future is copied several times.
+            Ok(running) => running.await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// Lets a call in.
+    fn begin(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Pin<Box<impl Future<Output = Response<Body>> + Send>>, Response<Body>> {
         let method = self.methods.find(request.uri().path());
         match self.admit(method, Arrival::of(&request), request.headers()) {
             Ok(call) => match self.gate.admit(method, &self.methods, &mut request) {
-                Ok(()) => self.run(call, request).await,
-                Err(denial) => call.refuse(denial.into()),
+                Ok(()) => Ok(Box::pin(self.run(call, request))),
+                Err(denial) => Err(call.refuse(denial.into())),
             },
-            Err(refused) => self.tunables.refusal_response(refused),
+            Err(refused) => Err(self.tunables.refusal_response(refused)),
         }
     }
 
@@ -110,7 +122,7 @@ impl Calls {
         method: Option<MethodId>,
         arrival: Arrival,
         headers: &HeaderMap,
-    ) -> Result<Call, Refused> {
+    ) -> Result<Box<Call>, Refused> {
         let Arrival { at: arrived, caller, address } = arrival;
         let now = Instant::now();
         let waited = now.saturating_duration_since(arrived);
@@ -124,7 +136,7 @@ impl Calls {
             self.admission.enter(priority, caller, arrived, now)
         };
         match permit {
-            Ok(permit) => Ok(Call {
+            Ok(permit) => Ok(Box::new(Call {
                 observation,
                 method,
                 arrived,
@@ -134,7 +146,7 @@ impl Calls {
                 noted: None,
                 watch: Arc::clone(&self.watch),
                 _permit: permit,
-            }),
+            })),
             Err(refused) => {
                 self.metrics.shed_call(refused.into(), priority);
                 observation.end(Code::Unavailable);
@@ -165,51 +177,61 @@ impl Calls {
 
     /// Hands an admitted call to its service and answers it, at the latest when its time is up: that of the [`Deadline`] among the
     /// request's extensions, which the JSON view took before it read the body, else the one its headers ask for.
-    pub(crate) async fn run(&self, mut call: Call, mut request: Request<Body>) -> Response<Body> {
-        let deadline = match self.deadline(&call, request.headers()) {
-            Ok(deadline) => request.extensions().get().copied().or(deadline),
-            Err(status) => return call.refuse(status),
-        };
-        if call.waited >= MAY_BE_GONE_AFTER {
-            yield_now().await;
-        }
-        // Routes are always ready: the bound on calls in work is ours.
-        let mut routes = self.routes.clone();
-        let response = match deadline {
-            None => call.recorded(routes.call(request)).await,
-            Some(deadline) => {
-                request.extensions_mut().insert(deadline);
-                match call.recorded(within(deadline, routes.call(request))).await {
-                    Some(response) => response,
-                    None => return call.refuse(refusal::deadline(deadline.time)),
-                }
+    pub(crate) fn run(
+        &self,
+        mut call: Box<Call>,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        let asked = self.deadline(&call, request.headers());
+        let begun = asked.map(|asked| {
+            let taken: Option<Deadline> = request.extensions().get().copied();
+            let deadline = taken.or(asked);
+            deadline.map(|deadline| request.extensions_mut().insert(deadline));
+            // Whoever took it has waited for the body since.
+            let now = if taken.is_some() { Instant::now() } else { call.admitted };
+            (deadline, now, self.services.call(request))
+        });
+        async move {
+            let (deadline, mut now, work) = match begun {
+                Ok(begun) => begun,
+                Err(status) => return call.refuse(status),
+            };
+            if call.waited >= MAY_BE_GONE_AFTER {
+                yield_now().await;
+                now = Instant::now();
             }
-        };
-        let Ok(mut response) = response;
-        response.headers_mut().insert(X_REQUEST_ID, call.tag.id.header());
-        // An answer that is only a status has it among the headers.
-        if let Some(code) = code_of(response.headers()) {
-            call.end(code);
-            return response;
+            let mut response = match call.recorded(within(deadline, now, work)).await {
+                Ok(Ok(response)) => response,
+                Err(deadline) => return call.refuse(refusal::deadline(deadline.time)),
+            };
+            response.headers_mut().insert(X_REQUEST_ID, call.tag.id.header());
+            // An answer that is only a status has it among the headers.
+            if let Some(code) = code_of(response.headers()) {
+                call.end(code);
+                return response;
+            }
+            let streams = call.method.is_some_and(|id| self.methods.get(id).descriptor.is_server_streaming());
+            let stop = streams.then(|| (self.stop.clone(), self.metrics.stream()));
+            response.map(|body| Body::new(Answer::new(body, call, stop)))
         }
-        let streams = call.method.is_some_and(|id| self.methods.get(id).descriptor.is_server_streaming());
-        let stop = streams.then(|| (self.stop.clone(), self.metrics.stream()));
-        response.map(|body| Body::new(Answer::new(body, call, stop)))
     }
 }
 
-/// What `work` comes to, or none when its time is over. The clock is read before each step of the work and not only when there is nothing
-/// to do: a call that has waited for a thread, or for its message, until nobody listens any more does not begin, and takes nothing.
-async fn within<F: Future>(deadline: Deadline, work: F) -> Option<F::Output> {
+/// What `work` comes to, or its deadline when that is over. The clock is read before each step of the work and not only when there is
+/// nothing to do: a call that has waited for a thread, or for its message, until nobody listens any more does not begin, and takes nothing.
+/// Before the first step it was read a moment ago, at `now`.
+async fn within<F: Future>(deadline: Option<Deadline>, now: Instant, work: F) -> Result<F::Output, Deadline> {
+    let Some(deadline) = deadline else { return Ok(work.await) };
     let mut work = pin!(work);
     let mut over = pin!(sleep_until(deadline.at));
+    let mut now = Some(now);
     poll_fn(|context| {
-        if Instant::now() >= deadline.at {
-            return Poll::Ready(None);
+        if now.take().unwrap_or_else(Instant::now) >= deadline.at {
+            return Poll::Ready(Err(deadline));
         }
         match work.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => over.as_mut().poll(context).map(|()| None),
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => over.as_mut().poll(context).map(|()| Err(deadline)),
         }
     })
     .await
@@ -260,5 +282,5 @@ impl Drop for Call {
 }
 
 pub(super) fn code_of(headers: &HeaderMap) -> Option<Code> {
-    headers.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()))
+    headers.get(&GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()))
 }

@@ -13,7 +13,6 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tonic::transport::server::Connected;
 
 use super::accept::Answer;
 use super::arrival::{self, Source};
@@ -96,7 +95,7 @@ impl Connection {
         // A peer that is gone already shows at the first read.
         let _gone = stream.set_nodelay(true);
         let Ok(address) = stream.peer_addr() else { return };
-        let (peer, caller) = (stream.connect_info(), Caller::at(address.ip()));
+        let caller = Caller::at(address.ip());
         let link = tokio::select! {
             link = Link::open(stream, self.tls.as_ref(), self.handshake_time) => link,
             // Nothing was asked on it yet.
@@ -114,7 +113,6 @@ impl Connection {
             arrival::note(&mut request, caller, address, &source);
             let (service, progress) = (service.clone(), Arc::clone(&progress));
             progress.asked();
-            request.extensions_mut().insert(peer.clone());
             async move {
                 let response = service.answer(request).await;
                 Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))

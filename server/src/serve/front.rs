@@ -34,7 +34,8 @@ impl Answer for Front {
         if is_grpc(request.headers()) {
             self.ways.calls.answer(request.map(Body::new)).await
         } else {
-            self.ways.view.answer(request).await
+            // Boxed, so that calls of gRPC do not carry about the room that this needs.
+            Box::pin(self.ways.view.answer(request)).await
         }
     }
 }

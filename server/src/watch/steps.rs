@@ -22,7 +22,7 @@ pub enum Step {
     Lock,
     /// Deciding and applying, less the waits and the append within.
     Decide,
-    /// Copying events into the journal's open batch, the wait for its lock included.
+    /// Copying events into the journal's open batch, the wait for its lock included. In a batch it is a part of deciding.
     Append,
     /// Waiting until its events, or those its answer rests on, are durable.
     Fsync,
@@ -102,6 +102,8 @@ tokio::task_local! {
 thread_local! {
     /// Waits for locks and appends within the decision under way, in nanoseconds.
     static WITHIN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    /// Whether anybody will ask for the appends of the decision under way.
+    static APPENDS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Does `work`, and gives what was noted of it.
@@ -120,10 +122,24 @@ pub fn current_id() -> String {
 /// A decision begins on this thread.
 pub(crate) fn deciding() {
     WITHIN.set((0, 0));
+    APPENDS.set(CURRENT.try_with(|_| ()).is_ok());
+}
+
+/// Many decisions begin on this thread, one after the other. Their appends are not told apart: two looks at the clock would cost each of
+/// them a tenth of its time.
+pub(crate) fn deciding_many() {
+    WITHIN.set((0, 0));
+    APPENDS.set(false);
+}
+
+/// Whether the append that begins on this thread is to be timed.
+pub(crate) fn wants_append() -> bool {
+    APPENDS.get()
 }
 
 /// The decision of this thread took from `began` to `ended`.
 pub(crate) fn decided(began: Instant, ended: Instant) {
+    APPENDS.set(false);
     let _outside_of_calls = CURRENT.try_with(|record| {
         let (lock, append) = WITHIN.get();
         let (lock, append) = (Duration::from_nanos(lock), Duration::from_nanos(append));

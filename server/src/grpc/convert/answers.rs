@@ -285,18 +285,22 @@ fn shortage(
     by: LimitedBy,
     component: &str,
 ) -> v1::LineShortage {
-    let limited_by = match by {
-        LimitedBy::Stock => v1::LimitedBy::Stock,
-        LimitedBy::Allotment => v1::LimitedBy::Allotment,
-        LimitedBy::Ceiling => v1::LimitedBy::Ceiling,
-    };
     v1::LineShortage {
         sku: sku.into(),
         location: location.into(),
         requested: units(requested),
         available: units(available),
         component: component.into(),
-        limited_by: i32::from(limited_by),
+        limited_by: i32::from(limited_by(by)),
+    }
+}
+
+/// What kept an order from more, as it is told.
+pub(crate) fn limited_by(by: LimitedBy) -> v1::LimitedBy {
+    match by {
+        LimitedBy::Stock => v1::LimitedBy::Stock,
+        LimitedBy::Allotment => v1::LimitedBy::Allotment,
+        LimitedBy::Ceiling => v1::LimitedBy::Ceiling,
     }
 }
 

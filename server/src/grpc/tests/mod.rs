@@ -17,6 +17,6 @@ mod scopes;
 mod stock;
 mod streams;
 mod supply;
-mod support;
+pub(super) mod support;
 mod unreadable;
 mod upkeep;

@@ -30,14 +30,14 @@ use crate::{
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// A running server.
-pub(super) struct World {
-    pub(super) node: Arc<Node>,
+pub(in crate::grpc) struct World {
+    pub(in crate::grpc) node: Arc<Node>,
     pub(super) channel: Channel,
     pub(super) dir: TempDir,
 }
 
 /// A node without stock, and the directory it keeps.
-pub(super) async fn node() -> (Arc<Node>, TempDir) {
+pub(in crate::grpc) async fn node() -> (Arc<Node>, TempDir) {
     node_with(|_| ()).await
 }
 
@@ -91,7 +91,7 @@ impl World {
 
     /// Locations L1, L2 (priorities 1 and 2) and P (paused); channels app (active) and old; and these cells of SKUs that stand in the
     /// order of their codes.
-    pub(super) async fn with(cells: &[(&str, &str, i64)]) -> Self {
+    pub(in crate::grpc) async fn with(cells: &[(&str, &str, i64)]) -> Self {
         let world = Self::empty().await;
         world.stock(cells).await;
         world

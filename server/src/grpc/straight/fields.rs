@@ -1,0 +1,163 @@
+//! Protobuf's bytes, one field after the other: what a message is made of, to read and to write.
+//!
+//! Reading is strict: what is not written the short way (a key of one byte, a varint of nine at most, a length within the message) is
+//! nothing here, so that whoever reads can leave it to prost, which knows all ways.
+
+/// Kinds of fields, the low three bits of a key.
+const VARINT: u8 = 0;
+const LENGTH: u8 = 2;
+
+/// Key of a number. Fields with numbers from 1 to 15 have keys of one byte.
+pub(super) const fn number(field: u8) -> u8 {
+    field << 3 | VARINT
+}
+
+/// Key of a text, of bytes, or of a message.
+pub(super) const fn delimited(field: u8) -> u8 {
+    field << 3 | LENGTH
+}
+
+/// What is left of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'a> {
+    bytes: &'a [u8],
+    /// Bytes of the whole message.
+    length: usize,
+    /// The message from its beginning on, as far as it is a text: mostly to behind its last text, and one look at all of that costs less than
+    /// one at each field.
+    text: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// All of `message`.
+    #[inline]
+    pub(super) fn of(message: &'a [u8]) -> Self {
+        let text = std::str::from_utf8(message);
+        let text = text.or_else(|end| std::str::from_utf8(&message[..end.valid_up_to()])).unwrap_or_default();
+        Self { bytes: message, length: message.len(), text }
+    }
+
+    /// All of `message`, which has no texts.
+    #[inline]
+    pub(super) fn without_texts(message: &'a [u8]) -> Self {
+        Self { bytes: message, length: message.len(), text: "" }
+    }
+
+    /// Key of the next field; none at the end. One that is longer than a byte has its top bit set, as no key of ours has.
+    #[inline]
+    pub(super) fn key(&mut self) -> Option<u8> {
+        let (key, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*key)
+    }
+
+    /// A number of 63 bits at most.
+    #[inline]
+    pub(super) fn varint(&mut self) -> Option<u64> {
+        let (first, rest) = self.bytes.split_first()?;
+        if *first < 0x80 {
+            self.bytes = rest;
+            return Some(u64::from(*first));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for (place, byte) in self.bytes.iter().enumerate().take(9) {
+            value |= u64::from(byte & 0x7F) << (7 * place);
+            if *byte < 0x80 {
+                self.bytes = &self.bytes[place + 1..];
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// Bytes with their length before them.
+    #[inline]
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.varint()?).ok()?;
+        let (bytes, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(bytes)
+    }
+
+    /// The same as a text.
+    #[inline]
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        let text = self.bytes()?;
+        match self.part(text) {
+            Some(text) => Some(text),
+            None => std::str::from_utf8(text).ok(),
+        }
+    }
+
+    /// The same as a message.
+    #[inline]
+    pub(super) fn message(&mut self) -> Option<Fields<'a>> {
+        let message = self.bytes()?;
+        Some(Fields { bytes: message, length: message.len(), text: self.part(message).unwrap_or_default() })
+    }
+
+    /// The bytes that were read last, where they are a part of the text and cut out between its characters.
+    #[inline]
+    fn part(&self, read: &[u8]) -> Option<&'a str> {
+        let end = self.length - self.bytes.len();
+        self.text.get(end - read.len()..end)
+    }
+}
+
+/// Puts a number, unless it is 0.
+#[inline]
+pub(super) fn put_number(bytes: &mut Vec<u8>, field: u8, value: u64) {
+    if value != 0 {
+        bytes.push(number(field));
+        put_varint(bytes, value);
+    }
+}
+
+/// Puts a text, unless it is empty.
+#[inline]
+pub(super) fn put_text(bytes: &mut Vec<u8>, field: u8, text: &str) {
+    put_bytes(bytes, field, text.as_bytes());
+}
+
+/// Puts the bytes of a text, unless there are none.
+#[inline]
+pub(super) fn put_bytes(bytes: &mut Vec<u8>, field: u8, text: &[u8]) {
+    if !text.is_empty() {
+        bytes.push(delimited(field));
+        put_varint(bytes, u64::try_from(text.len()).unwrap_or(u64::MAX));
+        bytes.extend_from_slice(text);
+    }
+}
+
+/// Puts a message that is there, be it empty. Its length is known only when it stands: most have one byte for it, longer ones are moved.
+#[inline]
+pub(super) fn put_message(bytes: &mut Vec<u8>, field: u8, put: impl FnOnce(&mut Vec<u8>)) {
+    bytes.extend_from_slice(&[delimited(field), 0]);
+    let start = bytes.len();
+    put(bytes);
+    let length = bytes.len() - start;
+    match u8::try_from(length) {
+        Ok(short) if short < 0x80 => bytes[start - 1] = short,
+        _ => {
+            let end = bytes.len();
+            put_varint(bytes, u64::try_from(length).unwrap_or(u64::MAX));
+            let longer = bytes.len() - end;
+            bytes[start - 1..].rotate_right(longer);
+            bytes.remove(start - 1 + longer);
+        }
+    }
+}
+
+/// Puts a number without its key.
+#[inline]
+pub(super) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value.to_le_bytes()[0]);
+}
