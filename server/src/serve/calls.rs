@@ -1,6 +1,7 @@
 //! A call on its way to its service: counted, admitted, timed, handled. The JSON view sends its calls down the same path.
 
 use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -92,24 +93,23 @@ impl Calls {
     /// Answers a gRPC request.
     pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
         match self.begin(request) {
-            // Boxed: a call is a task of its own, into which its future is copied several times.
-            Ok(running) => running.await,
-            Err(refused) => refused,
+            ControlFlow::Continue(running) => running.await,
+            ControlFlow::Break(refused) => refused,
         }
     }
 
-    /// Lets a call in.
+    /// Lets a call in, or says why not. What runs is boxed: a call is a task of its own, into which its future is copied several times.
     fn begin(
         &self,
         mut request: Request<Body>,
-    ) -> Result<Pin<Box<impl Future<Output = Response<Body>> + Send>>, Response<Body>> {
+    ) -> ControlFlow<Response<Body>, Pin<Box<impl Future<Output = Response<Body>> + Send>>> {
         let method = self.methods.find(request.uri().path());
         match self.admit(method, Arrival::of(&request), request.headers()) {
             Ok(call) => match self.gate.admit(method, &self.methods, &mut request) {
-                Ok(()) => Ok(Box::pin(self.run(call, request))),
-                Err(denial) => Err(call.refuse(denial.into())),
+                Ok(()) => ControlFlow::Continue(Box::pin(self.run(call, request))),
+                Err(denial) => ControlFlow::Break(call.refuse(denial.into())),
             },
-            Err(refused) => Err(self.tunables.refusal_response(refused)),
+            Err(refused) => ControlFlow::Break(self.tunables.refusal_response(refused)),
         }
     }
 

@@ -265,7 +265,7 @@ fn any_held() -> impl Strategy<Value = Held> {
             lines: lines.into(),
             replaced: None,
             replaced_bookings: Box::default(),
-            shortages: is_partial.then(|| short.clone()).into_iter().collect(),
+            shortages: is_partial.then_some(short).into_iter().collect(),
             sourced: None,
             terms,
         },

@@ -15,7 +15,8 @@ use crate::grpc;
 /// The status that a call with these bytes ends with.
 async fn call(method: &str, message: &[u8], message_bytes_max: usize) -> Status {
     let (node, _dir) = node().await;
-    let response = grpc::routes(&node, message_bytes_max).oneshot(request(method, &[framed(message)])).await.unwrap();
+    let response =
+        grpc::routes(&node, message_bytes_max).oneshot(request(method, vec![framed(message)])).await.unwrap();
     Status::from_header_map(response.headers()).expect("a status among the headers")
 }
 
@@ -28,8 +29,8 @@ fn framed(message: &[u8]) -> Bytes {
 }
 
 /// A call whose body comes in these pieces.
-fn request(method: &str, pieces: &[Bytes]) -> Request<Body> {
-    let pieces = pieces.to_vec().into_iter().map(|piece| Ok::<_, Status>(Frame::data(piece)));
+fn request(method: &str, pieces: Vec<Bytes>) -> Request<Body> {
+    let pieces = pieces.into_iter().map(|piece| Ok::<_, Status>(Frame::data(piece)));
     Request::post(format!("http://host/quartermaster.v1.{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -87,7 +88,7 @@ async fn an_unreadable_request_in_a_batch_changes_nothing() {
     // A request whose request_id is no UTF-8.
     let message = [good.encode_to_vec(), vec![0x0A, 0x04, 0x0A, 0x02, 0xC3, 0x28]].concat();
     let routes = grpc::routes(&world.node, 1 << 20);
-    let response = routes.oneshot(request("AllocationService/ReserveBatch", &[framed(&message)])).await.unwrap();
+    let response = routes.oneshot(request("AllocationService/ReserveBatch", vec![framed(&message)])).await.unwrap();
     let status = Status::from_header_map(response.headers()).expect("a status among the headers");
     assert_eq!(class(&status), (Code::InvalidArgument, "INVALID_FIELD".into()));
     assert!(status.message().contains("UTF-8"), "{}", status.message());
@@ -100,7 +101,7 @@ async fn a_message_may_come_in_any_pieces() {
     let world = World::with(&[("A", "L1", 9)]).await;
     let call = |id: &str, cut: fn(Bytes) -> Vec<Bytes>| {
         let pieces = cut(framed(&order(id, &[("A", 1)]).encode_to_vec()));
-        grpc::routes(&world.node, 1 << 20).oneshot(request("AllocationService/Reserve", &pieces))
+        grpc::routes(&world.node, 1 << 20).oneshot(request("AllocationService/Reserve", pieces))
     };
     let cuts: [fn(Bytes) -> Vec<Bytes>; 5] = [
         |frame| vec![frame],
@@ -127,7 +128,7 @@ async fn messages_that_came_together_are_answered_in_few_frames() {
     let world = World::with(&[("A", "L1", 900)]).await;
     let message = |number| v1::ReserveStreamRequest { requests: vec![order(&format!("r{number}"), &[("A", 1)])] };
     let inbound: Vec<Bytes> = (0..600).map(|number| framed(&message(number).encode_to_vec())).collect();
-    let call = request("AllocationService/ReserveStream", &[Bytes::from(inbound.concat())]);
+    let call = request("AllocationService/ReserveStream", vec![Bytes::from(inbound.concat())]);
     let response = grpc::routes(&world.node, 1 << 20).oneshot(call).await.unwrap();
     let pieces = pieces(response.into_body()).await;
     assert_eq!(pieces.len(), 3, "256 lines at most in one");
