@@ -1,7 +1,7 @@
 //! The short way of nearly every order: units of one SKU, and nothing besides.
 //!
 //! It grants what the general way grants, event for event: a test holds them against each other. Wherever something else may be to say
-//! it steps aside for that way, refusals included.
+//! it steps aside for that way; only "sold out" is said as that way says it.
 
 use super::{allotment, campaign};
 use crate::{
@@ -34,9 +34,10 @@ pub(crate) struct Grant {
     pub(crate) expires_at: Timestamp,
 }
 
-/// Whether a row may have what is wanted: without it there is no short way, and no lock to wait for.
-pub(crate) fn may_have(shard: &Shard, sku: SkuId, wanted: &ReserveLine) -> bool {
-    shard.row(sku).available() >= wanted.quantity.units()
+/// Whether a row may have what is wanted, and whether it is a kit's.
+pub(crate) fn may_have(shard: &Shard, sku: SkuId, wanted: &ReserveLine) -> (bool, bool) {
+    let row = shard.row(sku);
+    (row.available() >= wanted.quantity.units(), row.kit())
 }
 
 /// Decides a plain hold; `None` where the general way has to.

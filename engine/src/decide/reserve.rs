@@ -17,7 +17,7 @@ use crate::{
     allotment::LimitedBy,
     capacity::Booking,
     catalog::{Directory, Path, Sku},
-    command::{Presale, Reserve},
+    command::{Presale, Reserve, ReserveLine},
     error::{CodedShortage, Error, Rejection},
     event::{Claim, Event, Held, Line, Lines, Shortage},
     id::{ChannelId, LocationId, ReservationId, SkuId},
@@ -41,6 +41,13 @@ pub(crate) struct Demand<'a> {
     pub(super) first_line: usize,
 }
 
+impl<'a> Demand<'a> {
+    /// What the only line of a request wants.
+    pub(crate) fn of(line: &'a ReserveLine, sku: SkuId) -> Self {
+        Self { sku, code: &line.sku, location: &line.location, quantity: line.quantity.units(), first_line: 0 }
+    }
+}
+
 /// The demands of a request by SKU; within a SKU those that name a location first.
 pub(crate) type Demands<'a> = SmallVec<[Demand<'a>; 4]>;
 
@@ -54,13 +61,7 @@ pub(crate) type Short<'a> = (&'a Demand<'a>, u64, LimitedBy);
 pub(crate) fn demands<'a>(reserve: &'a Reserve, skus: &[SkuId]) -> Result<Demands<'a>, Error> {
     let mut demands: Demands<'a> = (0..)
         .zip(reserve.lines.iter().zip(skus))
-        .map(|(first_line, (line, sku))| Demand {
-            sku: *sku,
-            code: &line.sku,
-            location: &line.location,
-            quantity: line.quantity.units(),
-            first_line,
-        })
+        .map(|(first_line, (line, sku))| Demand { first_line, ..Demand::of(line, *sku) })
         .collect();
     if demands.len() > 1 {
         demands.sort_by_key(|demand| (demand.sku, demand.location.is_empty(), demand.location, demand.first_line));

@@ -4,7 +4,7 @@ use crate::{
     apply::apply_plain,
     codec::{self, Peek},
     command::Reserve,
-    decide::plain,
+    decide::{plain, reserve},
     engine::{BUFFER, Draft, Engine, Slotted, Verdict},
     error::Error,
     event::{Event, PlainHeld},
@@ -21,9 +21,10 @@ impl Engine {
     ) -> Result<Option<(Lsn, Verdict)>, Error> {
         let Some(wanted) = plain::line(request) else { return Ok(None) };
         let Some(sku) = self.catalogue.read().sku(&wanted.sku) else { return Ok(None) };
-        // Who hears "sold out" waits for no exclusive lock.
-        if !plain::may_have(&self.shards.read(sku.shard()), sku, wanted) {
-            return Ok(None);
+        // Who hears "sold out" waits for no exclusive lock. A kit has no stock of its own, and is for the general way.
+        let (may_have, is_kit) = plain::may_have(&self.shards.read(sku.shard()), sku, wanted);
+        if !may_have {
+            return Ok(self.sold_out(request, &[reserve::Demand::of(wanted, sku)]).filter(|_| !is_kit));
         }
         let mut shard = self.shards.write(sku.shard());
         let Some(grant) = plain::grant(&shard, request, wanted, sku, draft.now) else { return Ok(None) };
