@@ -40,6 +40,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
     /// Looks at the room on the disk, and at how far durability is behind.
     pub fn watch_journal(&self) {
         self.disk.look(&self.log);
+        // Nothing waits longer than a tick for the disk, wanted or not.
+        self.log.want(self.log.appended_lsn());
         self.lag.look(self.log.appended_lsn(), self.log.durable_lsn(), self.time.clock().elapsed());
     }
 

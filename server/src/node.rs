@@ -25,7 +25,7 @@ use quartermaster_engine::command::{Command, Merge, Request, Reserve, SourcingRe
 use quartermaster_engine::route::{Quote, Wants};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Engine, Error, Rejection};
-use quartermaster_journal::{CommitterHandle, FileStorage, Journal as _, Lsn};
+use quartermaster_journal::{Burst, CommitterHandle, FileStorage, Journal as _, Lsn};
 use quartermaster_node::{Core, DiskFull};
 use quartermaster_proto::v1;
 
@@ -275,10 +275,16 @@ impl Node {
         if self.acks.durable() >= lsn {
             return Ok(());
         }
+        self.core.log().want(lsn);
         let began = steps::settling();
         let settled = self.acks.wait(lsn).await.map_err(|JournalClosed| ApiError::JournalClosed);
         steps::settled(began);
         settled
+    }
+
+    /// To be held while many changes are made of which only the last is waited for: the disk is left alone meanwhile, unless others wait.
+    pub fn burst(&self) -> Burst<'_, FileStorage> {
+        self.core.log().burst()
     }
 
     /// Where the calls that were slow are kept, from now on. The first call counts.

@@ -70,6 +70,11 @@ impl Backlog {
         self.written == self.batches.len()
     }
 
+    /// First record that waits to be taken.
+    pub(crate) fn first_lsn(&self) -> Option<Lsn> {
+        self.batches.get(self.written).map(|batch| batch.first_lsn)
+    }
+
     /// Closes the open batch. To be called before the first [`next`](Backlog::next).
     pub(crate) fn close_batch(&mut self) {
         self.image.resize(sector_aligned(self.image.len()), 0);

@@ -1,7 +1,7 @@
 //! Group commit: takes what has been appended, writes it, syncs it, and raises the durable position.
 //!
-//! Batches form by themselves: what is appended while one sync runs goes to disk with the next. The thread is a loop
-//! around [`Log::step`], which tests call themselves. After the first failed write or sync the log is poisoned: nothing
+//! Batches form by themselves: what is appended while one sync runs goes to disk with the next; of a burst as much as there is when
+//! somebody waits for it. The thread is a loop around [`Log::step`], which tests call themselves. After the first failed write or sync the log is poisoned: nothing
 //! is tried again, because a sync that fails once may report success the next time without having written anything.
 
 use std::io;
@@ -82,6 +82,7 @@ impl<S: Storage> Log<S> {
             if intake.state == State::Open {
                 intake.state = State::Closed;
             }
+            intake.wanted = intake.last_lsn();
             intake.parked = false;
         }
         self.shared.work.notify_all();
@@ -177,7 +178,7 @@ impl<S: Storage> Shared<S> {
     fn park(&self, deadline: Option<Instant>) -> bool {
         let mut intake = self.intake.lock();
         loop {
-            if !intake.filling.is_empty() || intake.unwritten {
+            if intake.is_due() {
                 return true;
             }
             if intake.state != State::Open {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod backlog;
+mod burst;
 mod committer;
 mod config;
 mod directory;
@@ -32,6 +33,7 @@ pub mod storage;
 mod trim;
 mod writer;
 
+pub use burst::Burst;
 pub use committer::{CommitterHandle, StepReport};
 pub use config::{Durability, LogConfig};
 pub use error::{Damage, Error, Operation, VisitError};

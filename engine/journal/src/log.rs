@@ -48,6 +48,8 @@ pub(crate) struct Shared<S: Storage> {
     /// The committer parks here.
     pub(crate) work: Condvar,
     pub(crate) appended: CachePadded<AtomicU64>,
+    /// As in the intake, for a look without its lock.
+    pub(crate) bursts: AtomicU64,
     pub(crate) durable: CachePadded<AtomicU64>,
     /// Guards the end of the log on disk. Held across I/O; never wanted by `append`.
     pub(crate) commit: Mutex<Commit<S>>,
@@ -75,6 +77,17 @@ pub(crate) struct Intake {
     pub(crate) parked: bool,
     /// The committer has taken batches and not yet written all of them.
     pub(crate) unwritten: bool,
+    /// Bursts that are going on.
+    pub(crate) bursts: u64,
+    /// Newest record that somebody waits for; outside of bursts the newest of all.
+    pub(crate) wanted: Lsn,
+}
+
+impl Intake {
+    /// The newest record appended.
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        Lsn::new(self.next_lsn.get() - 1)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,9 +174,12 @@ impl<S: Storage> Log<S> {
                 state: State::Open,
                 parked: false,
                 unwritten: false,
+                bursts: 0,
+                wanted: position.lsn,
             })),
             work: Condvar::new(),
             appended: CachePadded::new(AtomicU64::new(position.lsn.get())),
+            bursts: AtomicU64::new(0),
             durable: CachePadded::new(AtomicU64::new(position.lsn.get())),
             commit: Mutex::new(Commit::new(writer, Backlog::with_capacity(batch_bytes_max))),
             spares,
@@ -196,6 +212,7 @@ impl<S: Storage> Log<S> {
     /// [`Error::Poisoned`] with the failure that stopped the log; [`Error::Closed`] when the log was closed before
     /// `lsn` was appended.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<(), Error> {
+        self.want(lsn);
         let mut watermark = self.shared.watermark.lock();
         loop {
             if self.durable_lsn() >= lsn {
@@ -321,7 +338,13 @@ impl<S: Storage> Journal for Log<S> {
         intake.next_lsn = lsn.next();
         // Pairs with the Acquire in `appended_lsn`. Under the lock, so that it only rises.
         shared.appended.store(lsn.get(), Ordering::Release);
-        let wake = std::mem::take(&mut intake.parked);
+        if intake.bursts == 0 {
+            intake.wanted = lsn;
+        }
+        let wake = intake.parked && intake.is_due();
+        if wake {
+            intake.parked = false;
+        }
         drop(intake);
         if wake {
             shared.work.notify_one();

@@ -72,6 +72,42 @@ fn an_append_wakes_the_parked_committer() {
 }
 
 #[test]
+fn what_was_held_back_is_committed_when_the_burst_ends() {
+    explore(|| {
+        let (log, storage) = log();
+        let committer = commit(&log);
+        let burst = log.burst();
+        let lsn = log.append(b"one").expect("it is open");
+        drop(burst);
+        log.wait_durable(lsn).expect("the disk works");
+        assert!(after_power_cut(&storage) >= lsn, "acknowledged before it was synced");
+        log.close().expect("the disk works");
+        committer.join().expect("it ends");
+    });
+}
+
+#[test]
+fn who_waits_beside_a_burst_is_served() {
+    explore(|| {
+        let (log, _) = log();
+        let committer = commit(&log);
+        let other = {
+            let log = log.clone();
+            spawn(move || {
+                let _burst = log.burst();
+                let lsn = log.append(b"of many").expect("it is open");
+                log.wait_durable(lsn).expect("the disk works");
+            })
+        };
+        let mine = log.append(b"mine").expect("it is open");
+        log.wait_durable(mine).expect("the disk works");
+        other.join().expect("no panic");
+        log.close().expect("the disk works");
+        committer.join().expect("it ends");
+    });
+}
+
+#[test]
 fn what_two_append_is_committed_in_their_order() {
     explore(|| {
         let (log, storage) = log();

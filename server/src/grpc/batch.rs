@@ -40,6 +40,7 @@ pub(crate) type Answers = Vec<Result<Answer, ApiError>>;
 ///
 /// When the caller leaves in the middle, what was decided stays decided and the rest is not begun.
 pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, mut tell: impl FnMut(&mut Answers)) {
+    let _burst = node.burst();
     let mut lines = 0;
     let mut place = 0;
     let mut answers = Vec::with_capacity(ORDERS_PER_TURN.min(items.len()));
