@@ -13,7 +13,7 @@ use std::{
 
 use ahash::RandomState;
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable, hash_table::Entry};
 use quartermaster_journal::Lsn;
 pub use quartermaster_sourcing::fulfilment::{Capabilities, Coordinates, Fulfilment};
 
@@ -746,8 +746,12 @@ impl Tree for Directory {
 #[derive(Debug)]
 pub struct Catalogue {
     skus: Vec<Arc<Sku>>,
-    /// Codes of up to 24 bytes stand in the table itself: a look-up of a cold one waits for memory once less.
-    sku_by_code: HashMap<CompactString, SkuId, RandomState>,
+    /// Codes of all SKUs by id, those of up to 24 bytes inline: every order reads one, and waits for memory once, not for what else is known
+    /// of the SKU.
+    codes: Vec<CompactString>,
+    /// Active SKUs, found by their codes.
+    by_code: HashTable<SkuId>,
+    hasher: RandomState,
     styles: HashMap<Box<str>, Vec<SkuId>, RandomState>,
     /// Active kits.
     kits: BTreeSet<SkuId>,
@@ -759,7 +763,9 @@ impl Default for Catalogue {
     fn default() -> Self {
         Self {
             skus: Vec::new(),
-            sku_by_code: HashMap::with_hasher(hasher()),
+            codes: Vec::new(),
+            by_code: HashTable::new(),
+            hasher: hasher(),
             styles: HashMap::with_hasher(hasher()),
             kits: BTreeSet::new(),
             directory: Arc::default(),
@@ -778,7 +784,8 @@ impl Catalogue {
     /// The active SKU with this code.
     #[must_use]
     pub fn sku(&self, code: &str) -> Option<SkuId> {
-        self.sku_by_code.get(code).copied()
+        let Self { codes, by_code, hasher, .. } = self;
+        by_code.find(hasher.hash_one(code), |id| codes[id.index()] == code).copied()
     }
 
     /// Code of a SKU of this catalogue.
@@ -787,7 +794,7 @@ impl Catalogue {
     /// If the id was never given out: ids come from this catalogue or from the journal.
     #[must_use]
     pub fn sku_code(&self, id: SkuId) -> &str {
-        &self.skus[id.index()].spec.code
+        &self.codes[id.index()]
     }
 
     /// Active SKUs of a style, by id.
@@ -836,16 +843,20 @@ impl Catalogue {
         } else {
             self.kits.insert(id);
         }
+        if id.index() == self.codes.len() {
+            // Nothing ever changes it: whoever names another means another SKU.
+            self.codes.push(sku.spec.code.as_str().into());
+        }
         if let Some(old) = self.skus.get(id.index()).map(Arc::clone) {
             if old.spec.style != sku.spec.style || retired {
                 self.leave_style(&old.spec.style, id);
             }
             if retired && self.sku(&old.spec.code) == Some(id) {
-                self.sku_by_code.remove(old.spec.code.as_str());
+                self.forget_code(&old.spec.code);
             }
         }
         if !retired {
-            self.sku_by_code.insert(sku.spec.code.as_str().into(), id);
+            self.put_code(&sku.spec.code, id);
             if !sku.spec.style.is_empty() {
                 let members = self.styles.entry_ref(sku.spec.style.as_str()).or_default();
                 if let Err(place) = members.binary_search(&id) {
@@ -859,6 +870,23 @@ impl Catalogue {
         } else {
             assert_eq!(id.index(), self.skus.len(), "SKU ids are dense");
             self.skus.push(entry);
+        }
+    }
+
+    /// Has an active SKU found by its code, in place of the one that had it.
+    fn put_code(&mut self, code: &str, id: SkuId) {
+        let Self { codes, by_code, hasher, .. } = self;
+        let hash_of = |id: &SkuId| hasher.hash_one(codes[id.index()].as_str());
+        match by_code.entry(hasher.hash_one(code), |other| codes[other.index()] == code, hash_of) {
+            Entry::Occupied(mut entry) => *entry.get_mut() = id,
+            Entry::Vacant(entry) => _ = entry.insert(id),
+        }
+    }
+
+    fn forget_code(&mut self, code: &str) {
+        let Self { codes, by_code, hasher, .. } = self;
+        if let Ok(entry) = by_code.find_entry(hasher.hash_one(code), |id| codes[id.index()] == code) {
+            entry.remove();
         }
     }
 

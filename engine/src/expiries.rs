@@ -1,9 +1,15 @@
 //! When holds expire: the earliest first. Twelve bytes an entry, by the time and the place of the reservation among its shard's parts.
 //!
+//! Most holds last as long as those before them, so they expire in the order they come: a queue, at whose end no memory is waited for. What
+//! comes out of order goes into a heap beside it.
+//!
 //! Entries are not taken out when a hold ends or moves. Whoever takes one looks whether it stands: whether what lies in that place now
 //! expires at that time. A place that another hold has taken with the very same expiry is due as well, so an old entry does no harm.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
 
 use crate::time::Timestamp;
 
@@ -17,40 +23,69 @@ struct Due {
 
 /// The queue of a shard.
 #[derive(Debug, Default)]
-pub(crate) struct Expiries(BinaryHeap<Reverse<Due>>);
+pub(crate) struct Expiries {
+    /// Ascending.
+    in_order: VecDeque<Due>,
+    others: BinaryHeap<Reverse<Due>>,
+}
 
 impl Expiries {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.in_order.len() + self.others.len()
     }
 
     /// Notes when what lies in a place expires.
     pub(crate) fn push(&mut self, at: Timestamp, place: u32) {
-        if self.0.len() == self.0.capacity() {
-            // An eighth more instead of twice as much.
-            self.0.reserve_exact(64 + self.0.len() / 8);
+        let due = pack(at, place);
+        // Both grow by an eighth instead of to twice as much.
+        if self.in_order.back().is_none_or(|last| *last <= due) {
+            if self.in_order.len() == self.in_order.capacity() {
+                self.in_order.reserve_exact(64 + self.in_order.len() / 8);
+            }
+            self.in_order.push_back(due);
+        } else {
+            if self.others.len() == self.others.capacity() {
+                self.others.reserve_exact(64 + self.others.len() / 8);
+            }
+            self.others.push(Reverse(due));
         }
-        self.0.push(Reverse(pack(at, place)));
     }
 
     /// The earliest.
     pub(crate) fn first(&self) -> Option<(Timestamp, u32)> {
-        self.0.peek().map(|Reverse(due)| unpack(*due))
+        self.earliest().map(|(due, _)| unpack(due))
     }
 
     /// Takes the earliest, if it is due.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, u32)> {
-        let due = self.first().filter(|(at, _)| *at <= now)?;
-        self.0.pop();
-        Some(due)
+        let (due, is_in_order) = self.earliest()?;
+        let (at, place) = unpack(due);
+        if at > now {
+            return None;
+        }
+        if is_in_order {
+            self.in_order.pop_front();
+        } else {
+            self.others.pop();
+        }
+        Some((at, place))
+    }
+
+    /// The earliest, and whether it stands in the queue.
+    fn earliest(&self) -> Option<(Due, bool)> {
+        let other = self.others.peek().map(|Reverse(due)| (*due, false));
+        let first = self.in_order.front().map(|due| (*due, true));
+        first.into_iter().chain(other).min()
     }
 
     /// Drops the entries that do not stand.
     pub(crate) fn retain(&mut self, mut stands: impl FnMut(Timestamp, u32) -> bool) {
-        self.0.retain(|Reverse(due)| {
-            let (at, place) = unpack(*due);
+        let mut stands = |due: Due| {
+            let (at, place) = unpack(due);
             stands(at, place)
-        });
+        };
+        self.in_order.retain(|due| stands(*due));
+        self.others.retain(|Reverse(due)| stands(*due));
     }
 }
 
@@ -85,9 +120,10 @@ mod tests {
 
     #[test]
     fn an_entry_is_twelve_bytes_and_growth_wastes_an_eighth() {
-        assert_eq!(size_of::<Reverse<Due>>(), 12);
+        assert_eq!((size_of::<Due>(), size_of::<Reverse<Due>>()), (12, 12));
         let mut expiries = Expiries::default();
         (0..100_000).for_each(|place| expiries.push(Timestamp(u64::from(place)), place));
-        assert!(expiries.0.capacity() < 113_000, "{}", expiries.0.capacity());
+        let capacity = expiries.in_order.capacity();
+        assert!(capacity < 113_000, "{capacity}");
     }
 }

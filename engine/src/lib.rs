@@ -6,6 +6,7 @@
 
 pub mod allotment;
 mod apply;
+mod ascending;
 pub mod audit;
 pub mod campaign;
 pub mod capacity;
@@ -29,7 +30,6 @@ pub mod reservation;
 pub mod returns;
 pub mod route;
 pub mod rules;
-mod segmented;
 mod shard;
 mod slab;
 pub mod snapshot;

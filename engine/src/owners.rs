@@ -2,9 +2,10 @@
 //!
 //! Buyers are known by a hash of their ids alone, of 40 bits: no text is kept a second time. So a buyer's list may, once in a while, hold
 //! reservations of another, and whoever reads it looks at the reservations themselves. The lists lie one after another in ordered trees:
-//! a buyer of one reservation costs no list, one of a million is found as fast, and nothing ever grows by being moved.
+//! a buyer of one reservation costs no list, one of a million is found as fast, and nothing ever grows by being moved. What is new waits in
+//! a small heap until there is enough of it to go through a tree once, in its order: each by itself would wait for memory at every level.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use ahash::RandomState;
 use crossbeam_utils::CachePadded;
@@ -15,6 +16,9 @@ use crate::{catalog::hasher, id::ReservationId, shard::Shard};
 /// So many that two threads seldom meet.
 const STRIPES: usize = 256;
 
+/// Reservations that wait for their place in a tree: 1.5 MB in all stripes together. To settle so many takes some 100 µs.
+const RECENT_MAX: usize = 512;
+
 /// A buyer's reservation. The id stands in two halves, so that there is no padding.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Owned {
@@ -24,22 +28,59 @@ struct Owned {
     low: u32,
 }
 
+/// The reservations of some buyers.
+#[derive(Default)]
+struct Stripe {
+    settled: BTreeSet<Owned>,
+    /// Those that came last, in no order.
+    recent: Vec<Owned>,
+}
+
+impl Stripe {
+    fn add(&mut self, own: Owned) {
+        self.recent.push(own);
+        if self.recent.len() >= RECENT_MAX {
+            self.settle();
+        }
+    }
+
+    fn remove(&mut self, own: Owned) {
+        // What is forgotten is old, as a rule.
+        if !self.settled.remove(&own) {
+            self.recent.retain(|recent| *recent != own);
+        }
+    }
+
+    /// All of them, in order.
+    fn all(&mut self) -> &BTreeSet<Owned> {
+        self.settle();
+        &self.settled
+    }
+
+    fn settle(&mut self) {
+        let mut recent = mem::take(&mut self.recent);
+        recent.sort_unstable();
+        self.settled.extend(recent.drain(..));
+        self.recent = recent;
+    }
+}
+
 /// Reservation ids by buyer, in stripes with a lock each. Its locks are taken last and alone.
 pub(crate) struct Owners {
-    stripes: Box<[CachePadded<Mutex<BTreeSet<Owned>>>]>,
+    stripes: Box<[CachePadded<Mutex<Stripe>>]>,
     hasher: RandomState,
 }
 
 impl Default for Owners {
     fn default() -> Self {
-        let stripe = || CachePadded::new(Mutex::new(BTreeSet::new()));
+        let stripe = || CachePadded::new(Mutex::new(Stripe::default()));
         Self { stripes: (0..STRIPES).map(|_| stripe()).collect(), hasher: hasher() }
     }
 }
 
 impl Owners {
     /// The stripe of a buyer, and its hash there.
-    fn stripe(&self, buyer: &str) -> (&Mutex<BTreeSet<Owned>>, u32) {
+    fn stripe(&self, buyer: &str) -> (&Mutex<Stripe>, u32) {
         let [a, b, c, d, stripe, ..] = self.hasher.hash_one(buyer).to_be_bytes();
         (&self.stripes[usize::from(stripe)], u32::from_be_bytes([a, b, c, d]))
     }
@@ -48,7 +89,7 @@ impl Owners {
     pub(crate) fn add(&self, buyer: &str, id: ReservationId) {
         if !buyer.is_empty() {
             let (stripe, hash) = self.stripe(buyer);
-            stripe.lock().insert(owned(hash, id));
+            stripe.lock().add(owned(hash, id));
         }
     }
 
@@ -65,7 +106,7 @@ impl Owners {
             let buyer = part.header().map_or("", |header| header.buyer_id());
             if !buyer.is_empty() {
                 let (stripe, hash) = self.stripe(buyer);
-                stripe.lock().remove(&owned(hash, part.id()));
+                stripe.lock().remove(owned(hash, part.id()));
             }
         }
     }
@@ -78,8 +119,8 @@ impl Owners {
         };
         let Some(first) = first else { return Vec::new() };
         let (stripe, hash) = self.stripe(buyer);
-        let stripe = stripe.lock();
-        let own = stripe.range(owned(hash, ReservationId(first))..=owned(hash, ReservationId(u64::MAX)));
+        let mut stripe = stripe.lock();
+        let own = stripe.all().range(owned(hash, ReservationId(first))..=owned(hash, ReservationId(u64::MAX)));
         own.take(limit).map(|own| ReservationId(u64::from(own.high) << 32 | u64::from(own.low))).collect()
     }
 }
@@ -92,6 +133,19 @@ fn owned(hash: u32, id: ReservationId) -> Owned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_removed_is_gone_from_the_new_and_from_the_old() {
+        let mut stripe = Stripe::default();
+        let own = |id: u64| owned(7, ReservationId(id));
+        (0..1_100).rev().for_each(|id| stripe.add(own(id)));
+        assert_eq!((stripe.settled.len(), stripe.recent.len()), (1_024, 76));
+        let gone = [3, 1_099, 75, 76];
+        gone.into_iter().for_each(|id| stripe.remove(own(id)));
+        stripe.add(own(400));
+        assert!(stripe.all().iter().copied().eq((0..1_100).filter(|id| !gone.contains(id)).map(own)));
+        assert!(stripe.recent.is_empty());
+    }
 
     #[test]
     fn pages_of_a_buyer_are_in_order_and_nobody_elses() {

@@ -1,9 +1,9 @@
 //! A shard's parts of reservations, by reservation.
 //!
-//! Parts lie in numbered places, a table of numbers finds them by id. A part keeps its place for as long as it is there.
+//! Parts lie in numbered places, a list by id tells which. A part keeps its place for as long as it is there.
 
 use super::{HeaderRef, Packed, Part, PartMut, PartRef, Plain};
-use crate::{id::ReservationId, segmented::Segmented, slab::Slab};
+use crate::{ascending::Ascending, id::ReservationId, slab::Slab};
 
 // Millions are open at once in a sale: what a place takes is no accident.
 const _: () = assert!(Slab::<Packed>::PLACE_BYTES == 96);
@@ -12,7 +12,8 @@ const _: () = assert!(Slab::<Packed>::PLACE_BYTES == 96);
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     packed: Slab<Packed>,
-    places: Segmented<u32>,
+    /// Ids are given out under the lock of the shard, so they come in ascending order.
+    places: Ascending,
 }
 
 impl Parts {
@@ -31,7 +32,7 @@ impl Parts {
     /// The place of a reservation's part, which it keeps.
     #[inline]
     pub(crate) fn place(&self, id: &ReservationId) -> Option<u32> {
-        self.places.find(hash(*id), |place| self.is_at(*place, *id)).copied()
+        self.places.find(id.0)
     }
 
     #[inline]
@@ -87,35 +88,18 @@ impl Parts {
     }
 
     pub(crate) fn remove(&mut self, id: &ReservationId) -> Option<Packed> {
-        let Self { packed, places } = self;
-        let is_it = |place: &u32| packed.get(*place).is_some_and(|packed| packed.id() == *id);
-        let place = places.remove(hash(*id), is_it)?;
-        packed.remove(place)
+        let place = self.places.remove(id.0)?;
+        self.packed.remove(place)
     }
 
     #[inline]
     fn put(&mut self, part: Packed) -> Option<u32> {
-        let Self { packed, places } = self;
         let id = part.id();
-        let id_at = |place: &u32| packed.get(*place).map(Packed::id);
-        let hash_of = |place: &u32| hash(id_at(place).expect("Invariant: a place in the table is taken"));
-        let vacancy = places.vacancy(hash(id), |place| id_at(place) == Some(id), hash_of)?;
-        let place = packed.insert(part);
-        vacancy.fill(place);
+        if !self.places.is_new(id.0) && self.places.find(id.0).is_some() {
+            return None;
+        }
+        let place = self.packed.insert(part);
+        self.places.insert(id.0, place);
         Some(place)
     }
-
-    #[inline]
-    fn is_at(&self, place: u32, id: ReservationId) -> bool {
-        self.packed.get(place).is_some_and(|packed| packed.id() == id)
-    }
-}
-
-/// Ids are given out by the engine, so nobody can choose them to collide: a multiplication by the golden ratio spreads them (Knuth, The
-/// Art of Computer Programming 3, 6.4), and its two halves folded make all bits depend on all.
-#[inline]
-fn hash(id: ReservationId) -> u64 {
-    let product = u128::from(id.0) * 0x9E37_79B9_7F4A_7C15;
-    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
-    half(product) ^ half(product >> 64)
 }

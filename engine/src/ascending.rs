@@ -1,0 +1,181 @@
+//! Places by id, where ids come in ascending order, or nearly: a list in pieces of which the last is written to.
+//!
+//! A table found by hash would wait for memory at each insertion; the end of a list is in the processor's caches. Ids are looked for by
+//! halving, first among the pieces and then in one. An id that comes late is put where it belongs.
+
+/// Entries of a piece: half of 4 KiB of ids, so that one put in the middle moves little.
+const PIECE: usize = 256;
+
+/// The numbers of places, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Ascending {
+    /// First id of each piece; none is empty.
+    firsts: Vec<u64>,
+    pieces: Vec<Piece>,
+}
+
+/// Some ids, ascending, and their places.
+#[derive(Debug)]
+struct Piece {
+    ids: Vec<u64>,
+    places: Vec<u32>,
+}
+
+impl Piece {
+    fn with_capacity(entries: usize) -> Self {
+        Self { ids: Vec::with_capacity(entries), places: Vec::with_capacity(entries) }
+    }
+
+    fn insert(&mut self, at: usize, id: u64, place: u32) {
+        // A piece grows to its bound and no further: most stay full.
+        if self.ids.len() == self.ids.capacity() {
+            let more = self.ids.len().max(4).min(PIECE - self.ids.len());
+            self.ids.reserve_exact(more);
+            self.places.reserve_exact(more);
+        }
+        self.ids.insert(at, id);
+        self.places.insert(at, place);
+    }
+}
+
+impl Ascending {
+    /// The place of an id.
+    #[inline]
+    pub(crate) fn find(&self, id: u64) -> Option<u32> {
+        let piece = self.pieces.get(self.piece_of(id)?)?;
+        let at = piece.ids.binary_search(&id).ok()?;
+        piece.places.get(at).copied()
+    }
+
+    /// Whether the id is above all that are here.
+    #[inline]
+    pub(crate) fn is_new(&self, id: u64) -> bool {
+        self.pieces.last().and_then(|last| last.ids.last()).is_none_or(|newest| *newest < id)
+    }
+
+    /// Puts an id that is not here.
+    #[inline]
+    pub(crate) fn insert(&mut self, id: u64, place: u32) {
+        if self.is_new(id) {
+            self.append(id, place);
+        } else {
+            self.insert_between(id, place);
+        }
+    }
+
+    /// Takes an id out, and gives its place.
+    pub(crate) fn remove(&mut self, id: u64) -> Option<u32> {
+        let number = self.piece_of(id)?;
+        let piece = self.pieces.get_mut(number)?;
+        let at = piece.ids.binary_search(&id).ok()?;
+        piece.ids.remove(at);
+        let place = piece.places.remove(at);
+        match piece.ids.first() {
+            Some(first) => self.firsts[number] = *first,
+            None => {
+                self.firsts.remove(number);
+                self.pieces.remove(number);
+            }
+        }
+        Some(place)
+    }
+
+    /// The piece that an id lies in if it is here.
+    #[inline]
+    fn piece_of(&self, id: u64) -> Option<usize> {
+        match self.firsts.last() {
+            Some(first) if *first <= id => Some(self.firsts.len() - 1),
+            _ => self.firsts.partition_point(|first| *first <= id).checked_sub(1),
+        }
+    }
+
+    #[inline]
+    fn append(&mut self, id: u64, place: u32) {
+        match self.pieces.last_mut() {
+            Some(last) if last.ids.len() < PIECE => last.insert(last.ids.len(), id, place),
+            before => {
+                // The first piece of a shard that has little is small.
+                let piece = Piece::with_capacity(if before.is_some() { PIECE } else { 0 });
+                self.firsts.push(id);
+                self.pieces.push(piece);
+                self.pieces.last_mut().expect("Invariant: it was just put").insert(0, id, place);
+            }
+        }
+    }
+
+    #[cold]
+    fn insert_between(&mut self, id: u64, place: u32) {
+        let mut number = self.piece_of(id).unwrap_or(0);
+        if self.pieces[number].ids.len() == PIECE {
+            let full = &mut self.pieces[number];
+            let (ids, places) = (full.ids.split_off(PIECE / 2), full.places.split_off(PIECE / 2));
+            let middle = ids[0];
+            self.firsts.insert(number + 1, middle);
+            self.pieces.insert(number + 1, Piece { ids, places });
+            number += usize::from(middle <= id);
+        }
+        let piece = &mut self.pieces[number];
+        let at = piece.ids.partition_point(|other| *other < id);
+        piece.insert(at, id, place);
+        self.firsts[number] = piece.ids[0];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(list: &Ascending, model: &BTreeMap<u64, u32>) {
+        let all: Vec<(u64, u32)> = list
+            .pieces
+            .iter()
+            .flat_map(|piece| piece.ids.iter().copied().zip(piece.places.iter().copied()))
+            .collect();
+        assert_eq!(all, model.iter().map(|(id, place)| (*id, *place)).collect::<Vec<_>>());
+        let firsts: Vec<u64> = list.pieces.iter().map(|piece| piece.ids[0]).collect();
+        assert_eq!(list.firsts, firsts);
+        assert!(list.pieces.iter().all(|piece| piece.ids.len() <= PIECE && piece.ids.capacity() <= PIECE));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// It says what a plain map says, however ids come and go.
+        #[test]
+        fn a_list_equals_a_map(
+            rising in 0_u64..2_000,
+            steps in prop::collection::vec((0_u64..3_000, any::<bool>()), 0..3_000),
+        ) {
+            let (mut list, mut model) = (Ascending::default(), BTreeMap::new());
+            for id in (0..rising).map(|id| id * 2) {
+                prop_assert!(list.is_new(id));
+                list.insert(id, 7);
+                model.insert(id, 7);
+            }
+            check(&list, &model);
+            for ((id, insert), place) in steps.into_iter().zip(0..) {
+                prop_assert_eq!(list.find(id), model.get(&id).copied());
+                prop_assert_eq!(list.is_new(id), model.last_key_value().is_none_or(|(newest, _)| *newest < id));
+                if !insert {
+                    prop_assert_eq!(list.remove(id), model.remove(&id));
+                } else if list.find(id).is_none() {
+                    list.insert(id, place);
+                    model.insert(id, place);
+                }
+            }
+            check(&list, &model);
+        }
+    }
+
+    #[test]
+    fn pieces_of_ids_in_order_are_full_and_go_when_they_are_empty() {
+        let mut list = Ascending::default();
+        (0..1_000).for_each(|id| list.insert(id, 1));
+        assert_eq!(list.pieces.iter().map(|piece| piece.ids.len()).collect::<Vec<_>>(), [256, 256, 256, 232]);
+        (0..600).for_each(|id| _ = list.remove(id));
+        assert_eq!((list.pieces.len(), list.find(599), list.find(600)), (2, None, Some(1)));
+    }
+}
