@@ -64,10 +64,12 @@ struct Kept {
 }
 
 /// A part of the remembered requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Slot {
     entries: VecDeque<Kept>,
     records: Records,
+    /// Time of the entry at the front, which every new entry asks for.
+    oldest: Timestamp,
     /// Sequence number of the entry at the front.
     first: u32,
     by_id: HashTable<Place>,
@@ -94,6 +96,18 @@ impl Place {
     }
 }
 
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            records: Records::default(),
+            oldest: Timestamp::MAX,
+            first: 0,
+            by_id: HashTable::new(),
+        }
+    }
+}
+
 impl Slot {
     pub(crate) fn find(&self, hash: u64, request_id: &str) -> Option<Entry<'_>> {
         let low = Place::low(hash);
@@ -106,13 +120,17 @@ impl Slot {
     /// Remembers a request, whose id has this hash, and forgets what is too old or too much.
     pub(crate) fn insert(&mut self, hash: u64, entry: Entry<'_>, retention: Retention) {
         let hash = Place::low(hash);
-        let horizon = codec::peek_time(entry.record).minus(retention.age);
+        let time = codec::peek_time(entry.record);
+        let horizon = time.minus(retention.age);
         let length = u32::try_from(self.entries.len()).expect("Invariant: a slot remembers fewer than 2^32 requests");
         let sequence = self.first.wrapping_add(length);
+        if self.entries.is_empty() {
+            self.oldest = time;
+        }
         self.entries.push_back(Kept { lsn: entry.lsn, at: self.records.push(entry.record) });
         let table_hash = |place: &Place| Place::table_hash(place.hash);
         self.by_id.insert_unique(Place::table_hash(hash), Place { hash, sequence }, table_hash);
-        while self.entries.len() > retention.entries || self.front_time() < horizon {
+        while self.entries.len() > retention.entries || self.oldest < horizon {
             self.forget_front();
         }
     }
@@ -156,6 +174,7 @@ impl Slot {
             self.entries.pop_front();
             self.records.forget_before(self.entries.front().map(|kept| kept.at));
             self.first = self.first.wrapping_add(1);
+            self.oldest = self.front_time();
         }
     }
 }

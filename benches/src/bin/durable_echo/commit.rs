@@ -67,6 +67,10 @@ impl Committer {
             while waiting.is_empty() {
                 self.work.wait(&mut waiting);
             }
+            drop(waiting);
+            // As the server's committer does, lest the bound be lower than what is held against it.
+            thread::yield_now();
+            let mut waiting = self.waiting.lock();
             std::mem::swap(&mut batch, &mut waiting);
             drop(waiting);
             // A whole number of sectors, as any log would write.
