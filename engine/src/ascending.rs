@@ -130,11 +130,8 @@ mod tests {
     use super::*;
 
     fn check(list: &Ascending, model: &BTreeMap<u64, u32>) {
-        let all: Vec<(u64, u32)> = list
-            .pieces
-            .iter()
-            .flat_map(|piece| piece.ids.iter().copied().zip(piece.places.iter().copied()))
-            .collect();
+        let all: Vec<(u64, u32)> =
+            list.pieces.iter().flat_map(|piece| piece.ids.iter().copied().zip(piece.places.iter().copied())).collect();
         assert_eq!(all, model.iter().map(|(id, place)| (*id, *place)).collect::<Vec<_>>());
         let firsts: Vec<u64> = list.pieces.iter().map(|piece| piece.ids[0]).collect();
         assert_eq!(list.firsts, firsts);

@@ -55,7 +55,7 @@ pub struct EngineConfig {
     pub dedup_entries_max: usize,
     /// How long ended reservations are kept, at least while fewer than `ended_entries_max` came after.
     pub ended_retention: Micros,
-    /// Ended reservations kept at most, by their parts in each shard. About 200 bytes each.
+    /// Ended reservations kept at most, by their parts in each shard. About 150 bytes each.
     pub ended_entries_max: usize,
     /// How long reservations that ended shipped are kept, in place of `ended_retention`: their units may come back. Begins anew when a
     /// return of theirs ends, and does not end while one is open.
