@@ -1,17 +1,23 @@
 //! Places by id, where ids come in ascending order, or nearly: a list in pieces of which the last is written to.
 //!
 //! A table found by hash would wait for memory at each insertion; the end of a list is in the processor's caches. Ids are looked for by
-//! halving, first among the pieces and then in one. An id that comes late is put where it belongs.
+//! halving, first among the pieces and then in one. An id that comes late is put where it belongs. Pieces of which little is left join: most
+//! reservations are forgotten soon, and those that stay must not keep the room of the others.
+
+use std::collections::VecDeque;
 
 /// Entries of a piece: half of 4 KiB of ids, so that one put in the middle moves little.
 const PIECE: usize = 256;
+
+/// A piece with fewer joins the one before it, if both together leave a piece half empty.
+const FEW: usize = 32;
 
 /// The numbers of places, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Ascending {
     /// First id of each piece; none is empty.
-    firsts: Vec<u64>,
-    pieces: Vec<Piece>,
+    firsts: VecDeque<u64>,
+    pieces: VecDeque<Piece>,
 }
 
 /// Some ids, ascending, and their places.
@@ -36,6 +42,22 @@ impl Piece {
         self.ids.insert(at, id);
         self.places.insert(at, place);
     }
+
+    fn remove(&mut self, at: usize) -> u32 {
+        self.ids.remove(at);
+        let place = self.places.remove(at);
+        if self.ids.len() < self.ids.capacity() / 4 {
+            self.ids.shrink_to(self.ids.len() * 2);
+            self.places.shrink_to(self.places.len() * 2);
+        }
+        place
+    }
+
+    /// Takes over what another has, all of it above what is here.
+    fn join(&mut self, other: Self) {
+        self.ids.extend(other.ids);
+        self.places.extend(other.places);
+    }
 }
 
 impl Ascending {
@@ -50,7 +72,7 @@ impl Ascending {
     /// Whether the id is above all that are here.
     #[inline]
     pub(crate) fn is_new(&self, id: u64) -> bool {
-        self.pieces.last().and_then(|last| last.ids.last()).is_none_or(|newest| *newest < id)
+        self.pieces.back().and_then(|last| last.ids.last()).is_none_or(|newest| *newest < id)
     }
 
     /// Puts an id that is not here.
@@ -68,8 +90,7 @@ impl Ascending {
         let number = self.piece_of(id)?;
         let piece = self.pieces.get_mut(number)?;
         let at = piece.ids.binary_search(&id).ok()?;
-        piece.ids.remove(at);
-        let place = piece.places.remove(at);
+        let place = piece.remove(at);
         match piece.ids.first() {
             Some(first) => self.firsts[number] = *first,
             None => {
@@ -77,13 +98,28 @@ impl Ascending {
                 self.pieces.remove(number);
             }
         }
+        self.tidy(number);
         Some(place)
+    }
+
+    /// Joins a piece with the one before it, if it has little. The last one is left alone: it is about to have more.
+    fn tidy(&mut self, number: usize) {
+        let Some(before) = number.checked_sub(1) else { return };
+        let is_last = number + 1 >= self.pieces.len();
+        let (Some(few), Some(others)) = (self.pieces.get(number), self.pieces.get(before)) else { return };
+        if is_last || few.ids.len() >= FEW || few.ids.len() + others.ids.len() > PIECE / 2 {
+            return;
+        }
+        self.firsts.remove(number);
+        if let Some(few) = self.pieces.remove(number) {
+            self.pieces[before].join(few);
+        }
     }
 
     /// The piece that an id lies in if it is here.
     #[inline]
     fn piece_of(&self, id: u64) -> Option<usize> {
-        match self.firsts.last() {
+        match self.firsts.back() {
             Some(first) if *first <= id => Some(self.firsts.len() - 1),
             _ => self.firsts.partition_point(|first| *first <= id).checked_sub(1),
         }
@@ -91,14 +127,14 @@ impl Ascending {
 
     #[inline]
     fn append(&mut self, id: u64, place: u32) {
-        match self.pieces.last_mut() {
+        match self.pieces.back_mut() {
             Some(last) if last.ids.len() < PIECE => last.insert(last.ids.len(), id, place),
             before => {
                 // The first piece of a shard that has little is small.
                 let piece = Piece::with_capacity(if before.is_some() { PIECE } else { 0 });
-                self.firsts.push(id);
-                self.pieces.push(piece);
-                self.pieces.last_mut().expect("Invariant: it was just put").insert(0, id, place);
+                self.firsts.push_back(id);
+                self.pieces.push_back(piece);
+                self.pieces.back_mut().expect("Invariant: it was just put").insert(0, id, place);
             }
         }
     }
@@ -133,8 +169,7 @@ mod tests {
         let all: Vec<(u64, u32)> =
             list.pieces.iter().flat_map(|piece| piece.ids.iter().copied().zip(piece.places.iter().copied())).collect();
         assert_eq!(all, model.iter().map(|(id, place)| (*id, *place)).collect::<Vec<_>>());
-        let firsts: Vec<u64> = list.pieces.iter().map(|piece| piece.ids[0]).collect();
-        assert_eq!(list.firsts, firsts);
+        assert!(list.firsts.iter().copied().eq(list.pieces.iter().map(|piece| piece.ids[0])));
         assert!(list.pieces.iter().all(|piece| piece.ids.len() <= PIECE && piece.ids.capacity() <= PIECE));
     }
 
@@ -165,6 +200,18 @@ mod tests {
             }
             check(&list, &model);
         }
+    }
+
+    /// One of a hundred stays.
+    #[test]
+    fn what_stays_of_many_takes_little() {
+        let mut list = Ascending::default();
+        let ids = 0..100_000_u64;
+        ids.clone().for_each(|id| list.insert(id, 1));
+        ids.clone().filter(|id| id % 100 != 7).for_each(|id| _ = list.remove(id));
+        let room: usize = list.pieces.iter().map(|piece| piece.ids.capacity()).sum();
+        assert!(list.pieces.len() < 40 && room < 3_000, "{} pieces, room for {room}", list.pieces.len());
+        assert!(ids.filter(|id| id % 100 == 7).all(|id| list.find(id) == Some(1)));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) async fn run(
     keep: impl Fn(&Results) -> Result<(), Failure>,
 ) -> Result<Results, Failure> {
     let began = Instant::now();
+    let all_cores = pin::cores();
     let cores = Cores::choose()?;
     if !pin::to_core(cores.client) {
         return Err("the client cannot be pinned to a core".into());
@@ -59,6 +60,10 @@ pub(crate) async fn run(
     }
     println!("\nheats took {} s", grouped(began.elapsed().as_secs()));
     if arguments.tools {
+        // They measure several hands, too.
+        if !pin::to_cores(&all_cores) {
+            return Err("the other tools cannot be given all cores".into());
+        }
         tools::run(arguments.quick, temporary.path(), &arguments.out, |report| {
             results.tools.push(report);
             keep(&results)
