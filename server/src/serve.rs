@@ -259,9 +259,10 @@ impl Server {
         self.health.set(Phase::Serving).await;
         ready(address);
         stop.ordered().await;
+        // In this order: who hears that it no longer serves, and connects all the same, must not be let in.
+        stopper.stop();
         self.health.stop().await;
         systemd::stopping(self.tunables.drain_grace());
-        stopper.stop();
         let cut_off = serving.await.expect("the accept loop does not panic and is never aborted");
         Ok(Drained { cut_off })
     }

@@ -90,6 +90,8 @@ impl Connections {
                 metrics.set_connections(open.len());
             }
             let accepted = tokio::select! {
+                // Once the stop is ordered nobody else is let in, though he may be waiting already.
+                biased;
                 () = stop.ordered() => break,
                 Some(_ended) = open.join_next() => continue,
                 accepted = listener.accept() => accepted,
