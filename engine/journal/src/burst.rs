@@ -2,6 +2,7 @@
 //!
 //! Without it a batch of a thousand records is committed in dozens of pieces, each for a sync of its own that nobody waits for.
 
+use quartermaster_sync::MutexGuard;
 use quartermaster_sync::atomic::Ordering;
 
 use crate::log::{Intake, Log, Shared};
@@ -24,10 +25,9 @@ impl<S: Storage> Log<S> {
     /// [`want`](Log::want).
     pub fn burst(&self) -> Burst<'_, S> {
         let shared = &*self.shared;
-        let mut intake = shared.intake.lock();
-        intake.bursts += 1;
-        // Release: under the lock that who reads it has held since.
-        shared.bursts.store(intake.bursts, Ordering::Release);
+        let _intake = shared.intake.lock();
+        // Release: who appended after this, under the same lock, sees it in `want`.
+        shared.bursts.fetch_add(1, Ordering::Release);
         Burst { shared }
     }
 
@@ -37,15 +37,16 @@ impl<S: Storage> Log<S> {
         // Acquire: the append of `lsn` lies before this on the same thread, or was handed over with the position. Had it been held back
         // and is the number zero now, then the last burst has ended since, and wanted it.
         if self.shared.bursts.load(Ordering::Acquire) > 0 {
-            self.shared.want(|intake| intake.wanted = intake.wanted.max(lsn));
+            let mut intake = self.shared.intake.lock();
+            intake.wanted = intake.wanted.max(lsn);
+            self.shared.wake_if_due(intake);
         }
     }
 }
 
 impl<S: Storage> Shared<S> {
-    fn want(&self, change: impl FnOnce(&mut Intake)) {
-        let mut intake = self.intake.lock();
-        change(&mut intake);
+    /// Wakes the committer if it waits for work and there is some.
+    pub(crate) fn wake_if_due(&self, mut intake: MutexGuard<'_, Intake>) {
         let wake = intake.parked && intake.is_due();
         if wake {
             intake.parked = false;
@@ -59,13 +60,11 @@ impl<S: Storage> Shared<S> {
 
 impl<S: Storage> Drop for Burst<'_, S> {
     fn drop(&mut self) {
-        self.shared.want(|intake| {
-            intake.bursts -= 1;
-            self.shared.bursts.store(intake.bursts, Ordering::Release);
-            if intake.bursts == 0 {
-                intake.wanted = intake.last_lsn();
-            }
-        });
+        let mut intake = self.shared.intake.lock();
+        if self.shared.bursts.fetch_sub(1, Ordering::Release) == 1 {
+            intake.wanted = intake.last_lsn();
+        }
+        self.shared.wake_if_due(intake);
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Shared<S: Storage> {
     /// The committer parks here.
     pub(crate) work: Condvar,
     pub(crate) appended: CachePadded<AtomicU64>,
-    /// As in the intake, for a look without its lock.
+    /// Bursts that are going on. Changes under the lock of the intake alone, and is read without it, too.
     pub(crate) bursts: AtomicU64,
     pub(crate) durable: CachePadded<AtomicU64>,
     /// Guards the end of the log on disk. Held across I/O; never wanted by `append`.
@@ -77,8 +77,6 @@ pub(crate) struct Intake {
     pub(crate) parked: bool,
     /// The committer has taken batches and not yet written all of them.
     pub(crate) unwritten: bool,
-    /// Bursts that are going on.
-    pub(crate) bursts: u64,
     /// Newest record that somebody waits for; outside of bursts the newest of all.
     pub(crate) wanted: Lsn,
 }
@@ -174,7 +172,6 @@ impl<S: Storage> Log<S> {
                 state: State::Open,
                 parked: false,
                 unwritten: false,
-                bursts: 0,
                 wanted: position.lsn,
             })),
             work: Condvar::new(),
@@ -338,17 +335,11 @@ impl<S: Storage> Journal for Log<S> {
         intake.next_lsn = lsn.next();
         // Pairs with the Acquire in `appended_lsn`. Under the lock, so that it only rises.
         shared.appended.store(lsn.get(), Ordering::Release);
-        if intake.bursts == 0 {
+        // Relaxed: it changes under the lock that is held.
+        if shared.bursts.load(Ordering::Relaxed) == 0 {
             intake.wanted = lsn;
         }
-        let wake = intake.parked && intake.is_due();
-        if wake {
-            intake.parked = false;
-        }
-        drop(intake);
-        if wake {
-            shared.work.notify_one();
-        }
+        shared.wake_if_due(intake);
         Ok(lsn)
     }
 
