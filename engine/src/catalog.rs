@@ -835,6 +835,14 @@ impl Catalogue {
         self.directory = directory;
     }
 
+    /// Makes room for so many SKUs more.
+    pub(crate) fn reserve(&mut self, skus: usize) {
+        let Self { codes, by_code, hasher, .. } = self;
+        by_code.reserve(skus, |id| hasher.hash_one(codes[id.index()].as_str()));
+        codes.reserve(skus);
+        self.skus.reserve(skus);
+    }
+
     /// Puts a SKU in its place. New ones must come in the order of their ids.
     pub(crate) fn put_sku(&mut self, sku: Sku) {
         let (id, retired) = (sku.id, sku.retired.is_some());

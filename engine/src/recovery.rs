@@ -34,7 +34,7 @@ use crate::{
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
     shard::Shard,
-    snapshot::{cells, kind, state_from_wire},
+    snapshot::{SKUS_PER_SECTION, cells, kind, state_from_wire},
     stamp::Stamp,
     stock::{Buckets, Row, row::PackedCell},
     time::Timestamp,
@@ -100,6 +100,9 @@ impl RecoveryError {
     }
 }
 
+/// A SKU takes at least so many bytes of a section: a tag, a length, a code of one byte and an id.
+const SKU_BYTES_MIN: u64 = 5;
+
 /// An engine that is being brought back.
 pub struct Recovery {
     engine: Engine,
@@ -118,8 +121,15 @@ impl Recovery {
         Self { engine, slot_lsn, last_time: AtomicU64::new(0), records: 0 }
     }
 
-    /// Loads a section of a snapshot. Those of the catalogue come in the order they were written in; all others in any order, and from any
-    /// thread.
+    /// Makes room for the SKUs of a snapshot, so that no table grows while they come: for as many as its catalogue's sections, told by the
+    /// bytes of their payloads, can have.
+    pub fn make_room(&self, catalogue_sections: impl Iterator<Item = u64>) {
+        let most = |bytes: u64| usize::try_from(bytes / SKU_BYTES_MIN).unwrap_or(usize::MAX).min(SKUS_PER_SECTION);
+        self.engine.catalogue.write().reserve(catalogue_sections.map(most).sum());
+    }
+
+    /// Loads a section of a snapshot. Those of the catalogue come in the order they were written in; all others in any order, before
+    /// those or after, and from any thread.
     ///
     /// # Errors
     /// When it is no section that this version knows.

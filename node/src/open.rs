@@ -184,31 +184,31 @@ enum NotLoaded {
     Content(RecoveryError),
 }
 
-/// Loads all sections: those of the catalogue first, in their order, the others by as many hands as there are, each the next that nobody has.
+/// Loads all sections. Those of the catalogue must come in their order and are the first hand's; the others, which do not need them, are
+/// everybody's meanwhile, each the next that nobody has.
 fn load<S: Storage>(recovery: &Recovery, snapshot: &SnapshotReader<S>, crew: &dyn Crew) -> Result<(), NotLoaded> {
-    let one = |section: &Section, payload: &mut Vec<u8>| {
-        snapshot.read(section, payload).map_err(NotLoaded::Journal)?;
-        recovery.load(section.kind, section.unit, section.lsn, payload).map_err(NotLoaded::Content)
-    };
     let ordered = |section: &&Section| !matches!(section.kind, kind::SHARD | kind::DEDUP | kind::CAPACITY);
     let (first, others): (Vec<&Section>, Vec<&Section>) = snapshot.sections().iter().partition(ordered);
-    let mut payload = Vec::new();
-    let mut loaded = first.into_iter().try_for_each(|section| one(section, &mut payload));
-    if loaded.is_ok() {
-        let next = AtomicUsize::new(0);
-        let failed = Mutex::new(None);
-        crew.work(&|_| {
-            let mut payload = Vec::new();
-            while failed.lock().is_none()
-                && let Some(section) = others.get(next.fetch_add(1, Ordering::Relaxed))
-            {
-                if let Err(error) = one(section, &mut payload) {
-                    failed.lock().get_or_insert(error);
-                }
+    let catalogue = first.iter().filter(|section| section.kind == kind::CATALOGUE);
+    recovery.make_room(catalogue.map(|section| section.payload_bytes));
+    let failed = Mutex::new(None);
+    let (next, others) = (AtomicUsize::new(0), &others[..]);
+    crew.work(&|hand| {
+        let mut payload = Vec::new();
+        let mut ordered = first.iter().filter(|_| hand == 0);
+        while failed.lock().is_none()
+            && let Some(section) = ordered.next().or_else(|| others.get(next.fetch_add(1, Ordering::Relaxed)))
+        {
+            let read = snapshot.read(section, &mut payload).map_err(NotLoaded::Journal);
+            let loaded = read.and_then(|()| {
+                recovery.load(section.kind, section.unit, section.lsn, &payload).map_err(NotLoaded::Content)
+            });
+            if let Err(error) = loaded {
+                failed.lock().get_or_insert(error);
             }
-        });
-        loaded = failed.into_inner().map_or(Ok(()), Err);
-    }
+        }
+    });
+    let loaded = failed.into_inner().map_or(Ok(()), Err);
     match loaded {
         // Damage anywhere in it makes it one to pass over, whatever else is wrong with it.
         Err(NotLoaded::Content(error)) => {

@@ -94,7 +94,7 @@ pub(crate) fn recover(config: EngineConfig, sections: &[Section], span: Snapshot
     recovery
 }
 
-/// The same with a crew: records in stretches of `lengths`, over and over, and sections behind the catalogue in the other order.
+/// The same with a crew: records in stretches of `lengths`, over and over, and the catalogue behind all other sections, these in the other order.
 ///
 /// # Errors
 /// What the recovery says of a record.
@@ -108,7 +108,8 @@ pub(crate) fn recover_together(
     let mut recovery = Recovery::new(config);
     let (first, others): (Vec<&Section>, Vec<&Section>) =
         sections.iter().partition(|section| [kind::META, kind::CATALOGUE].contains(&section.kind));
-    for section in first.into_iter().chain(others.into_iter().rev()) {
+    recovery.make_room(first.iter().map(|section| section.payload.len() as u64));
+    for section in others.into_iter().rev().chain(first) {
         recovery
             .load(section.kind, section.unit, section.lsn, &section.payload)
             .expect("the engine's own sections load");
