@@ -82,7 +82,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
                     require(sku.id.row() == shard.rows.len(), "SKU ids are dense")?;
                     let mut row = Row::new(sku.spec.sellable);
                     row.set_kit(!sku.components.is_empty());
-                    shard.add_row(row);
+                    shard.rows.push(row);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use quartermaster_journal::Lsn;
-use quartermaster_sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use quartermaster_sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     reservation::{Packed, Parts},
     returns::ReturnsState,
     rules::RulesState,
-    stock::Row,
+    stock::{Row, Rows},
     supply::SupplyState,
     time::{Micros, Timestamp},
     upkeep::UpkeepState,
@@ -40,7 +40,7 @@ pub(crate) struct EndedRetention {
 #[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) id: ShardId,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Rows,
     /// Parts of reservations.
     pub(crate) parts: Parts,
     /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
@@ -94,7 +94,7 @@ impl Shard {
     fn new(id: ShardId, retention: EndedRetention, shipped_retention: EndedRetention) -> Self {
         Self {
             id,
-            rows: Vec::new(),
+            rows: Rows::default(),
             parts: Parts::default(),
             directory: Arc::default(),
             expiries: Expiries::default(),
@@ -139,17 +139,9 @@ impl Shard {
         self.facts.iter().map(|((sku, location), facts)| CellFacts { sku: *sku, location: *location, facts: *facts })
     }
 
-    /// Adds the row of a SKU that was created.
-    pub(crate) fn add_row(&mut self, row: Row) {
-        if self.rows.len() == self.rows.capacity() {
-            // An eighth more instead of twice as much: SKUs come rarely and stay for ever.
-            self.rows.reserve_exact(32 + self.rows.len() / 8);
-        }
-        self.rows.push(row);
-    }
-
+    /// The same, to change.
     pub(crate) fn row_mut(&mut self, sku: SkuId) -> &mut Row {
-        &mut self.rows[sku.row()]
+        self.rows.get_mut(sku.row()).expect("Invariant: the catalogue creates the row with the id")
     }
 }
 
@@ -194,13 +186,15 @@ pub trait LockObserver: Send + Sync {
 pub(crate) struct Shards {
     locks: Box<[CachePadded<RwLock<Shard>>]>,
     observer: OnceLock<Arc<dyn LockObserver>>,
+    /// Held by whoever copies a shard some rows at a time; taken before the shard's lock.
+    copying: Mutex<()>,
 }
 
 impl Shards {
     pub(crate) fn new(retention: EndedRetention, shipped: EndedRetention) -> Self {
         let locks =
             ShardId::all().map(|id| CachePadded::new(RwLock::new(Shard::new(id, retention, shipped)))).collect();
-        Self { locks, observer: OnceLock::new() }
+        Self { locks, observer: OnceLock::new(), copying: Mutex::new(()) }
     }
 
     pub(crate) fn observe(&self, observer: Arc<dyn LockObserver>) {
@@ -225,6 +219,11 @@ impl Shards {
         let guard = lock();
         observer.ended(began);
         guard
+    }
+
+    /// Keeps others from copying a shard some rows at a time.
+    pub(crate) fn copying(&self) -> MutexGuard<'_, ()> {
+        self.copying.lock()
     }
 
     /// Locks shards for a change, ascending.

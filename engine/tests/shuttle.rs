@@ -92,13 +92,13 @@ fn reserve(lines: &[(&str, u32)]) -> Command {
     let line = |(sku, units): &(&str, u32)| ReserveLine {
         sku: (*sku).into(),
         quantity: Quantity(*units),
-        location: String::new(),
+        location: "".into(),
         sourcing: None,
     };
     Command::Reserve(Reserve {
-        order_id: String::new(),
+        order_id: "".into(),
         buyer_id: "ann".into(),
-        channel: String::new(),
+        channel: "".into(),
         lines: lines.iter().map(line).collect(),
         ttl: Micros(TTL),
         allow_partial: false,

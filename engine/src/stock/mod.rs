@@ -2,6 +2,8 @@
 
 pub mod cell;
 pub mod row;
+pub(crate) mod rows;
 
 pub use cell::Buckets;
 pub use row::Row;
+pub(crate) use rows::Rows;
