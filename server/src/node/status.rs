@@ -1,6 +1,7 @@
 //! How the node is, and what its configuration allows, as the admin service tells it.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use quartermaster_engine::time::Timestamp;
@@ -8,6 +9,7 @@ use quartermaster_journal::Journal as _;
 use quartermaster_proto::v1;
 
 use super::reading::wide;
+use super::worker::be_the_least;
 use super::{Node, SnapshotError};
 use crate::config::Durability;
 use crate::grpc::status::ApiError;
@@ -72,8 +74,16 @@ impl Node {
     /// When it could not be written; the one before stays.
     pub async fn take_snapshot(self: &Arc<Self>) -> Result<v1::TakeSnapshotResponse, ApiError> {
         let node = Arc::clone(self);
-        let taken = tokio::task::spawn_blocking(move || node.core.take_snapshot()).await;
-        let taken = taken.map_err(|_| ApiError::Internal { what: "the snapshot's thread ended early" })?;
+        // A thread of its own, as for those that are due: it stays the least, which would not do in a pool.
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let take = move || {
+            be_the_least();
+            // Whoever asked may have left.
+            _ = tell.send(node.core.take_snapshot());
+        };
+        let taking = thread::Builder::new().name("snapshot-now".to_owned()).spawn(take);
+        taking.map_err(|_| ApiError::Internal { what: "the system has no thread to give for a snapshot" })?;
+        let taken = told.await.map_err(|_| ApiError::Internal { what: "the snapshot's thread ended early" })?;
         let taken = taken.map_err(|SnapshotError::Journal(error)| match error {
             quartermaster_journal::Error::NoSpace { .. } => ApiError::DiskFull,
             _ => ApiError::Internal { what: "a snapshot could not be written" },
