@@ -117,6 +117,12 @@ impl Slot {
         self.by_id.find(Place::table_hash(low), same).map(|place| self.entry(*place))
     }
 
+    /// Looks where a request of this hash stands or will stand; for whoever wants that near. Gives a figure of no meaning.
+    pub(crate) fn look(&self, hash: u64) -> u64 {
+        let found = self.by_id.find(Place::table_hash(Place::low(hash)), |_| false);
+        u64::from(found.is_some())
+    }
+
     /// Remembers a request, whose id has this hash, and forgets what is too old or too much.
     pub(crate) fn insert(&mut self, hash: u64, entry: Entry<'_>, retention: Retention) {
         let hash = Place::low(hash);

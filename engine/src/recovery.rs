@@ -3,6 +3,7 @@
 //! Each shard, dedup slot, the catalogue and what is booked know up to which LSN they are complete; an event is applied only where it is new. Nothing
 //! is decided again.
 
+mod ahead;
 mod allotment;
 mod campaign;
 mod known;

@@ -6,14 +6,20 @@
 //! passes, by the caller.
 
 use quartermaster_journal::Lsn;
-use quartermaster_sync::{Mutex, crew::Crew};
+use quartermaster_sync::{Mutex, MutexGuard, RwLockWriteGuard, crew::Crew};
 
-use super::{Recovery, RecoveryError, check};
+use super::{
+    Recovery, RecoveryError,
+    ahead::{self, RECORDS_AHEAD},
+    check,
+};
 use crate::{
     codec::{self, Peek},
-    dedup::{SLOTS, SlotHasher},
+    dedup::{SLOTS, Slot, SlotHasher},
+    engine::Engine,
     event::{Event, ShardSet},
     id::{SHARDS, ShardId},
+    shard::Shard,
     time::Timestamp,
 };
 
@@ -180,27 +186,57 @@ impl Recovery {
         Ok(())
     }
 
-    /// Applies what lies in every `hands`th shard and slot from `hand` on. Booked work, which is of no shard, is the first hand's.
+    /// Applies what lies in the shards and slots of a hand. Booked work, which is of no shard, is the first hand's.
     fn put_mine(&self, run: &[&Read<'_>], hand: usize, hands: usize) -> Result<(), (Lsn, RecoveryError)> {
         let engine = &self.engine;
-        let mine: ShardSet = ShardId::all().skip(hand).step_by(hands).collect();
-        let mut slots: Vec<_> = (hand..SLOTS).step_by(hands).map(|slot| engine.slots[slot].lock()).collect();
-        let mut shards: Vec<_> = mine.iter().map(|shard| engine.shards.write(shard)).collect();
+        let mut mine = Mine::lock(engine, hand, hands);
         let mut capacity = (hand == 0).then(|| engine.capacity.lock());
-        for read in run {
-            for id in read.shards.both(&mine).iter() {
-                self.put_in(&mut shards[id.index() / hands], read).map_err(|error| (read.lsn, error))?;
-            }
-            if let Some(capacity) = capacity.as_deref_mut().filter(|_| read.books) {
-                self.book(capacity, read);
-            }
-            if let Some((slot, hash)) = read.slot
-                && slot % hands == hand
-            {
-                self.remember((slot, hash), &mut slots[slot / hands], read);
+        for next in run.chunks(RECORDS_AHEAD) {
+            ahead::look(next, &mine);
+            for read in next {
+                for id in read.shards.both(&mine.all).iter() {
+                    self.put_in(&mut mine.shards[id.index() / hands], read).map_err(|error| (read.lsn, error))?;
+                }
+                if let Some(capacity) = capacity.as_deref_mut().filter(|_| read.books) {
+                    self.book(capacity, read);
+                }
+                if let Some((slot, hash)) = read.slot
+                    && slot % hands == hand
+                {
+                    self.remember((slot, hash), &mut mine.slots[slot / hands], read);
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// What is one hand's, locked: every `hands`th slot and shard from `hand` on.
+pub(super) struct Mine<'a> {
+    hand: usize,
+    hands: usize,
+    slots: Vec<MutexGuard<'a, Slot>>,
+    shards: Vec<RwLockWriteGuard<'a, Shard>>,
+    /// The shards by their ids.
+    all: ShardSet,
+}
+
+impl<'a> Mine<'a> {
+    fn lock(engine: &'a Engine, hand: usize, hands: usize) -> Self {
+        let all: ShardSet = ShardId::all().skip(hand).step_by(hands).collect();
+        let slots = (hand..SLOTS).step_by(hands).map(|slot| engine.slots[slot].lock()).collect();
+        let shards = all.iter().map(|shard| engine.shards.write(shard)).collect();
+        Self { hand, hands, slots, shards, all }
+    }
+
+    /// A slot, if it is the hand's.
+    pub(super) fn slot(&self, index: usize) -> Option<&Slot> {
+        (index % self.hands == self.hand).then(|| &*self.slots[index / self.hands])
+    }
+
+    /// Likewise a shard.
+    pub(super) fn shard(&self, index: usize) -> Option<&Shard> {
+        (index % self.hands == self.hand).then(|| &*self.shards[index / self.hands])
     }
 }
 
