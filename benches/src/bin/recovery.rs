@@ -4,8 +4,8 @@
 //!
 //! Everything goes through the crate `node`, as in the server. Part one writes events (reserve, confirm, ship, in turn over spread SKUs) past
 //! a snapshot of a small matrix, in batches of `--batch`, and opens the directory again: by one hand and by as many as the machine runs.
-//! Part two takes a snapshot of a full matrix and loads it, beside reading the file's bytes alone. While it is taken, by a thread of the lowest
-//! priority as in the server, another thread keeps reserving: its rate, p99.9 and longest wait are printed beside the same without a snapshot.
+//! Part two takes a snapshot of a full matrix and loads it, beside reading the file's bytes alone. Then it takes more, by a thread of the lowest
+//! priority as in the server, while another thread keeps reserving: its rate, p99.9 and longest wait are printed beside the same without a snapshot.
 //! The files are in the page cache when they are read. Held against: 10 million events in 4 s; 100 million cells written in 15 s and loaded in as much; at most 5 % of the rate and
 //! 2 ms at p99.9 while a snapshot is taken.
 #![forbid(unsafe_code)]
@@ -224,53 +224,65 @@ fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path, fou
         grouped(u64::from(shape.skus)),
         shape.locations
     );
-    for _ in 0..arguments.rounds {
-        for (how, pace) in [("as fast as it goes", None), ("every 50 us", Some(Duration::from_micros(50)))] {
-            let quiet = reserve_during(&node, shape, pace, || std::thread::sleep(Duration::from_secs(2)));
-            let mut taken = None;
-            let snapshot = || taken = Some(take_snapshot(&node));
-            let busy = reserve_during(&node, shape, pace, snapshot);
-            let taken = taken.expect("it was taken");
-            let longer = |percent| busy.times.percentile(percent).saturating_sub(quiet.times.percentile(percent));
-            if pace.is_some() {
-                found.note("snapshot_p999_longer_ms", ratio(longer(99.9), 1_000_000));
-            } else {
-                let rate = |seen: &Seen| per_second(seen.count, seen.span);
-                found.note("snapshot_throughput_ratio", ratio(rate(&busy), rate(&quiet)));
-                found.note_each("cell_written_ns", taken.duration, shape.cells());
-            }
-            println!(
-                "  written in {:.2} s, {} bytes; reserving {how}:",
-                taken.duration.as_secs_f64(),
-                grouped(taken.bytes)
-            );
-            for (what, seen) in [("without", &quiet), ("meanwhile", &busy)] {
-                println!(
-                    "    {what}: {} a second, p99.9 {:.3} ms, longest {:.2} ms",
-                    grouped(per_second(seen.count, seen.span)),
-                    millis_of(seen.times.percentile(99.9)),
-                    millis_of(seen.times.max())
-                );
-            }
-        }
-    }
-    let cells = node.engine().counts().cells;
+    let taken = take_snapshot(&node);
+    println!("  written in {:.2} s, {} bytes", taken.duration.as_secs_f64(), grouped(taken.bytes));
     drop(node);
     committer.stop().expect("the log is closed");
     for _ in 0..arguments.rounds {
-        let reading = snapshot_alone(directory);
-        println!("  reading its bytes alone {:.2} s", reading.as_secs_f64());
-        found.note_each("cell_read_ns", reading, cells);
-        for (crew, name) in crews.iter().zip(hands(crews, ["cell_loaded_one_hand_ns", "cell_loaded_ns"])) {
-            let back = open(directory, *crew);
-            assert_eq!(back.engine().counts().cells, cells, "every cell is back");
-            let took = back.recovered().duration;
-            found.note_each(name, took, cells);
+        load(shape, crews, directory, found);
+    }
+    let node = open(directory, crews[crews.len() - 1]);
+    let committer = node.log().spawn_committer().expect("the system gives a thread");
+    for _ in 0..arguments.rounds {
+        live_with(&node, shape, found);
+    }
+    committer.stop().expect("the log is closed");
+}
+
+/// Loads the snapshot by each crew, beside reading its bytes.
+fn load(shape: Shape, crews: &[Threads], directory: &Path, found: &mut Found) {
+    let reading = snapshot_alone(directory);
+    println!("  reading its bytes alone {:.2} s", reading.as_secs_f64());
+    found.note_each("cell_read_ns", reading, shape.cells());
+    for (crew, name) in crews.iter().zip(hands(crews, ["cell_loaded_one_hand_ns", "cell_loaded_ns"])) {
+        let back = open(directory, *crew);
+        assert_eq!(back.engine().counts().cells, shape.cells(), "every cell is back");
+        let took = back.recovered().duration;
+        found.note_each(name, took, shape.cells());
+        println!(
+            "  {crew:?}: loaded in {:.2} s: {} cells/s",
+            took.as_secs_f64(),
+            grouped(per_second(shape.cells(), took))
+        );
+    }
+}
+
+/// Takes a snapshot twice while another thread reserves: as fast as it goes, and at a pace.
+fn live_with(node: &Arc<Node>, shape: Shape, found: &mut Found) {
+    for (how, pace) in [("as fast as it goes", None), ("every 50 us", Some(Duration::from_micros(50)))] {
+        let quiet = reserve_during(node, shape, pace, || std::thread::sleep(Duration::from_secs(2)));
+        let mut taken = None;
+        let busy = reserve_during(node, shape, pace, || taken = Some(take_snapshot(node)));
+        let taken = taken.expect("it was taken");
+        let longer = |percent| busy.times.percentile(percent).saturating_sub(quiet.times.percentile(percent));
+        if pace.is_some() {
+            found.note("snapshot_p999_longer_ms", ratio(longer(99.9), 1_000_000));
+        } else {
+            let rate = |seen: &Seen| per_second(seen.count, seen.span);
+            found.note("snapshot_throughput_ratio", ratio(rate(&busy), rate(&quiet)));
+            found.note_each("cell_written_ns", taken.duration, shape.cells());
+        }
+        println!(
+            "  written in {:.2} s, {} bytes; reserving {how}:",
+            taken.duration.as_secs_f64(),
+            grouped(taken.bytes)
+        );
+        for (what, seen) in [("without", &quiet), ("meanwhile", &busy)] {
             println!(
-                "  {crew:?}: loaded in {:.2} s: {} cells/s; with {} events past it",
-                took.as_secs_f64(),
-                grouped(per_second(cells, took)),
-                grouped(back.recovered().records),
+                "    {what}: {} a second, p99.9 {:.3} ms, longest {:.2} ms",
+                grouped(per_second(seen.count, seen.span)),
+                millis_of(seen.times.percentile(99.9)),
+                millis_of(seen.times.max())
             );
         }
     }

@@ -36,12 +36,12 @@ const TOOLS: [Tool; 6] = [
     // The log of many events, and the snapshot of many cells, one after the other.
     Tool {
         name: "recovery",
-        whole: &["--events", "10000000", "--skus", "0", "--rounds", "2"],
+        whole: &["--events", "10000000", "--skus", "0", "--rounds", "3"],
         quick: &["--events", "20000", "--skus", "0", "--rounds", "1"],
     },
     Tool {
         name: "recovery",
-        whole: &["--events", "0", "--skus", "10000000", "--rounds", "2"],
+        whole: &["--events", "0", "--skus", "10000000", "--rounds", "3"],
         quick: &["--events", "0", "--skus", "10000", "--rounds", "1"],
     },
     Tool { name: "scaling", whole: &[], quick: &["--quick"] },
