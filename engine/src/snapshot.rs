@@ -206,8 +206,9 @@ const CELLS_AT_ONCE: usize = if cfg!(shuttle) { 1 } else { 16_384 };
 /// is not new to the process while a lock is held.
 #[derive(Default)]
 struct ShardCopy {
-    /// Cells of the last rows, and how many of these are packed already.
+    /// Cells of the rows taken last, which are to be packed yet.
     cells: Vec<PackedCell>,
+    /// Rows of which the cells are packed.
     packed_rows: usize,
     parts: Vec<Packed>,
     /// All else. Parts come in when it is encoded.
