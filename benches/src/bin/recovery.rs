@@ -4,10 +4,10 @@
 //!
 //! Everything goes through the crate `node`, as in the server. Part one writes events (reserve, confirm, ship, in turn over spread SKUs) past
 //! a snapshot of a small matrix, in batches of `--batch`, and opens the directory again: by one hand and by as many as the machine runs.
-//! Part two takes a snapshot of a full matrix and loads it, beside reading the file's bytes alone. Then it takes more, by a thread of the lowest
-//! priority as in the server, while another thread keeps reserving: its rate, p99.9 and longest wait are printed beside the same without a snapshot.
-//! The files are in the page cache when they are read. Held against: 10 million events in 4 s; 100 million cells written in 15 s and loaded in as much; at most 5 % of the rate and
-//! 2 ms at p99.9 while a snapshot is taken.
+//! Part two takes a snapshot of a full matrix and loads it, beside reading the file's bytes alone. Then it takes more, by a thread of the
+//! lowest priority as in the server, while another thread keeps reserving: its rate, p99.9 and longest wait are printed beside the same
+//! without a snapshot. The files are in the page cache when they are read. Held against: 10 million events in 4 s; 100 million cells written
+//! in 15 s and loaded in as much; at most 5 % of the rate and 2 ms at p99.9 while a snapshot is taken.
 #![forbid(unsafe_code)]
 
 use std::{
