@@ -70,7 +70,8 @@ fn a_copy_of_the_directory_that_went_its_own_way_is_told_by_its_chain() {
         world.archive = None;
         let now = world.core().now();
         for number in 0..steps {
-            let request = quartermaster_engine::command::Request { id: format!("own-{number}"), actor: String::new() };
+            let request =
+                quartermaster_engine::command::Request { id: format!("own-{number}").into(), actor: String::new() };
             let command = quartermaster_sim::workload::setup().swap_remove(0);
             let _answer = world.core().submit(&request, &command, now);
         }

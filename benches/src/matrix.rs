@@ -121,7 +121,7 @@ fn catalogue_change(engine: &Engine, command: CatalogueCommand) {
 
 /// Submits what nobody will repeat, so that no id is remembered for it.
 fn done(engine: &Engine, command: &Command) {
-    let request = Request { id: String::new(), actor: String::new() };
+    let request = Request::unnamed();
     let answer = engine.submit(&request, command, START).expect("the matrix is filled");
     assert!(matches!(answer.verdict, Verdict::Done(_)), "the matrix is filled: {:?}", answer.verdict);
 }

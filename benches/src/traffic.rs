@@ -58,7 +58,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 pub fn send(command: Command) -> Sent {
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     let mixed = Random::new(id).draw();
-    Sent { request: Request { id: format!("{mixed:016x}{id:016x}"), actor: String::new() }, command }
+    Sent { request: Request { id: format!("{mixed:016x}{id:016x}").into(), actor: String::new() }, command }
 }
 
 /// Which SKUs an order asks for.

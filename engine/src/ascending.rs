@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use crate::near;
+
 /// Entries of a piece: half of 4 KiB of ids, so that one put in the middle moves little.
 const PIECE: usize = 256;
 
@@ -67,6 +69,19 @@ impl Ascending {
         let piece = self.pieces.get(self.piece_of(id)?)?;
         let at = piece.ids.binary_search(&id).ok()?;
         piece.places.get(at).copied()
+    }
+
+    /// Asks for what tells where the next id will be put.
+    pub(crate) fn ask_for_end(&self) {
+        self.pieces.back().into_iter().for_each(near::ask_for);
+    }
+
+    /// Asks for the memory that the next id will be put into.
+    pub(crate) fn ask_for_next(&self) {
+        if let Some(last) = self.pieces.back() {
+            near::ask_for_next(&last.ids);
+            near::ask_for_next(&last.places);
+        }
     }
 
     /// Whether the id is above all that are here.

@@ -254,7 +254,7 @@ fn event_to_wire(event: &Event) -> wire::record::Event {
             channel: held.channel.map_or(0, |channel| channel.0 + 1),
             expire_time_us: held.expires_at.0,
             lines: lines_to_wire(&held.lines),
-            replaced: held.replaced.as_ref().and_then(claim_to_wire),
+            replaced: held.replaced.as_deref().and_then(claim_to_wire),
             shortages: held
                 .shortages
                 .iter()
@@ -375,7 +375,7 @@ fn event_from_wire(event: wire::record::Event) -> Result<Event, DecodeError> {
             channel: held.channel.checked_sub(1).map(ChannelId),
             expires_at: Timestamp(held.expire_time_us),
             lines: lines_from_wire(&held.lines),
-            replaced: held.replaced.map(|claim| claim_from_wire(&claim)),
+            replaced: held.replaced.map(|claim| Box::new(claim_from_wire(&claim))),
             shortages: held
                 .shortages
                 .iter()
@@ -827,7 +827,7 @@ mod tests {
                     channel: channel.map(ChannelId),
                     expires_at: Timestamp(at),
                     lines,
-                    replaced,
+                    replaced: replaced.map(Box::new),
                     replaced_bookings,
                     shortages,
                     sourced: sourced.map(Box::new),
@@ -900,7 +900,7 @@ mod tests {
                     let terms = held.terms.as_ref();
                     held.sourced.is_none()
                         && held.replaced_bookings.is_empty()
-                        && held.replaced.as_ref().is_none_or(is_hot)
+                        && held.replaced.as_deref().is_none_or(is_hot)
                         && terms.is_none_or(|terms| terms.presold.is_empty() && terms.kits.is_empty())
                         && held.shortages.iter().all(|short| short.component.is_none())
                 }

@@ -13,6 +13,7 @@ use quartermaster_sourcing::{
     fulfilment::{Coordinates, Mode, Moment},
     region::RegionSpec,
 };
+use smallvec::SmallVec;
 
 use crate::{
     catalog::{
@@ -30,9 +31,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Idempotency key, 1 to 64 bytes; empty only for what the server does by itself, which is not remembered.
-    pub id: String,
+    pub id: CompactString,
     /// Who asks; empty while authentication is off.
     pub actor: String,
+}
+
+impl Request {
+    /// What is asked by nobody, and not remembered.
+    #[must_use]
+    pub fn unnamed() -> Self {
+        Self { id: CompactString::default(), actor: String::new() }
+    }
 }
 
 /// A change that is asked for.
@@ -124,6 +133,9 @@ pub enum CatalogueCommand {
     Retire(DocumentId),
 }
 
+/// Lines of an order; most have one.
+pub type ReserveLines = SmallVec<[ReserveLine; 1]>;
+
 /// Asks for a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reserve {
@@ -134,7 +146,7 @@ pub struct Reserve {
     /// Channel code, or empty.
     pub channel: CompactString,
     /// What is wanted, at least one line.
-    pub lines: Vec<ReserveLine>,
+    pub lines: ReserveLines,
     /// How long the hold lasts; 0: as long as its channel says, else `HOLD_TTL_DEFAULT`.
     pub ttl: Micros,
     /// Take what there is.

@@ -4,13 +4,16 @@
 //! age and by number. Both follow from the events alone, so that a replay remembers the same.
 
 mod records;
+mod table;
 
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
 use quartermaster_journal::Lsn;
 
-use self::records::{At, Records};
+use self::{
+    records::{At, Records},
+    table::{Table, Tag},
+};
 use crate::{
     codec,
     fingerprint::Fingerprinter,
@@ -72,28 +75,7 @@ pub(crate) struct Slot {
     oldest: Timestamp,
     /// Sequence number of the entry at the front.
     first: u32,
-    by_id: HashTable<Place>,
-}
-
-/// Where an entry stands, with what the table needs of its hash: so a table that grows, with the slot locked, reads no entry.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    hash: u32,
-    /// Sequence number of the entry. Numbers go round: a slot never holds as many entries as there are of them.
-    sequence: u32,
-}
-
-impl Place {
-    /// The low half of a hash; of the high half a byte has chosen the slot.
-    fn low(hash: u64) -> u32 {
-        let [low @ .., _, _, _, _] = hash.to_le_bytes();
-        u32::from_le_bytes(low)
-    }
-
-    /// The hash that the table goes by. It looks at the highest bits, too: multiplied, they depend on all.
-    fn table_hash(low: u32) -> u64 {
-        u64::from(low).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
+    by_id: Table,
 }
 
 impl Default for Slot {
@@ -103,29 +85,25 @@ impl Default for Slot {
             records: Records::default(),
             oldest: Timestamp::MAX,
             first: 0,
-            by_id: HashTable::new(),
+            by_id: Table::default(),
         }
     }
 }
 
 impl Slot {
     pub(crate) fn find(&self, hash: u64, request_id: &str) -> Option<Entry<'_>> {
-        let low = Place::low(hash);
-        let same = |place: &Place| {
-            place.hash == low && codec::peek_request_id(self.entry(*place).record) == request_id.as_bytes()
-        };
-        self.by_id.find(Place::table_hash(low), same).map(|place| self.entry(*place))
+        let same = |sequence| codec::peek_request_id(self.entry(sequence).record) == request_id.as_bytes();
+        self.by_id.find(Tag::of(hash), same).map(|sequence| self.entry(sequence))
     }
 
-    /// Looks where a request of this hash stands or will stand; for whoever wants that near. Gives a figure of no meaning.
-    pub(crate) fn look(&self, hash: u64) -> u64 {
-        let found = self.by_id.find(Place::table_hash(Place::low(hash)), |_| false);
-        u64::from(found.is_some())
+    /// Asks for the memory that `find` and `insert` need for a request of this hash.
+    pub(crate) fn ask_for(&self, hash: u64) {
+        self.by_id.ask_for(Tag::of(hash));
+        self.records.ask_for_next();
     }
 
     /// Remembers a request, whose id has this hash, and forgets what is too old or too much.
     pub(crate) fn insert(&mut self, hash: u64, entry: Entry<'_>, retention: Retention) {
-        let hash = Place::low(hash);
         let time = codec::peek_time(entry.record);
         let horizon = time.minus(retention.age);
         let length = u32::try_from(self.entries.len()).expect("Invariant: a slot remembers fewer than 2^32 requests");
@@ -134,8 +112,7 @@ impl Slot {
             self.oldest = time;
         }
         self.entries.push_back(Kept { lsn: entry.lsn, at: self.records.push(entry.record) });
-        let table_hash = |place: &Place| Place::table_hash(place.hash);
-        self.by_id.insert_unique(Place::table_hash(hash), Place { hash, sequence }, table_hash);
+        self.by_id.insert(Tag::of(hash), sequence);
         while self.entries.len() > retention.entries || self.oldest < horizon {
             self.forget_front();
         }
@@ -163,8 +140,8 @@ impl Slot {
         Entry { lsn: kept.lsn, record: self.records.get(kept.at) }
     }
 
-    fn entry(&self, place: Place) -> Entry<'_> {
-        self.shown(&self.entries[usize_from(place.sequence.wrapping_sub(self.first))])
+    fn entry(&self, sequence: u32) -> Entry<'_> {
+        self.shown(&self.entries[usize_from(sequence.wrapping_sub(self.first))])
     }
 
     fn front_time(&self) -> Timestamp {
@@ -173,10 +150,9 @@ impl Slot {
 
     fn forget_front(&mut self) {
         if let Some(old) = self.entries.front() {
-            let hash = Place::low(SlotHasher.hash_bytes(codec::peek_request_id(self.shown(old).record)));
-            let first = |place: &Place| place.sequence == self.first;
-            let found = self.by_id.find_entry(Place::table_hash(hash), first);
-            found.expect("Invariant: an entry is found by its id until it is forgotten").remove();
+            let tag = Tag::of(SlotHasher.hash_bytes(codec::peek_request_id(self.shown(old).record)));
+            let found = self.by_id.remove(tag, self.first);
+            assert!(found, "Invariant: an entry is found by its id until it is forgotten");
             self.entries.pop_front();
             self.records.forget_before(self.entries.front().map(|kept| kept.at));
             self.first = self.first.wrapping_add(1);
@@ -229,7 +205,6 @@ mod tests {
     fn the_hash_of_a_request_id_never_changes() {
         for (id, hash, slot) in [("a", 0x7287_3025_149c_83ce, 37), ("order-1", 0xb284_f054_9d98_894e, 84)] {
             assert_eq!((SlotHasher.hash(id), SlotHasher::slot(SlotHasher.hash(id))), (hash, slot), "{id}");
-            assert_eq!(u64::from(Place::low(hash)), hash & 0xffff_ffff, "{id}");
         }
     }
 
@@ -238,7 +213,7 @@ mod tests {
     fn ids_whose_hashes_collide_are_told_apart() {
         let (mut slot, hasher) = (Slot::default(), SlotHasher);
         let (one, other) = ("id21137", "id43230");
-        assert_eq!(Place::low(hasher.hash(one)), Place::low(hasher.hash(other)));
+        assert_eq!(Tag::of(hasher.hash(one)), Tag::of(hasher.hash(other)));
         let retention = Retention { age: Micros::from_secs(60), entries: 2 };
         let find = |slot: &Slot, id: &str| slot.find(hasher.hash(id), id).map(|entry| entry.lsn.get());
         insert(&mut slot, one, (1, 1), retention);
@@ -249,12 +224,5 @@ mod tests {
         assert_eq!((find(&slot, one), find(&slot, other)), (None, Some(2)), "the older of them went");
         let kept: Vec<u64> = slot.entries().map(|entry| entry.lsn.get()).collect();
         assert_eq!(kept, [2, 3]);
-    }
-
-    /// The table looks at the highest bits first: neighbours must not share them.
-    #[test]
-    fn the_table_spreads_what_differs_only_below() {
-        let tops: std::collections::BTreeSet<u64> = (0..128).map(|low| Place::table_hash(low) >> 57).collect();
-        assert!(tops.len() > 64, "{} of 128", tops.len());
     }
 }

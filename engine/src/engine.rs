@@ -1,5 +1,6 @@
 //! The one write path: remember, resolve, lock, decide, append, apply.
 
+mod ahead;
 mod allotment;
 pub(crate) mod campaign;
 mod plain;
@@ -19,6 +20,7 @@ use quartermaster_sync::{
 };
 use smallvec::SmallVec;
 
+pub use self::ahead::{ORDERS_AHEAD, Seen};
 use crate::{
     allotment::LimitedBy,
     apply::apply,
@@ -173,8 +175,22 @@ impl Engine {
     /// # Errors
     /// When the request cannot stand, see `Error`. Nothing changed.
     pub fn submit(&self, request: &Request, command: &Command, now: Timestamp) -> Result<Answer, Error> {
+        self.submit_seen(request, command, now, Seen::default())
+    }
+
+    /// Like [`submit`](Self::submit), of an order that a look ahead has `seen`.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_seen(
+        &self,
+        request: &Request,
+        command: &Command,
+        now: Timestamp,
+        seen: Seen,
+    ) -> Result<Answer, Error> {
         let fingerprint = command.fingerprint();
-        let mut slot = self.slot(&request.id);
+        let mut slot = self.slot(&request.id, seen.hash);
         if let Some((slot, hash)) = &slot
             && let Some(entry) = slot.find(*hash, &request.id)
         {
@@ -184,7 +200,7 @@ impl Engine {
         let slot = &mut slot;
         let (lsn, verdict) = match command {
             Command::Reserve(reserve) => match &reserve.sourcing {
-                None => match self.reserve_plain(&draft, reserve, slot)? {
+                None => match self.reserve_plain(&draft, reserve, slot, seen)? {
                     Some(granted) => Ok(granted),
                     None => self.reserve(&draft, reserve, slot),
                 },
@@ -213,11 +229,7 @@ impl Engine {
         for shard in ShardId::all() {
             let mut due = self.due(shard, now, limit - report.expired).into_iter();
             while let Some((expires_at, id)) = due.next() {
-                match self.submit(
-                    &Request { id: String::new(), actor: String::new() },
-                    &Command::Reservation(id, Step::Expire),
-                    now,
-                ) {
+                match self.submit(&Request::unnamed(), &Command::Reservation(id, Step::Expire), now) {
                     Ok(answer) if matches!(answer.verdict, Verdict::Done(_)) => {
                         report.expired += 1;
                         report.lag_max = report.lag_max.max(Micros(now.0 - expires_at.0));
@@ -272,11 +284,13 @@ impl Engine {
         due
     }
 
-    fn slot(&self, request_id: &str) -> Option<SlotGuard<'_>> {
+    /// The slot of a request id, locked; `hash` where that is known.
+    fn slot(&self, request_id: &str, hash: Option<u64>) -> Option<SlotGuard<'_>> {
         if request_id.is_empty() {
             return None;
         }
-        let hash = SlotHasher.hash(request_id);
+        let hash = hash.unwrap_or_else(|| SlotHasher.hash(request_id));
+        debug_assert_eq!(hash, SlotHasher.hash(request_id), "Invariant: what was seen is of this request");
         Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
     }
 

@@ -208,7 +208,7 @@ pub struct Held {
     /// What was taken, by SKU and location.
     pub lines: Lines,
     /// A hold given up in the same step.
-    pub replaced: Option<Claim>,
+    pub replaced: Option<Box<Claim>>,
     /// Work that giving it up frees.
     pub replaced_bookings: Box<[Booking]>,
     /// What a partial hold could not take.
@@ -573,7 +573,7 @@ impl Event {
     pub fn shards(&self) -> ShardSet {
         match self {
             Self::Held(held) => {
-                let mut shards = held.replaced.as_ref().map_or_else(ShardSet::default, Claim::shards);
+                let mut shards = held.replaced.as_deref().map_or_else(ShardSet::default, Claim::shards);
                 held.put_shards(&mut shards);
                 shards
             }

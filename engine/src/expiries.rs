@@ -11,7 +11,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
 };
 
-use crate::time::Timestamp;
+use crate::{near, time::Timestamp};
 
 /// What lies in a place is due. The time stands in two halves, so that there is no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,11 @@ pub(crate) struct Expiries {
 impl Expiries {
     pub(crate) fn len(&self) -> usize {
         self.in_order.len() + self.others.len()
+    }
+
+    /// Asks for the memory at the end of the queue.
+    pub(crate) fn ask_for_next(&self) {
+        self.in_order.back().into_iter().for_each(near::ask_for);
     }
 
     /// Notes when what lies in a place expires.

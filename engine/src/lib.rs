@@ -22,6 +22,7 @@ mod expiries;
 pub mod fingerprint;
 pub mod history;
 pub mod id;
+mod near;
 mod owners;
 pub mod quantity;
 pub mod query;

@@ -11,7 +11,7 @@ use ahash::RandomState;
 use crossbeam_utils::CachePadded;
 use quartermaster_sync::Mutex;
 
-use crate::{catalog::hasher, id::ReservationId, shard::Shard};
+use crate::{catalog::hasher, id::ReservationId, near, shard::Shard};
 
 /// So many that two threads seldom meet.
 const STRIPES: usize = 256;
@@ -83,6 +83,11 @@ impl Owners {
     fn stripe(&self, buyer: &str) -> (&Mutex<Stripe>, u32) {
         let [a, b, c, d, stripe, ..] = self.hasher.hash_one(buyer).to_be_bytes();
         (&self.stripes[usize::from(stripe)], u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// Asks for the memory where a reservation of this buyer will be noted.
+    pub(crate) fn ask_for(&self, buyer: &str) {
+        near::ask_for(self.stripe(buyer).0);
     }
 
     /// Notes a reservation.

@@ -470,7 +470,7 @@ pub(crate) fn hold(
             channel,
             expires_at: now.plus(campaign::hold_ttl(directory, channel, request.ttl)),
             shortages: shortages.collect(),
-            replaced,
+            replaced: replaced.map(Box::new),
             replaced_bookings: replaced_bookings.clone(),
             terms: if lines.iter().any(|line| allotment::counts(locked, line.sku)) {
                 allotment::terms(&path)

@@ -19,6 +19,7 @@ use crate::{
     event::{CellFacts, Facts, ShardSet},
     expiries::Expiries,
     id::{LocationId, ReservationId, ShardId, SkuId},
+    near,
     reservation::{Packed, Parts},
     returns::ReturnsState,
     rules::RulesState,
@@ -124,6 +125,20 @@ impl Shard {
         &self.rows[sku.row()]
     }
 
+    /// Asks for the memory that a plain hold of this SKU needs and that is known at once: its row, the shard's figures, the ends of its lists.
+    pub(crate) fn ask_for(&self, sku: SkuId) {
+        near::ask_for(self.row(sku));
+        near::ask_for(&self.counts);
+        self.parts.ask_for_ends();
+        self.expiries.ask_for_next();
+    }
+
+    /// Asks for what is found through that: the cells, and where a new reservation will stand.
+    pub(crate) fn ask_for_more(&self, sku: SkuId) {
+        self.row(sku).ask_for_cells();
+        self.parts.ask_for_next();
+    }
+
     /// What planning knows of a cell.
     pub(crate) fn facts_of(&self, cell: (SkuId, LocationId)) -> quartermaster_sourcing::order::CellFacts {
         let facts = self.facts.get(&cell).copied().unwrap_or_default();
@@ -210,6 +225,11 @@ impl Shards {
     pub(crate) fn write(&self, shard: ShardId) -> RwLockWriteGuard<'_, Shard> {
         let lock = &self.locks[shard.index()];
         lock.try_write().unwrap_or_else(|| self.waiting(|| lock.write()))
+    }
+
+    /// The same unless it would wait.
+    pub(crate) fn try_read(&self, shard: ShardId) -> Option<RwLockReadGuard<'_, Shard>> {
+        self.locks[shard.index()].try_read()
     }
 
     #[cold]

@@ -1,7 +1,7 @@
 //! Things of one size in numbered places, in pieces that never move: to grow copies nothing, so whoever holds the lock is never held up
 //! by it. A place that was given up is the next to be taken.
 
-use crate::id::usize_from;
+use crate::{id::usize_from, near};
 
 /// Places in a piece. Things of 96 bytes make pieces of 6 KiB, which the allocator has a size for.
 const PIECE: usize = 64;
@@ -36,6 +36,19 @@ impl<T> Slab<T> {
         self.len
     }
 
+    /// Asks for what tells which place will be taken next.
+    pub(crate) fn ask_for_end(&self) {
+        self.pieces.last().into_iter().for_each(near::ask_for);
+    }
+
+    /// Asks for the memory of the place that will be taken next.
+    pub(crate) fn ask_for_next(&self) {
+        match self.free {
+            Some(number) => self.place(number).into_iter().for_each(near::ask_for),
+            None => self.pieces.last().into_iter().for_each(near::ask_for_next),
+        }
+    }
+
     /// Takes a place; gives its number.
     ///
     /// # Panics
@@ -60,8 +73,7 @@ impl<T> Slab<T> {
 
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
-        let number = usize_from(number);
-        match self.pieces.get(number / PIECE)?.get(number % PIECE)? {
+        match self.place(number)? {
             Place::Taken(thing) => Some(thing),
             Place::Free(_) => None,
         }
@@ -94,6 +106,12 @@ impl<T> Slab<T> {
             Place::Taken(thing) => Some(thing),
             Place::Free(_) => None,
         })
+    }
+
+    #[inline]
+    fn place(&self, number: u32) -> Option<&Place<T>> {
+        let number = usize_from(number);
+        self.pieces.get(number / PIECE)?.get(number % PIECE)
     }
 
     #[inline]

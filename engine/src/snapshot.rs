@@ -394,7 +394,7 @@ mod tests {
                 assert!(read.entries.is_sorted_by_key(|entry| entry.lsn));
                 assert_eq!((before.0.lsn, before.1), (engine.journal.appended_lsn(), engine.journal.appended_lsn()));
             }
-            let request = Request { id: id.clone(), actor: String::new() };
+            let request = Request { id: id.as_str().into(), actor: String::new() };
             engine.submit(&request, &command, Timestamp(1)).unwrap();
         }
         let read = wire::DedupSection::decode(&*engine.dedup_section(7).0.payload).unwrap();

@@ -234,7 +234,8 @@ fn order(channel: &str, what: &str, units: u32) -> Reserve {
             quantity: Quantity(units),
             location: location.into(),
             sourcing: None,
-        }],
+        }]
+        .into(),
         ttl: Micros::from_secs(600),
         allow_partial: false,
         replaces: None,
@@ -323,7 +324,7 @@ fn a_partial_hold_tells_what_kept_it_short() {
     let held = world.hold(&partial(order("store", "A", 9)));
     assert_eq!((units(&held), held.shortages[0].limited_by), (6, LimitedBy::Allotment));
     let two_lines = Reserve {
-        lines: vec![order("", "A@L0", 3).lines[0].clone(), order("", "A", 3).lines[0].clone()],
+        lines: vec![order("", "A@L0", 3).lines[0].clone(), order("", "A", 3).lines[0].clone()].into(),
         ..partial(order("app", "A", 1))
     };
     assert_eq!(units(&world.hold(&two_lines)), 4, "lines of one SKU share what may be taken");

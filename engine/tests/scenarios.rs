@@ -1155,7 +1155,7 @@ fn hold(sku: &str) -> Command {
         order_id: "".into(),
         buyer_id: "ann".into(),
         channel: "".into(),
-        lines: vec![ReserveLine { sku: sku.into(), quantity: Quantity(1), location: "".into(), sourcing: None }],
+        lines: vec![ReserveLine { sku: sku.into(), quantity: Quantity(1), location: "".into(), sourcing: None }].into(),
         ttl: Micros::from_secs(60),
         allow_partial: false,
         replaces: None,

@@ -62,7 +62,7 @@ fn order(text: &str) -> Reserve {
         order_id: "order".into(),
         buyer_id: "ann".into(),
         channel: "".into(),
-        lines: lines(text),
+        lines: lines(text).into(),
         ttl: Micros(HOUR),
         allow_partial: false,
         replaces: None,
@@ -250,7 +250,7 @@ fn lines_come_from_where_they_may() {
         "NOT_ROUTABLE D:1 NoPlace"
     );
     let mixed = Reserve {
-        lines: [lines("A x1"), with("A x1", LineSourcing { whole: true, ..none() }).lines].concat(),
+        lines: [lines("A x1"), with("A x1", LineSourcing { whole: true, ..none() }).lines.into_vec()].concat().into(),
         ..order("A x1")
     };
     assert_eq!(world.refused(&mixed), "MIXED_CONDITIONS A");

@@ -129,7 +129,7 @@ impl Player {
             order_id: "o".into(),
             buyer_id: "ann".into(),
             channel: "".into(),
-            lines,
+            lines: lines.into(),
             ttl: Micros::from_secs(options.get("ttl").map_or(3_600, |ttl| ttl.parse().expect("seconds"))),
             allow_partial: options.contains_key("partial"),
             replaces: options.get("replaces").map(|name| self.id(name)),

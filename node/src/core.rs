@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use quartermaster_engine::command::{Command, Request};
 use quartermaster_engine::crew::Alone;
+use quartermaster_engine::engine::Seen;
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Crew, Engine, EngineConfig, Error};
 use quartermaster_journal::{Journal, Log, LogConfig, Storage};
@@ -179,10 +180,24 @@ impl<S: Storage, C: Clock> Core<S, C> {
         command: &Command,
         now: Timestamp,
     ) -> Result<Result<Answer, Error>, DiskFull> {
+        self.submit_seen(request, command, now, Seen::default())
+    }
+
+    /// Like [`submit`](Self::submit), of an order that a look ahead of the engine has `seen`.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_seen(
+        &self,
+        request: &Request,
+        command: &Command,
+        now: Timestamp,
+        seen: Seen,
+    ) -> Result<Result<Answer, Error>, DiskFull> {
         if (self.disk.is_full() || self.disk.is_over_budget()) && !matches!(command, Command::Reservation(..)) {
             return Err(DiskFull);
         }
-        Ok(self.engine.submit(request, command, now))
+        Ok(self.engine.submit_seen(request, command, now, seen))
     }
 
     /// Whether new promises are refused for want of space on the disk.

@@ -297,9 +297,8 @@ impl Simulation {
         let core = Arc::clone(&self.life().core);
         let now = core.now();
         self.model.now = now;
-        let request = Request { id, actor: "simulator".into() };
+        let request = Request { id: id.as_str().into(), actor: "simulator".into() };
         let result = core.submit(&request, command, now);
-        let id = request.id;
         let outcome = outcome(&result);
         if let Some(kind) = kind {
             self.counts.command(kind, outcome);

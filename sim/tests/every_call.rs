@@ -48,7 +48,7 @@ fn standard_run(storage: &SimStorage, records: &Records) -> Lsn {
     let Some(core) = open(storage, records) else { return Lsn::ZERO };
     let log = core.log();
     for (place, command) in commands().iter().enumerate() {
-        let request = Request { id: format!("q{place}"), actor: "test".into() };
+        let request = Request { id: format!("q{place}").into(), actor: "test".into() };
         if core.engine().submit(&request, command, core.now()).is_err() || log.step().is_err() {
             break;
         }

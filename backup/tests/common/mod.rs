@@ -127,7 +127,7 @@ impl World {
     fn submit(&mut self, id: String, command: &Command) {
         let now = self.core().now();
         self.model.now = now;
-        let request = Request { id, actor: String::new() };
+        let request = Request { id: id.into(), actor: String::new() };
         let result = self.core().submit(&request, command, now).unwrap();
         let news = self.news();
         self.model.answered(&request.id, command, &result, &news).unwrap();

@@ -24,7 +24,7 @@ impl World {
     /// What a restart makes of a recovery, with the log of this world beginning after `lsn`.
     pub(crate) fn begin(recovery: Recovery, lsn: Lsn) -> Self {
         let engine = recovery.finish(Arc::new(Numbers::after(lsn)));
-        Self { engine, nobody: Request { id: String::new(), actor: String::new() } }
+        Self { engine, nobody: Request::unnamed() }
     }
 
     /// Ended reservations are of no use here, and requests are never repeated.

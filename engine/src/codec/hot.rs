@@ -58,12 +58,12 @@ pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
         }
         Event::Held(held) if held.shortages.iter().any(|short| short.component.is_some()) => return false,
         Event::HoldEnded { bookings, .. } | Event::Cancelled { bookings, .. } if !bookings.is_empty() => return false,
-        Event::Held(Held { replaced: Some(claim), .. })
-        | Event::Confirmed { claim }
+        Event::Held(Held { replaced: Some(claim), .. }) if is_prosts(claim) => return false,
+        Event::Confirmed { claim }
         | Event::HoldEnded { claim, .. }
         | Event::Cancelled { claim, .. }
         | Event::Shipped { claim, .. }
-            if claim.extra.as_ref().is_some_and(|extra| !extra.presold.is_empty() || !extra.kits.is_empty()) =>
+            if is_prosts(claim) =>
         {
             return false;
         }
@@ -108,6 +108,11 @@ pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
         | Event::Summary(_) => return false,
     }
     true
+}
+
+/// Whether a claim is left to prost.
+fn is_prosts(claim: &Claim) -> bool {
+    claim.extra.as_ref().is_some_and(|extra| !extra.presold.is_empty() || !extra.kits.is_empty())
 }
 
 /// Reads a record with an event that is written here.
@@ -247,7 +252,7 @@ fn held(fields: &mut Fields<'_>) -> Option<Held> {
         expires_at: Timestamp(fields.fixed64(5)),
         lines: lines(fields, 6)?,
         replaced: match fields.message(7) {
-            Some(replaced) => Some(claim(replaced)?),
+            Some(replaced) => Some(Box::new(claim(replaced)?)),
             None => None,
         },
         shortages: fields.messages(8).map(shortage).collect::<Option<_>>()?,

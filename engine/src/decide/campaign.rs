@@ -390,7 +390,7 @@ fn wait(
         replaced_bookings: replaced
             .as_ref()
             .map_or_else(Box::default, |claim| super::reserve::bookings_of(locked, claim.reservation)),
-        replaced,
+        replaced: replaced.map(Box::new),
         shortages: Vec::new(),
         sourced: None,
         terms: Some(Box::new(Terms {

@@ -194,7 +194,7 @@ impl Kits {
                 skus.push(part.sku);
             }
         }
-        Ok((Reserve { lines, ..request.clone() }, skus))
+        Ok((Reserve { lines: lines.into(), ..request.clone() }, skus))
     }
 
     /// What stands against any hold of the kits themselves, whatever their components have.

@@ -238,7 +238,7 @@ pub(crate) fn take(
         expires_at: now.plus(campaign::hold_ttl(directory, channel, request.ttl)),
         lines,
         replaced_bookings: replaced.as_ref().map_or_else(Box::default, |claim| bookings_of(locked, claim.reservation)),
-        replaced,
+        replaced: replaced.map(Box::new),
         shortages,
         sourced: None,
         terms: supply::terms(presold, campaign::terms(admitted.as_ref(), allotment::terms(&path))),

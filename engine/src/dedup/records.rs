@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::id::usize_from;
+use crate::{id::usize_from, near};
 
 /// Room of a piece, unless one record needs more.
 const PIECE_BYTES_MAX: usize = 32 * 1024;
@@ -48,6 +48,12 @@ impl Records {
         piece.extend_from_slice(&length.to_le_bytes());
         piece.extend_from_slice(record);
         At { piece: self.first.wrapping_add(last), offset }
+    }
+
+    /// Asks for the memory that the next record will be put into.
+    #[inline]
+    pub(super) fn ask_for_next(&self) {
+        self.pieces.back().into_iter().for_each(near::ask_for_next);
     }
 
     /// The record that stands there.

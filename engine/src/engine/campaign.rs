@@ -68,7 +68,7 @@ impl Engine {
     }
 
     fn settle_one(&self, command: CampaignCommand, now: Timestamp, report: &mut SettleReport) -> Result<(), Error> {
-        let nobody = Request { id: String::new(), actor: String::new() };
+        let nobody = Request::unnamed();
         match self.submit(&nobody, &Command::Campaign(command), now) {
             Ok(answer) => {
                 if let Verdict::Done(Event::Campaign(event)) = &answer.verdict {

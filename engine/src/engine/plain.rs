@@ -5,7 +5,7 @@ use crate::{
     codec::{self, Peek},
     command::Reserve,
     decide::{plain, reserve},
-    engine::{BUFFER, Draft, Engine, Slotted, Verdict},
+    engine::{BUFFER, Draft, Engine, Seen, Slotted, Verdict},
     error::Error,
     event::{Event, PlainHeld},
 };
@@ -18,13 +18,17 @@ impl Engine {
         draft: &Draft<'_>,
         request: &Reserve,
         slot: Slotted<'_, '_>,
+        seen: Seen,
     ) -> Result<Option<(Lsn, Verdict)>, Error> {
         let Some(wanted) = plain::line(request) else { return Ok(None) };
-        let Some(sku) = self.catalogue.read().sku(&wanted.sku) else { return Ok(None) };
-        // Who hears "sold out" waits for no exclusive lock. A kit has no stock of its own, and is for the general way.
-        let (may_have, is_kit) = plain::may_have(&self.shards.read(sku.shard()), sku, wanted);
-        if !may_have {
-            return Ok(self.sold_out(request, &[reserve::Demand::of(wanted, sku)]).filter(|_| !is_kit));
+        // What a code stands for never changes.
+        let Some(sku) = seen.sku.or_else(|| self.catalogue.read().sku(&wanted.sku)) else { return Ok(None) };
+        if !seen.suffices {
+            // Who hears "sold out" waits for no exclusive lock. A kit has no stock of its own, and is for the general way.
+            let (may_have, is_kit) = plain::may_have(&self.shards.read(sku.shard()), sku, wanted);
+            if !may_have {
+                return Ok(self.sold_out(request, &[reserve::Demand::of(wanted, sku)]).filter(|_| !is_kit));
+            }
         }
         let mut shard = self.shards.write(sku.shard());
         let Some(grant) = plain::grant(&shard, request, wanted, sku, draft.now) else { return Ok(None) };

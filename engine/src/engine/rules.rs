@@ -93,7 +93,7 @@ impl Engine {
                 if !self.differs(sku, now) {
                     continue;
                 }
-                let request = Request { id: String::new(), actor: String::new() };
+                let request = Request::unnamed();
                 match self.submit(&request, &Command::Rules(RulesCommand::Settle(sku)), now) {
                     Ok(answer) if matches!(answer.verdict, Verdict::Done(_)) => {
                         report.applied += 1;

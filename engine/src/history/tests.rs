@@ -58,7 +58,7 @@ impl World {
     fn tell(&mut self, command: &Command) -> Answer {
         self.now += SECOND;
         self.requests += 1;
-        let request = Request { id: format!("request-{}", self.requests), actor: String::new() };
+        let request = Request { id: format!("request-{}", self.requests).into(), actor: String::new() };
         self.engine.submit(&request, command, Timestamp(self.now)).unwrap()
     }
 
@@ -374,7 +374,7 @@ fn a_snapshot_under_traffic_is_checked_section_by_section_and_begins_a_fold() {
     let tick = std::cell::Cell::new(0);
     let tell = |command: Command| {
         tick.set(tick.get() + 1);
-        let request = Request { id: format!("traffic-{}", tick.get()), actor: String::new() };
+        let request = Request { id: format!("traffic-{}", tick.get()).into(), actor: String::new() };
         let time = Timestamp(now + tick.get() * SECOND);
         let answer = world.engine.submit(&request, &command, time).unwrap();
         match answer.verdict {
@@ -393,7 +393,8 @@ fn a_snapshot_under_traffic_is_checked_section_by_section_and_begins_a_fold() {
                 location: CompactString::default(),
                 sourcing: None,
             })
-            .into(),
+            .into_iter()
+            .collect(),
         ttl: Micros::from_secs(600),
         allow_partial: false,
         replaces: None,

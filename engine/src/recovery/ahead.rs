@@ -1,8 +1,7 @@
-//! Looking ahead: what the next records will change is read before the first of them is applied.
+//! Looking ahead: what the next records will change is asked for before the first of them is applied.
 //!
 //! A record touches memory that nobody touched lately: a row and its cell, a reservation, a table of request ids. Applied one after the other,
-//! each waits for each of these. Looked at together they are waited for at once: the looks do not depend on each other, so that the
-//! processor has many on their way. It pays only where no lock is taken in between, which would end the overlap.
+//! each waits for each of these. They are asked for together, and come together.
 
 use std::hint::black_box;
 
@@ -15,21 +14,21 @@ use crate::{
 /// Records looked at together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
 pub(super) const RECORDS_AHEAD: usize = 32;
 
-/// Looks at what `records` will change of what is the hand's. Changes nothing.
+/// Asks for what `records` will change of what is the hand's. Changes nothing.
 pub(super) fn look(records: &[&Read<'_>], mine: &Mine<'_>) {
-    let mut seen = 0_u64;
-    let mut note = |figure: u64| seen = seen.wrapping_add(figure);
     for (index, hash) in records.iter().filter_map(|read| read.slot) {
-        note(mine.slot(index).map_or(0, |slot| slot.look(hash)));
+        mine.slot(index).into_iter().for_each(|slot| slot.ask_for(hash));
     }
     // Rows before their cells, which are found through them.
+    let shard = |line: &Line| mine.shard(line.sku.shard().index()).filter(|shard| line.sku.row() < shard.rows.len());
     let lines = || records.iter().flat_map(|read| touched(&read.event).1);
-    let row = |line: &Line| mine.shard(line.sku.shard().index()).and_then(|shard| shard.rows.get(line.sku.row()));
-    lines().for_each(|line| note(row(line).map_or(0, |row| row.revision().get())));
-    lines().for_each(|line| note(row(line).map_or(0, |row| row.available_at(line.location).units())));
+    lines().for_each(|line| shard(line).into_iter().for_each(|shard| shard.ask_for(line.sku)));
+    lines().for_each(|line| shard(line).into_iter().for_each(|shard| shard.ask_for_more(line.sku)));
+    // Where a reservation stands is found by looking, and no look depends on another.
+    let mut seen = 0_u64;
     for id in records.iter().filter_map(|read| touched(&read.event).0) {
         let header = mine.shard(id.home().index()).and_then(|shard| shard.parts.header(&id));
-        note(header.map_or(0, |header| header.revision().get()));
+        seen = seen.wrapping_add(header.map_or(0, |header| header.revision().get()));
     }
     black_box(seen);
 }

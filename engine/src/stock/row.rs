@@ -9,7 +9,7 @@ use quartermaster_journal::Lsn;
 use roaring::RoaringBitmap;
 
 use super::cell::{Buckets, Extra};
-use crate::{id::LocationId, quantity::Quantity, stamp::Stamp};
+use crate::{id::LocationId, near, quantity::Quantity, stamp::Stamp};
 
 /// From this many cells on a row keeps a bitmap; below, looking at each cell is as fast and costs nothing to keep.
 const WIDE: usize = 64;
@@ -163,6 +163,14 @@ impl Row {
     #[must_use]
     pub fn available_at(&self, location: LocationId) -> Quantity {
         self.find(location).map_or(Quantity::ZERO, |place| self.available_of(&self.packed()[place]))
+    }
+
+    /// Asks for the memory of the cells, the first lines of it; of rows that have more than cells, for where those are told.
+    pub(crate) fn ask_for_cells(&self) {
+        match &self.cells {
+            Cells::Alone(cells) => near::ask_for_all(cells),
+            Cells::Beside(side) => near::ask_for(&**side),
+        }
     }
 
     /// All cells by location.

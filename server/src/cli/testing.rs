@@ -62,7 +62,7 @@ impl Warehouse {
     pub(super) fn tell(&mut self, command: &Command) -> Verdict {
         self.now += SECOND;
         self.requests += 1;
-        let request = Request { id: format!("request-{}", self.requests), actor: String::new() };
+        let request = Request { id: format!("request-{}", self.requests).into(), actor: String::new() };
         let answer = self.engine.submit(&request, command, Timestamp(self.now)).unwrap();
         while self.log.step().unwrap().more {}
         answer.verdict
@@ -74,7 +74,7 @@ impl Warehouse {
             order_id: "order".into(),
             buyer_id: "buyer".into(),
             channel: "".into(),
-            lines: vec![line],
+            lines: [line].into(),
             ttl: Micros::from_secs(600),
             allow_partial: false,
             replaces: None,
@@ -138,7 +138,7 @@ impl Warehouse {
             let mut quick = |command: &Command| {
                 self.now += 1_000;
                 self.requests += 1;
-                let request = Request { id: format!("request-{}", self.requests), actor: String::new() };
+                let request = Request { id: format!("request-{}", self.requests).into(), actor: String::new() };
                 self.engine.submit(&request, command, Timestamp(self.now)).unwrap().verdict
             };
             let Verdict::Done(held) = quick(&Command::Reserve(reserve)) else { panic!("sold out") };

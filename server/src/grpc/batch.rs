@@ -22,6 +22,14 @@ pub(crate) enum Item {
 }
 
 impl Item {
+    /// What is ready to be decided.
+    fn order(&self) -> Option<(&Request, &Command)> {
+        match self {
+            Self::Order(request, order) => Some((request, order)),
+            Self::Message(_) => None,
+        }
+    }
+
     /// Lines that are to be decided, at least one.
     pub(crate) fn lines(&self) -> usize {
         let lines = match self {
@@ -50,15 +58,17 @@ pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, m
             lines = 0;
         }
         let mut turn = None;
+        let mut ahead = node.engine().look_ahead(items[place..].iter().map(Item::order)).into_iter();
         while answers.len() < ORDERS_PER_TURN
             && let Some(item) = items.get_mut(place)
             && (lines == 0 || lines + item.lines() <= LINES_PER_GO)
         {
             lines += item.lines();
+            let seen = ahead.next().unwrap_or_default();
             answers.push(match item {
                 Item::Order(request, order) => {
                     caller.sign(request);
-                    turn.get_or_insert_with(|| node.turn()).submit(request, order)
+                    turn.get_or_insert_with(|| node.turn()).submit(request, order, seen)
                 }
                 Item::Message(message) => {
                     turn = None;

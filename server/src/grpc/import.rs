@@ -99,7 +99,7 @@ async fn write(node: &Arc<Node>, caller: &Caller, rows: &Arc<Rows>, part: usize)
                 let id = part_id(&rows.request_id, part, rows.chunks());
                 let import = ImportStock { rows: rows.chunk(part), reference: rows.reference.clone() };
                 let command = Command::Stock(StockCommand::Import(import));
-                node.submit_now(&caller.signed(Request { id, actor: String::new() }), &command)
+                node.submit_now(&caller.signed(Request { id: id.into(), actor: String::new() }), &command)
             })
         };
         match offered.await {

@@ -73,7 +73,7 @@ impl Rows {
     pub(crate) fn add(&mut self, message: v1::ImportStockRequest, is_first: bool) -> Result<(), ApiError> {
         let mut checks = Checks::default();
         if is_first {
-            self.request_id = checks.request(message.request_id).id;
+            self.request_id = checks.request(message.request_id).id.into();
             self.reference = checks.text("reference", message.reference, &limits::REFERENCE_BYTES_MAX);
         } else {
             same(&mut checks, "request_id", &message.request_id, &self.request_id);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use quartermaster_engine::Answer;
 use quartermaster_engine::command::{Command, Request};
+use quartermaster_engine::engine::{ORDERS_AHEAD, Seen};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_node::DiskFull;
 
@@ -12,7 +13,7 @@ use crate::grpc::status::ApiError;
 use crate::watch::steps;
 
 /// Orders of a turn at most. They are decided as at its beginning, some 30 µs before the last of them.
-pub(crate) const ORDERS_PER_TURN: usize = 32;
+pub(crate) const ORDERS_PER_TURN: usize = ORDERS_AHEAD;
 
 /// Some orders, one after the other on one thread. When it ends, they are counted.
 pub(crate) struct Turn<'a> {
@@ -31,12 +32,14 @@ impl Node {
 }
 
 impl Turn<'_> {
-    /// Decides an order at once, one that the router is not asked about. The answer must not be told before `settle` of its LSN.
+    /// Decides an order at once, one that the router is not asked about and that a look ahead has `seen`. The answer must not be told before
+    /// `settle` of its LSN.
     ///
     /// # Errors
     /// As [`Node::submit_now`].
-    pub(crate) fn submit(&mut self, request: &Request, order: &Command) -> Result<Answer, ApiError> {
-        let answer = self.node.core.submit(request, order, self.now).map_err(|DiskFull| self.node.no_room())?;
+    pub(crate) fn submit(&mut self, request: &Request, order: &Command, seen: Seen) -> Result<Answer, ApiError> {
+        let answer =
+            self.node.core.submit_seen(request, order, self.now, seen).map_err(|DiskFull| self.node.no_room())?;
         self.orders += 1;
         self.node.campaigns.count(order, &answer, self.now);
         self.node.decisions.count_end(order, &answer);

@@ -102,7 +102,7 @@ impl Desk {
     /// # Errors
     /// When the journal fails.
     pub(crate) fn submit(&mut self, command: &Command) -> Result<Outcome, Fault> {
-        let request = Request { id: format!("y{:09}", self.commands), actor: "year".to_owned() };
+        let request = Request { id: format!("y{:09}", self.commands).into(), actor: "year".to_owned() };
         let answer = match self.send(&request, command)? {
             Ok(answer) => answer,
             Err(error) => return Ok(Outcome::Refused(error)),

@@ -196,7 +196,7 @@ fn fill(count: u32, locations: u32) -> Engine {
 }
 
 fn done(engine: &Engine, command: &Command) {
-    let request = Request { id: String::new(), actor: String::new() };
+    let request = Request::unnamed();
     let answer = engine.submit(&request, command, START).expect("the channel and its campaign are made");
     assert!(matches!(answer.verdict, Verdict::Done(_)), "the channel and its campaign are made: {:?}", answer.verdict);
 }

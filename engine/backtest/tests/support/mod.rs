@@ -50,7 +50,7 @@ impl Shop {
     pub(crate) fn tell(&mut self, command: &Command) -> Option<Event> {
         self.now = self.now.plus(Micros(MINUTE));
         self.engine.expire_due(self.now, 100).unwrap();
-        let nobody = Request { id: String::new(), actor: String::new() };
+        let nobody = Request::unnamed();
         match self.engine.submit(&nobody, command, self.now) {
             Ok(answer) => match answer.verdict {
                 Verdict::Done(event) => Some(event),

@@ -28,7 +28,7 @@ fn log(directory: &Path) {
     let mut now = 1_794_355_200_000_000;
     let mut tell = |command: Command| {
         now += HOUR;
-        let nobody = Request { id: String::new(), actor: String::new() };
+        let nobody = Request::unnamed();
         let answer = engine.submit(&nobody, &command, Timestamp(now)).unwrap();
         while log.step().unwrap().more {}
         answer.verdict
@@ -62,7 +62,7 @@ fn log(directory: &Path) {
             order_id: id.into(),
             buyer_id: "buyer".into(),
             channel: "".into(),
-            lines: vec![line],
+            lines: [line].into(),
             ttl: Micros(48 * HOUR),
             allow_partial: false,
             replaces: None,

@@ -40,7 +40,7 @@ pub(crate) fn reserve(message: v1::ReserveRequest) -> Change {
         order_id: order_id.into(),
         buyer_id: buyer_id.into(),
         channel: channel.into(),
-        lines,
+        lines: lines.into(),
         // 0: as its channel says, else the default.
         ttl: ttl.unwrap_or(Micros(0)),
         allow_partial: message.allow_partial,
@@ -135,7 +135,7 @@ pub(crate) fn get(message: &v1::GetReservationRequest) -> Result<ReservationId, 
 /// The id of a GetOutcome.
 pub(crate) fn outcome(message: v1::GetOutcomeRequest) -> Result<String, ApiError> {
     let mut checks = Checks::default();
-    let id = checks.request(message.request_id).id;
+    let id = checks.request(message.request_id).id.into();
     checks.finish(id)
 }
 
@@ -225,7 +225,8 @@ mod tests {
             order_id: "o1".into(),
             buyer_id: "b1".into(),
             channel: "app".into(),
-            lines: vec![ReserveLine { sku: "A".into(), quantity: Quantity(2), location: "L1".into(), sourcing: None }],
+            lines: vec![ReserveLine { sku: "A".into(), quantity: Quantity(2), location: "L1".into(), sourcing: None }]
+                .into(),
             ttl: Micros::from_secs(60),
             allow_partial: true,
             replaces: Some(ReservationId(1_024)),

@@ -49,7 +49,7 @@ impl Checks {
     /// The idempotency key of a change.
     pub(crate) fn request(&mut self, id: String) -> Request {
         let id = self.required("request_id", id, &limits::REQUEST_ID_BYTES_MAX);
-        Request { id, actor: String::new() }
+        Request { id: id.into(), actor: String::new() }
     }
 
     /// A text that must be there.

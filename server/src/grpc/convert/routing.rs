@@ -52,7 +52,7 @@ pub(crate) fn route(message: v1::RouteRequest) -> Result<Ask, ApiError> {
         order_id: "".into(),
         buyer_id: buyer_id.into(),
         channel: channel.into(),
-        lines,
+        lines: lines.into(),
         ttl: Micros::default(),
         allow_partial: message.allow_partial,
         replaces: None,
@@ -91,11 +91,7 @@ fn quote(catalogue: &Catalogue, quote: &Quote) -> v1::Quote {
 /// A Merge, and whether it is a preview. That changes nothing, so it needs no request id.
 pub(crate) fn merge(message: v1::MergeRequest) -> Result<(Request, Merge, bool), ApiError> {
     let mut checks = Checks::default();
-    let request = if message.preview {
-        Request { id: String::new(), actor: String::new() }
-    } else {
-        checks.request(message.request_id)
-    };
+    let request = if message.preview { Request::unnamed() } else { checks.request(message.request_id) };
     let buyer_id = checks.required("buyer_id", message.buyer_id, &limits::REFERENCE_BYTES_MAX);
     let receiver_key = checks.required("receiver_key", message.receiver_key, &limits::REFERENCE_BYTES_MAX);
     let mut reservations: Vec<ReservationId> = Vec::new();

@@ -35,11 +35,7 @@ pub(crate) struct Put {
 /// A PutStockRules. A dry run changes nothing, so it needs no request id.
 pub(crate) fn put(message: v1::PutStockRulesRequest) -> Result<Put, ApiError> {
     let mut checks = Checks::default();
-    let request = if message.dry_run {
-        Request { id: String::new(), actor: String::new() }
-    } else {
-        checks.request(message.request_id)
-    };
+    let request = if message.dry_run { Request::unnamed() } else { checks.request(message.request_id) };
     let text = checks.text("text", message.text, &limits::STOCK_RULES_BYTES_MAX);
     checks.finish(Put { request, text, expected_version: message.expected_version, dry_run: message.dry_run })
 }

@@ -7,7 +7,7 @@ use std::iter;
 
 use prost_types::Duration;
 use quartermaster_engine::{
-    command::{Command, Request, Reserve, ReserveLine},
+    command::{Command, Request, Reserve, ReserveLine, ReserveLines},
     id::ReservationId,
     quantity::Quantity,
     time::Micros,
@@ -51,7 +51,7 @@ pub(super) fn requests(message: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
 pub(super) fn reserve(message: &[u8]) -> Option<(Request, Command)> {
     let mut fields = Fields::of(message);
     let (mut request_id, mut order_id, mut buyer_id, mut channel, mut campaign) = ("", "", "", "", "");
-    let mut lines = Vec::new();
+    let mut lines = ReserveLines::new();
     let (mut ttl, mut replaces) = (None, None);
     let (mut allow_partial, mut unchanged_since_lsn) = (false, 0);
     while let Some(key) = fields.key() {
@@ -62,10 +62,6 @@ pub(super) fn reserve(message: &[u8]) -> Option<(Request, Command)> {
             CHANNEL => channel = fields.text()?,
             LINES => {
                 let line = line(fields.message()?)?;
-                if lines.is_empty() {
-                    // Most orders have one, and a list that grows by itself begins with room for four.
-                    lines.reserve_exact(1);
-                }
                 lines.push(line);
             }
             // One that comes twice is to be merged.

@@ -51,7 +51,7 @@ impl World {
     /// Makes it happen, twice: both must be told the same.
     fn change(&mut self, command: &Command) -> (Event, Outcome) {
         self.requests += 1;
-        let request = Request { id: format!("r{}", self.requests), actor: String::new() };
+        let request = Request { id: format!("r{}", self.requests).into(), actor: String::new() };
         let submit = || -> Answer { self.engine.submit(&request, command, NOW).unwrap() };
         let (first, again) = (submit(), submit());
         assert!(!first.replayed && again.replayed && first.lsn == again.lsn);
@@ -77,7 +77,7 @@ impl World {
             order_id: "o".into(),
             buyer_id: "b".into(),
             channel: "app".into(),
-            lines: vec![line],
+            lines: [line].into(),
             ttl: Micros::from_secs(60),
             allow_partial: false,
             replaces: None,

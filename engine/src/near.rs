@@ -1,0 +1,31 @@
+//! Asks the processor for memory before it is needed. A hint: it reads nothing, changes nothing and waits for nothing.
+//!
+//! Not even the atomics of a lock wait for what was asked for. So whoever knows some orders ahead what they will touch has all of it on its way
+//! at once, where reading would wait for each, one after the other.
+
+/// Bytes that come together.
+const LINE_BYTES: usize = 64;
+
+/// Lines that are asked for at a time, at most.
+const LINES_MAX: usize = 4;
+
+/// Asks for where `value` begins.
+#[inline]
+pub(crate) fn ask_for<T>(value: &T) {
+    branches::prefetch_read_data::<T, 0>(value);
+}
+
+/// Asks for the first of `values`, some cache lines of them.
+#[inline]
+pub(crate) fn ask_for_all<T>(values: &[T]) {
+    let bytes = values.as_ptr().cast::<u8>();
+    for line in 0..size_of_val(values).div_ceil(LINE_BYTES).min(LINES_MAX) {
+        branches::prefetch_read_data::<u8, 0>(bytes.wrapping_add(line * LINE_BYTES));
+    }
+}
+
+/// Asks for where the next value of `values` will stand.
+#[inline]
+pub(crate) fn ask_for_next<T>(values: &Vec<T>) {
+    branches::prefetch_read_data::<T, 0>(values.as_ptr().wrapping_add(values.len()));
+}
