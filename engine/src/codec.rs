@@ -122,6 +122,7 @@ pub(crate) fn decode_event(bytes: &[u8]) -> Result<(Timestamp, Event), DecodeErr
 ///
 /// # Errors
 /// As `decode`.
+#[inline]
 pub(crate) fn decode_parts(bytes: &[u8]) -> Result<(Peek<'_>, Event), DecodeError> {
     match hot::decode(bytes) {
         Some(parts) => Ok(parts),

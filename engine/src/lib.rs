@@ -34,6 +34,7 @@ pub mod rules;
 mod shard;
 mod slab;
 pub mod snapshot;
+mod sorted;
 pub mod sourced;
 mod stamp;
 pub mod stock;

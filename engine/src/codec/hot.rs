@@ -116,6 +116,7 @@ fn is_prosts(claim: &Claim) -> bool {
 }
 
 /// Reads a record with an event that is written here.
+#[inline]
 pub(super) fn decode(record: &[u8]) -> Option<(Peek<'_>, Event)> {
     let mut fields = Fields(record);
     let head = head(&mut fields);

@@ -83,6 +83,7 @@ pub(super) struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
+    #[inline]
     pub(super) fn of(lsn: Lsn, bytes: &'a [u8]) -> Result<Self, RecoveryError> {
         let (head, event) = codec::decode_parts(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
         let slot = (!head.request_id.is_empty()).then(|| {
@@ -192,7 +193,7 @@ impl Recovery {
         let mut mine = Mine::lock(engine, hand, hands);
         let mut capacity = (hand == 0).then(|| engine.capacity.lock());
         for next in run.chunks(RECORDS_AHEAD) {
-            ahead::look(next, &mine);
+            ahead::look(next, &mine, &engine.owners);
             for read in next {
                 for id in read.shards.both(&mine.all).iter() {
                     self.put_in(&mut mine.shards[id.index() / hands], read).map_err(|error| (read.lsn, error))?;

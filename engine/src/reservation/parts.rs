@@ -29,6 +29,11 @@ impl Parts {
         self.places.ask_for_next();
     }
 
+    /// Asks for the memory of a place.
+    pub(crate) fn ask_for(&self, place: u32) {
+        self.packed.ask_for(place);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.packed.len()
     }

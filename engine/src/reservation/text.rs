@@ -34,7 +34,10 @@ impl Texts {
             return Self::Inline { order, buyer, bytes };
         }
         let end = u32::try_from(order.len()).expect("Invariant: an id is far below 4 GiB");
-        Self::Heap { order: end, both: [order, buyer].concat().into() }
+        let mut both = String::with_capacity(order.len() + buyer.len());
+        both.push_str(order);
+        both.push_str(buyer);
+        Self::Heap { order: end, both: both.into() }
     }
 
     pub(super) fn order_id(&self) -> &str {

@@ -32,7 +32,7 @@ impl<'a> Fields<'a> {
     /// All of `message`.
     #[inline]
     pub(super) fn of(message: &'a [u8]) -> Self {
-        let text = std::str::from_utf8(message);
+        let text = std::str::from_utf8(&message[..message.len() - beyond_ascii(message)]);
         let text = text.or_else(|end| std::str::from_utf8(&message[..end.valid_up_to()])).unwrap_or_default();
         Self { bytes: message, length: message.len(), text }
     }
@@ -106,6 +106,15 @@ impl<'a> Fields<'a> {
         let end = self.length - self.bytes.len();
         self.text.get(end - read.len()..end)
     }
+}
+
+/// How much of a message's end is left when it is cut before what is not ASCII in its last bytes: long numbers, which mostly stand behind all
+/// texts. So the text before them is found at first look.
+#[inline]
+fn beyond_ascii(message: &[u8]) -> usize {
+    let Some((_, last)) = message.split_last_chunk() else { return 0 };
+    let marks = u64::from_be_bytes(*last) & 0x8080_8080_8080_8080;
+    usize::try_from(u64::BITS - marks.leading_zeros()).unwrap_or_default().div_ceil(8)
 }
 
 /// Puts a number, unless it is 0.
