@@ -13,7 +13,7 @@ use std::{
 
 use ahash::RandomState;
 use compact_str::CompactString;
-use hashbrown::{HashMap, HashTable, hash_table::Entry};
+use hashbrown::HashMap;
 use quartermaster_journal::Lsn;
 pub use quartermaster_sourcing::fulfilment::{Capabilities, Coordinates, Fulfilment};
 
@@ -30,7 +30,9 @@ use crate::{
     event::{Event, upkeep::UpkeepEvent},
     fingerprint::Fingerprinter,
     id::{CampaignId, ChannelId, LocationId, NodeId, SkuId},
+    near,
     rules::RulesInForce,
+    table::{Table, Tag},
     time::{Micros, Timestamp},
     upkeep::{Freeze, Frozen},
 };
@@ -750,7 +752,7 @@ pub struct Catalogue {
     /// of the SKU.
     codes: Vec<CompactString>,
     /// Active SKUs, found by their codes.
-    by_code: HashTable<SkuId>,
+    by_code: Table,
     hasher: RandomState,
     styles: HashMap<Box<str>, Vec<SkuId>, RandomState>,
     /// Active kits.
@@ -764,7 +766,7 @@ impl Default for Catalogue {
         Self {
             skus: Vec::new(),
             codes: Vec::new(),
-            by_code: HashTable::new(),
+            by_code: Table::default(),
             hasher: hasher(),
             styles: HashMap::with_hasher(hasher()),
             kits: BTreeSet::new(),
@@ -784,8 +786,28 @@ impl Catalogue {
     /// The active SKU with this code.
     #[must_use]
     pub fn sku(&self, code: &str) -> Option<SkuId> {
-        let Self { codes, by_code, hasher, .. } = self;
-        by_code.find(hasher.hash_one(code), |id| codes[id.index()] == code).copied()
+        self.sku_of(self.tag_of(code), code)
+    }
+
+    /// What a code is found by.
+    pub(crate) fn tag_of(&self, code: &str) -> Tag {
+        Tag::of(self.hasher.hash_one(code))
+    }
+
+    /// Active SKU by code, whose tag is known.
+    pub(crate) fn sku_of(&self, tag: Tag, code: &str) -> Option<SkuId> {
+        self.by_code.find(tag, |id| self.codes[SkuId(id).index()] == code).map(SkuId)
+    }
+
+    /// Asks for the memory where a code of this tag is looked for.
+    pub(crate) fn ask_for_place(&self, tag: Tag) {
+        self.by_code.ask_for(tag);
+    }
+
+    /// Asks for the memory of the code that is found there.
+    pub(crate) fn ask_for_code(&self, tag: Tag) {
+        let found = self.by_code.find(tag, |_| true).and_then(|id| self.codes.get(SkuId(id).index()));
+        found.into_iter().for_each(near::ask_for);
     }
 
     /// Code of a SKU of this catalogue.
@@ -837,9 +859,8 @@ impl Catalogue {
 
     /// Makes room for so many SKUs more.
     pub(crate) fn reserve(&mut self, skus: usize) {
-        let Self { codes, by_code, hasher, .. } = self;
-        by_code.reserve(skus, |id| hasher.hash_one(codes[id.index()].as_str()));
-        codes.reserve(skus);
+        self.by_code.reserve(skus);
+        self.codes.reserve(skus);
         self.skus.reserve(skus);
     }
 
@@ -883,18 +904,14 @@ impl Catalogue {
 
     /// Has an active SKU found by its code, in place of the one that had it.
     fn put_code(&mut self, code: &str, id: SkuId) {
-        let Self { codes, by_code, hasher, .. } = self;
-        let hash_of = |id: &SkuId| hasher.hash_one(codes[id.index()].as_str());
-        match by_code.entry(hasher.hash_one(code), |other| codes[other.index()] == code, hash_of) {
-            Entry::Occupied(mut entry) => *entry.get_mut() = id,
-            Entry::Vacant(entry) => _ = entry.insert(id),
-        }
+        self.forget_code(code);
+        self.by_code.insert(self.tag_of(code), id.0);
     }
 
     fn forget_code(&mut self, code: &str) {
-        let Self { codes, by_code, hasher, .. } = self;
-        if let Ok(entry) = by_code.find_entry(hasher.hash_one(code), |id| codes[id.index()] == code) {
-            entry.remove();
+        let tag = self.tag_of(code);
+        if let Some(id) = self.sku_of(tag, code) {
+            self.by_code.remove(tag, id.0);
         }
     }
 

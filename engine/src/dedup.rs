@@ -4,20 +4,16 @@
 //! age and by number. Both follow from the events alone, so that a replay remembers the same.
 
 mod records;
-mod table;
-
-use std::collections::VecDeque;
 
 use quartermaster_journal::Lsn;
 
-use self::{
-    records::{At, Records},
-    table::{Table, Tag},
-};
+use self::records::{At, Records};
 use crate::{
     codec,
     fingerprint::Fingerprinter,
     id::usize_from,
+    queue::Queue,
+    table::{Table, Tag},
     time::{Micros, Timestamp},
 };
 
@@ -69,7 +65,7 @@ struct Kept {
 /// A part of the remembered requests.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    entries: VecDeque<Kept>,
+    entries: Queue<Kept>,
     records: Records,
     /// Time of the entry at the front, which every new entry asks for.
     oldest: Timestamp,
@@ -81,7 +77,7 @@ pub(crate) struct Slot {
 impl Default for Slot {
     fn default() -> Self {
         Self {
-            entries: VecDeque::new(),
+            entries: Queue::default(),
             records: Records::default(),
             oldest: Timestamp::MAX,
             first: 0,
@@ -99,6 +95,7 @@ impl Slot {
     /// Asks for the memory that `find` and `insert` need for a request of this hash.
     pub(crate) fn ask_for(&self, hash: u64) {
         self.by_id.ask_for(Tag::of(hash));
+        self.entries.ask_for_next();
         self.records.ask_for_next();
     }
 
@@ -111,7 +108,7 @@ impl Slot {
         if self.entries.is_empty() {
             self.oldest = time;
         }
-        self.entries.push_back(Kept { lsn: entry.lsn, at: self.records.push(entry.record) });
+        self.entries.push(Kept { lsn: entry.lsn, at: self.records.push(entry.record) });
         self.by_id.insert(Tag::of(hash), sequence);
         while self.entries.len() > retention.entries || self.oldest < horizon {
             self.forget_front();
@@ -123,17 +120,17 @@ impl Slot {
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.iter().map(|kept| self.shown(kept))
+        self.entries.iter_from(0).map(|kept| self.shown(kept))
     }
 
     /// LSN of the newest entry; zero when there is none.
     pub(crate) fn newest(&self) -> Lsn {
-        self.entries.back().map_or(Lsn::ZERO, |kept| kept.lsn)
+        self.entries.last().map_or(Lsn::ZERO, |kept| kept.lsn)
     }
 
     /// Those of later events than this, oldest first.
     pub(crate) fn entries_past(&self, lsn: Lsn) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.range(self.entries.partition_point(|kept| kept.lsn <= lsn)..).map(|kept| self.shown(kept))
+        self.entries.iter_from(self.entries.partition_point(|kept| kept.lsn <= lsn)).map(|kept| self.shown(kept))
     }
 
     fn shown(&self, kept: &Kept) -> Entry<'_> {
@@ -141,20 +138,21 @@ impl Slot {
     }
 
     fn entry(&self, sequence: u32) -> Entry<'_> {
-        self.shown(&self.entries[usize_from(sequence.wrapping_sub(self.first))])
+        let kept = self.entries.get(usize_from(sequence.wrapping_sub(self.first)));
+        self.shown(kept.expect("Invariant: an entry stands until it is forgotten"))
     }
 
     fn front_time(&self) -> Timestamp {
-        self.entries.front().map_or(Timestamp::MAX, |kept| codec::peek_time(self.shown(kept).record))
+        self.entries.first().map_or(Timestamp::MAX, |kept| codec::peek_time(self.shown(kept).record))
     }
 
     fn forget_front(&mut self) {
-        if let Some(old) = self.entries.front() {
+        if let Some(old) = self.entries.first() {
             let tag = Tag::of(SlotHasher.hash_bytes(codec::peek_request_id(self.shown(old).record)));
             let found = self.by_id.remove(tag, self.first);
             assert!(found, "Invariant: an entry is found by its id until it is forgotten");
-            self.entries.pop_front();
-            self.records.forget_before(self.entries.front().map(|kept| kept.at));
+            self.entries.pop();
+            self.records.forget_before(self.entries.first().map(|kept| kept.at));
             self.first = self.first.wrapping_add(1);
             self.oldest = self.front_time();
         }

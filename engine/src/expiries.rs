@@ -6,12 +6,9 @@
 //! Entries are not taken out when a hold ends or moves. Whoever takes one looks whether it stands: whether what lies in that place now
 //! expires at that time. A place that another hold has taken with the very same expiry is due as well, so an old entry does no harm.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
-use crate::{near, time::Timestamp};
+use crate::{queue::Queue, time::Timestamp};
 
 /// What lies in a place is due. The time stands in two halves, so that there is no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +22,7 @@ struct Due {
 #[derive(Debug, Default)]
 pub(crate) struct Expiries {
     /// Ascending.
-    in_order: VecDeque<Due>,
+    in_order: Queue<Due>,
     others: BinaryHeap<Reverse<Due>>,
 }
 
@@ -34,21 +31,23 @@ impl Expiries {
         self.in_order.len() + self.others.len()
     }
 
-    /// Asks for the memory at the end of the queue.
+    /// Asks for what tells where the next of the queue will be put.
+    pub(crate) fn ask_for_end(&self) {
+        self.in_order.ask_for_end();
+    }
+
+    /// Asks for the memory that it will be put into.
     pub(crate) fn ask_for_next(&self) {
-        self.in_order.back().into_iter().for_each(near::ask_for);
+        self.in_order.ask_for_next();
     }
 
     /// Notes when what lies in a place expires.
     pub(crate) fn push(&mut self, at: Timestamp, place: u32) {
         let due = pack(at, place);
-        // Both grow by an eighth instead of to twice as much.
-        if self.in_order.back().is_none_or(|last| *last <= due) {
-            if self.in_order.len() == self.in_order.capacity() {
-                self.in_order.reserve_exact(64 + self.in_order.len() / 8);
-            }
-            self.in_order.push_back(due);
+        if self.in_order.last().is_none_or(|last| *last <= due) {
+            self.in_order.push(due);
         } else {
+            // It grows by an eighth instead of to twice as much.
             if self.others.len() == self.others.capacity() {
                 self.others.reserve_exact(64 + self.others.len() / 8);
             }
@@ -69,7 +68,7 @@ impl Expiries {
             return None;
         }
         if is_in_order {
-            self.in_order.pop_front();
+            self.in_order.pop();
         } else {
             self.others.pop();
         }
@@ -79,7 +78,7 @@ impl Expiries {
     /// The earliest, and whether it stands in the queue.
     fn earliest(&self) -> Option<(Due, bool)> {
         let other = self.others.peek().map(|Reverse(due)| (*due, false));
-        let first = self.in_order.front().map(|due| (*due, true));
+        let first = self.in_order.first().map(|due| (*due, true));
         first.into_iter().chain(other).min()
     }
 
@@ -127,8 +126,8 @@ mod tests {
     fn an_entry_is_twelve_bytes_and_growth_wastes_an_eighth() {
         assert_eq!((size_of::<Due>(), size_of::<Reverse<Due>>()), (12, 12));
         let mut expiries = Expiries::default();
-        (0..100_000).for_each(|place| expiries.push(Timestamp(u64::from(place)), place));
-        let capacity = expiries.in_order.capacity();
-        assert!(capacity < 113_000, "{capacity}");
+        (0..100_000).rev().for_each(|place| expiries.push(Timestamp(u64::from(place)), place));
+        let capacity = expiries.others.capacity();
+        assert!((99_999..113_000).contains(&capacity), "{capacity}");
     }
 }

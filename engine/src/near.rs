@@ -6,21 +6,28 @@
 /// Bytes that come together.
 const LINE_BYTES: usize = 64;
 
-/// Lines that are asked for at a time, at most.
-const LINES_MAX: usize = 4;
-
 /// Asks for where `value` begins.
 #[inline]
 pub(crate) fn ask_for<T>(value: &T) {
     branches::prefetch_read_data::<T, 0>(value);
 }
 
-/// Asks for the first of `values`, some cache lines of them.
+/// Asks for the first bytes of `value`.
+#[inline]
+pub(crate) fn ask_for_bytes<T>(value: &T, bytes: usize) {
+    ask(std::ptr::from_ref(value).cast(), bytes.min(size_of::<T>()));
+}
+
+/// Asks for all of `values`.
 #[inline]
 pub(crate) fn ask_for_all<T>(values: &[T]) {
-    let bytes = values.as_ptr().cast::<u8>();
-    for line in 0..size_of_val(values).div_ceil(LINE_BYTES).min(LINES_MAX) {
-        branches::prefetch_read_data::<u8, 0>(bytes.wrapping_add(line * LINE_BYTES));
+    ask(values.as_ptr().cast(), size_of_val(values));
+}
+
+#[inline]
+fn ask(first: *const u8, bytes: usize) {
+    for line in 0..bytes.div_ceil(LINE_BYTES) {
+        branches::prefetch_read_data::<u8, 0>(first.wrapping_add(line * LINE_BYTES));
     }
 }
 

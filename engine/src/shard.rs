@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
     sync::{Arc, OnceLock},
 };
 
@@ -37,40 +38,44 @@ pub(crate) struct EndedRetention {
     pub(crate) entries: usize,
 }
 
-/// State behind one lock.
+/// State behind one lock. What every hold looks at stands first and together, so that it is few lines of memory and can be asked for.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Shard {
+    /// Last event that was applied.
+    pub(crate) lsn: Lsn,
     pub(crate) id: ShardId,
+    /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
+    pub(crate) directory: Arc<Directory>,
     pub(crate) rows: Rows,
     /// Parts of reservations.
     pub(crate) parts: Parts,
-    /// Locations and channels; the same for all shards, here so that a decision needs no further lock.
-    pub(crate) directory: Arc<Directory>,
     /// When holds at home here expire. Entries of holds that ended or moved are dropped when their time comes.
     pub(crate) expiries: Expiries,
+    pub(crate) counts: Counts,
+    /// Reservations forgotten by the last event, for the index of owners to follow.
+    pub(crate) forgotten: Vec<Packed>,
     /// Ended reservations' parts, oldest first.
     pub(crate) ended: VecDeque<(Timestamp, ReservationId)>,
+    pub(crate) retention: EndedRetention,
+    /// Of reservations that ended shipped.
+    pub(crate) shipped_retention: EndedRetention,
+    pub(crate) allotments: Allotments,
+    pub(crate) rules: RulesState,
+    pub(crate) returns: ReturnsState,
+    pub(crate) campaigns: CampaignState,
+    pub(crate) supply: SupplyState,
+    pub(crate) upkeep: UpkeepState,
     /// Cells that promise more than they have.
     pub(crate) shortfalls: BTreeSet<(SkuId, LocationId)>,
     /// Cells that sourcing leaves out until then: their location refused the SKU.
     pub(crate) refusals: BTreeMap<(SkuId, LocationId), Timestamp>,
     /// What planning knows of cells; of others nothing.
     pub(crate) facts: BTreeMap<(SkuId, LocationId), Facts>,
-    /// Reservations forgotten by the last event, for the index of owners to follow.
-    pub(crate) forgotten: Vec<Packed>,
-    pub(crate) allotments: Allotments,
-    pub(crate) campaigns: CampaignState,
-    pub(crate) supply: SupplyState,
-    pub(crate) returns: ReturnsState,
-    pub(crate) upkeep: UpkeepState,
-    pub(crate) rules: RulesState,
-    pub(crate) counts: Counts,
-    /// Last event that was applied.
-    pub(crate) lsn: Lsn,
-    pub(crate) retention: EndedRetention,
-    /// Of reservations that ended shipped.
-    pub(crate) shipped_retention: EndedRetention,
 }
+
+/// Bytes from the lock of a shard to behind what every hold looks at.
+const LOOKED_AT_BYTES: usize = 64 + mem::offset_of!(Shard, rules);
 
 /// Running figures of a shard; the engine adds them up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,18 +130,18 @@ impl Shard {
         &self.rows[sku.row()]
     }
 
-    /// Asks for the memory that a plain hold of this SKU needs and that is known at once: its row, the shard's figures, the ends of its lists.
+    /// Asks for the memory that a plain hold of this SKU needs and that is known at once: its row, and what tells of the ends of the shard's lists.
     pub(crate) fn ask_for(&self, sku: SkuId) {
         near::ask_for(self.row(sku));
-        near::ask_for(&self.counts);
         self.parts.ask_for_ends();
-        self.expiries.ask_for_next();
+        self.expiries.ask_for_end();
     }
 
     /// Asks for what is found through that: the cells, and where a new reservation will stand.
     pub(crate) fn ask_for_more(&self, sku: SkuId) {
         self.row(sku).ask_for_cells();
         self.parts.ask_for_next();
+        self.expiries.ask_for_next();
     }
 
     /// What planning knows of a cell.
@@ -227,9 +232,14 @@ impl Shards {
         lock.try_write().unwrap_or_else(|| self.waiting(|| lock.write()))
     }
 
-    /// The same unless it would wait.
+    /// Shared access unless it would have to be waited for.
     pub(crate) fn try_read(&self, shard: ShardId) -> Option<RwLockReadGuard<'_, Shard>> {
         self.locks[shard.index()].try_read()
+    }
+
+    /// Asks for the memory of a shard that every hold looks at.
+    pub(crate) fn ask_for(&self, shard: ShardId) {
+        near::ask_for_bytes(&self.locks[shard.index()], LOOKED_AT_BYTES);
     }
 
     #[cold]

@@ -1,8 +1,6 @@
 //! Things of one size in numbered places, in pieces that never move: to grow copies nothing, so whoever holds the lock is never held up
 //! by it. A place that was given up is the next to be taken.
 
-use std::slice;
-
 use crate::{id::usize_from, near};
 
 /// Places in a piece. Things of 96 bytes make pieces of 6 KiB, which the allocator has a size for.
@@ -40,7 +38,7 @@ impl<T> Slab<T> {
 
     /// Asks for the memory of a place.
     pub(crate) fn ask_for(&self, number: u32) {
-        self.place(number).into_iter().for_each(|place| near::ask_for_all(slice::from_ref(place)));
+        self.place(number).into_iter().for_each(|place| near::ask_for_bytes(place, size_of::<Place<T>>()));
     }
 
     /// Asks for what tells which place will be taken next.

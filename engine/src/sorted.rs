@@ -3,6 +3,8 @@
 //! What is new comes many at a time, itself in order: each piece is gone through once for all that belong into it, and moved by what lies between
 //! them. A tree of small nodes would be entered anew for every one, and would wait for memory at each level.
 
+use crate::near;
+
 /// Most that a piece has: 3 KiB of twelve bytes each, of which few cache lines are looked at and the rest is moved as one.
 const PIECE: usize = 256;
 
@@ -34,6 +36,10 @@ impl<T: Copy + Ord> Sorted<T> {
                 Some(next) => rest.iter().take_while(|new| *new < next).count(),
             };
             let (own, others) = rest.split_at(own);
+            // What comes next is on its way while this is gone through.
+            if let Some(next) = others.first().and_then(|next| self.pieces.get(self.piece_of(next)?)) {
+                near::ask_for_all(next);
+            }
             self.put(number, own);
             rest = others;
         }

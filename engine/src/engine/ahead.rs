@@ -4,14 +4,18 @@
 //! wait for each of these. They are asked for together, and come together. Nothing is read that is not there yet, since the atomics of the next
 //! lock would wait for it; and where a lock is held by another, the look is left out.
 
+use std::slice;
+
 use smallvec::SmallVec;
 
 use super::Engine;
 use crate::{
-    command::{Command, Request, Reserve},
+    command::{Command, Request, ReserveLine},
     decide::plain,
     dedup::SlotHasher,
     id::SkuId,
+    near,
+    table::Tag,
 };
 
 /// Orders that are looked at together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
@@ -34,35 +38,44 @@ impl Engine {
         &self,
         orders: impl Iterator<Item = Option<(&'a Request, &'a Command)>>,
     ) -> SmallVec<[Seen; ORDERS_AHEAD]> {
-        let mut wanted = SmallVec::<[Option<&Reserve>; ORDERS_AHEAD]>::new();
+        let mut wanted = SmallVec::<[Option<&ReserveLine>; ORDERS_AHEAD]>::new();
         let mut all = SmallVec::<[Seen; ORDERS_AHEAD]>::new();
+        let catalogue = self.catalogue.read();
+        let mut tags = SmallVec::<[Option<Tag>; ORDERS_AHEAD]>::new();
         for order in orders.take(ORDERS_AHEAD) {
-            let hash =
-                order.filter(|(request, _)| !request.id.is_empty()).map(|(request, _)| SlotHasher.hash(&request.id));
-            if let Some(slot) = hash.and_then(|hash| Some((self.slots[SlotHasher::slot(hash)].try_lock()?, hash))) {
-                slot.0.ask_for(slot.1);
-            }
+            let request_id = order.map_or("", |(request, _)| &request.id);
+            let hash = (!request_id.is_empty()).then(|| SlotHasher.hash(request_id));
+            hash.into_iter().for_each(|hash| near::ask_for_all(slice::from_ref(&self.slots[SlotHasher::slot(hash)])));
             let reserve = order.and_then(|(_, command)| match command {
                 Command::Reserve(reserve) => Some(reserve),
                 _ => None,
             });
             reserve.into_iter().for_each(|reserve| self.owners.ask_for(&reserve.buyer_id));
-            wanted.push(reserve);
+            let line = reserve.and_then(plain::line);
+            let tag = line.map(|line| catalogue.tag_of(&line.sku));
+            tag.into_iter().for_each(|tag| catalogue.ask_for_place(tag));
+            tags.push(tag);
+            wanted.push(line);
             all.push(Seen { hash, ..Seen::default() });
         }
-        let lines = || wanted.iter().map(|order| order.and_then(plain::line));
-        let catalogue = self.catalogue.read();
-        for (seen, line) in all.iter_mut().zip(lines()) {
-            seen.sku = line.and_then(|line| catalogue.sku(&line.sku));
+        tags.iter().flatten().for_each(|tag| catalogue.ask_for_code(*tag));
+        for (seen, (line, tag)) in all.iter_mut().zip(wanted.iter().zip(tags)) {
+            seen.sku = line.zip(tag).and_then(|(line, tag)| catalogue.sku_of(tag, &line.sku));
+            seen.sku.into_iter().for_each(|sku| self.shards.ask_for(sku.shard()));
         }
         drop(catalogue);
+        for hash in all.iter().filter_map(|seen| seen.hash) {
+            if let Some(slot) = self.slots[SlotHasher::slot(hash)].try_lock() {
+                slot.ask_for(hash);
+            }
+        }
         for sku in all.iter().filter_map(|seen| seen.sku) {
             if let Some(shard) = self.shards.try_read(sku.shard()) {
                 shard.ask_for(sku);
             }
         }
-        for (seen, line) in all.iter_mut().zip(lines()) {
-            if let Some((sku, line)) = seen.sku.zip(line)
+        for (seen, line) in all.iter_mut().zip(&wanted) {
+            if let Some((sku, line)) = seen.sku.zip(*line)
                 && let Some(shard) = self.shards.try_read(sku.shard())
             {
                 shard.ask_for_more(sku);

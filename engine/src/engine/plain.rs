@@ -21,7 +21,7 @@ impl Engine {
         seen: Seen,
     ) -> Result<Option<(Lsn, Verdict)>, Error> {
         let Some(wanted) = plain::line(request) else { return Ok(None) };
-        // What a code stands for never changes.
+        // A code that has come to stand for another SKU left one that is retired, which is for the general way.
         let Some(sku) = seen.sku.or_else(|| self.catalogue.read().sku(&wanted.sku)) else { return Ok(None) };
         if !seen.suffices {
             // Who hears "sold out" waits for no exclusive lock. A kit has no stock of its own, and is for the general way.

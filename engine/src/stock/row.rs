@@ -14,6 +14,9 @@ use crate::{id::LocationId, near, quantity::Quantity, stamp::Stamp};
 /// From this many cells on a row keeps a bitmap; below, looking at each cell is as fast and costs nothing to keep.
 const WIDE: usize = 64;
 
+/// Cells that are asked for ahead at most: four cache lines.
+const NEAR: usize = 16;
+
 const HAS_EXTRA: u32 = 1 << 31;
 
 /// Sixteen bytes a cell.
@@ -168,7 +171,7 @@ impl Row {
     /// Asks for the memory of the cells, the first lines of it; of rows that have more than cells, for where those are told.
     pub(crate) fn ask_for_cells(&self) {
         match &self.cells {
-            Cells::Alone(cells) => near::ask_for_all(cells),
+            Cells::Alone(cells) => near::ask_for_all(&cells[..cells.len().min(NEAR)]),
             Cells::Beside(side) => near::ask_for(&**side),
         }
     }

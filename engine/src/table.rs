@@ -1,6 +1,6 @@
-//! Where a slot's entries stand, found by a part of their hashes.
+//! Numbers found by a part of a hash: of entries by their request ids, of SKUs by their codes.
 //!
-//! Places lie in one array, each where its hash says or in the first free place behind (linear probing; one that goes is followed by those that
+//! They lie in one array, each where its hash says or in the first free place behind (linear probing; one that goes is followed by those that
 //! would stand nearer, D. E. Knuth, The Art of Computer Programming, volume 3, 6.4 R). So a look-up and the insertion after it need one line of
 //! memory, and which that is can be told without reading any: it can be asked for ahead.
 
@@ -11,67 +11,73 @@ use crate::{id::usize_from, near};
 /// Places of the first array.
 const PLACES_MIN: usize = 8;
 
-/// What the table needs of a hash. So a table that grows, with the slot locked, reads no entry.
+/// What the table needs of a hash. So a table that grows reads nothing but itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tag(NonZeroU32);
+pub(crate) struct Tag(NonZeroU32);
 
 impl Tag {
-    /// The low half of a hash, of which 0 and 1 are one; of the high half a byte has chosen the slot.
-    pub(super) fn of(hash: u64) -> Self {
+    /// The low half of a hash, of which 0 and 1 are one.
+    pub(crate) fn of(hash: u64) -> Self {
         let [low @ .., _, _, _, _] = hash.to_le_bytes();
         Self(NonZeroU32::new(u32::from_le_bytes(low)).unwrap_or(NonZeroU32::MIN))
     }
 }
 
-/// An entry's place in the table.
+/// What lies in a place.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     tag: Tag,
-    /// Sequence number of the entry. Numbers go round: a slot never holds as many entries as there are of them.
-    sequence: u32,
+    number: u32,
 }
 
-// Ten million request ids make this at least 107 MB: what a place takes is no accident.
+// Ten million of them make at least 107 MB: what a place takes is no accident.
 const _: () = assert!(size_of::<Option<Place>>() == 8);
 
-/// Sequence numbers of entries, by tag.
+/// Numbers by tags. One number stands under one tag at most once.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// As many as a power of two, or none. At least a quarter is free.
     places: Box<[Option<Place>]>,
     length: usize,
 }
 
 impl Table {
-    /// The first entry of this tag that is the one.
+    /// The first number of this tag that is the one.
     #[inline]
-    pub(super) fn find(&self, tag: Tag, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, tag: Tag, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.run(tag)
             .map(|(_, place)| place)
-            .find(|place| place.tag == tag && is_it(place.sequence))
-            .map(|place| place.sequence)
+            .find(|place| place.tag == tag && is_it(place.number))
+            .map(|place| place.number)
     }
 
-    /// Asks for the memory where an entry of this tag stands or will stand.
+    /// Asks for the memory where a number of this tag stands or will stand.
     #[inline]
-    pub(super) fn ask_for(&self, tag: Tag) {
+    pub(crate) fn ask_for(&self, tag: Tag) {
         if let Some(place) = self.places.get(self.home(tag)) {
             near::ask_for(place);
         }
     }
 
-    /// Adds an entry.
-    pub(super) fn insert(&mut self, tag: Tag, sequence: u32) {
-        if (self.length + 1) * 4 > self.places.len() * 3 {
-            self.grow();
-        }
-        self.put(Place { tag, sequence });
+    /// Adds a number.
+    pub(crate) fn insert(&mut self, tag: Tag, number: u32) {
+        self.reserve(1);
+        self.put(Place { tag, number });
         self.length += 1;
     }
 
-    /// Takes an entry out; gives whether it was there.
-    pub(super) fn remove(&mut self, tag: Tag, sequence: u32) -> bool {
-        let is_it = |place: &Place| place.tag == tag && place.sequence == sequence;
+    /// Makes room for so many more.
+    #[inline]
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let needed = (self.length + more) * 4;
+        if needed > self.places.len() * 3 {
+            self.grow(needed.div_ceil(3));
+        }
+    }
+
+    /// Takes a number out; gives whether it was there.
+    pub(crate) fn remove(&mut self, tag: Tag, number: u32) -> bool {
+        let is_it = |place: &Place| place.tag == tag && place.number == number;
         let Some((mut hole, _)) = self.run(tag).find(|(_, place)| is_it(place)) else { return false };
         let mut next = self.after(hole);
         while let Some(place) = self.places[next] {
@@ -104,8 +110,8 @@ impl Table {
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let larger = (self.places.len() * 2).max(PLACES_MIN);
+    fn grow(&mut self, places: usize) {
+        let larger = places.next_power_of_two().max(PLACES_MIN);
         let before = std::mem::replace(&mut self.places, vec![None; larger].into_boxed_slice());
         before.iter().flatten().for_each(|place| self.put(*place));
     }
@@ -135,29 +141,29 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
-        /// Few tags for many entries, some of them neighbours: runs join, wrap round and part again.
+        /// Few tags for many numbers, some of them neighbours: runs join, wrap round and part again.
         #[test]
         fn the_table_finds_what_a_map_finds(steps in prop::collection::vec((0_u64..40, 0_u32..60, any::<bool>()), 1..300)) {
-            let (mut table, mut model) = (Table::default(), BTreeMap::new());
-            let tag = |number: u64| Tag::of(if number < 20 { number } else { number.wrapping_mul(0x0DDB_1A5E) });
-            for (number, sequence, goes) in steps {
+            let (mut table, mut model) = (Table::default(), BTreeSet::new());
+            let tag = |seed: u64| Tag::of(if seed < 20 { seed } else { seed.wrapping_mul(0x0DDB_1A5E) });
+            for (seed, number, goes) in steps {
                 if goes {
-                    prop_assert_eq!(table.remove(tag(number), sequence), model.remove(&(tag(number).0, sequence)).is_some());
-                } else if model.insert((tag(number).0, sequence), ()).is_none() {
-                    table.insert(tag(number), sequence);
+                    prop_assert_eq!(table.remove(tag(seed), number), model.remove(&(tag(seed).0, number)));
+                } else if model.insert((tag(seed).0, number)) {
+                    table.insert(tag(seed), number);
                 }
                 prop_assert_eq!(table.length, model.len());
-                for number in 0..40 {
-                    for sequence in 0..60 {
-                        let found = table.find(tag(number), |other| other == sequence);
-                        prop_assert_eq!(found, model.contains_key(&(tag(number).0, sequence)).then_some(sequence));
+                for seed in 0..40 {
+                    for number in 0..60 {
+                        let found = table.find(tag(seed), |other| other == number);
+                        prop_assert_eq!(found, model.contains(&(tag(seed).0, number)).then_some(number));
                     }
                 }
             }
@@ -174,7 +180,7 @@ mod tests {
             assert!(table.length * 4 <= table.places.len() * 3, "{} of {}", table.length, table.places.len());
         }
         assert_eq!(table.places.len(), 4_096);
-        let steps = |number: u32| table.run(Tag::of(u64::from(number))).position(|(_, place)| place.sequence == number);
+        let steps = |number: u32| table.run(Tag::of(u64::from(number))).position(|(_, place)| place.number == number);
         let steps: usize = (0..3_000).map(|number| steps(number).unwrap()).sum();
         assert!(steps < 2 * 3_000, "{steps} steps beyond the first to 3000 entries");
     }
