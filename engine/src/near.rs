@@ -31,8 +31,8 @@ fn ask(first: *const u8, bytes: usize) {
     }
 }
 
-/// Asks for where the next value of `values` will stand.
+/// Asks for what stands behind `values`: where a list that has room puts the next.
 #[inline]
-pub(crate) fn ask_for_next<T>(values: &Vec<T>) {
+pub(crate) fn ask_for_next<T>(values: &[T]) {
     branches::prefetch_read_data::<T, 0>(values.as_ptr().wrapping_add(values.len()));
 }

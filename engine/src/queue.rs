@@ -105,7 +105,7 @@ impl<T: Copy> Queue<T> {
 
     /// Asks for the memory that the next entry will be put into.
     pub(crate) fn ask_for_next(&self) {
-        self.pieces.back().into_iter().for_each(near::ask_for_next);
+        self.pieces.back().into_iter().for_each(|values| near::ask_for_next(values));
     }
 }
 

@@ -50,7 +50,7 @@ impl<T> Slab<T> {
     pub(crate) fn ask_for_next(&self) {
         match self.free {
             Some(number) => self.ask_for(number),
-            None => self.pieces.last().into_iter().for_each(near::ask_for_next),
+            None => self.pieces.last().into_iter().for_each(|values| near::ask_for_next(values)),
         }
     }
 

@@ -122,7 +122,7 @@ impl Table {
         let spread = u64::from(tag.0.get()).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let [low @ .., _, _, _, _] = spread.to_le_bytes();
         // The top of the product, as many bits as places have.
-        usize_from(u32::from_le_bytes(low)) * self.places.len() >> 32
+        (usize_from(u32::from_le_bytes(low)) * self.places.len()) >> 32
     }
 
     fn after(&self, at: usize) -> usize {

@@ -172,6 +172,7 @@ impl fmt::Debug for Case {
 
 /// What to do next.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made at a time, and nearly all are requests")]
 pub enum Op {
     /// A request with its id.
     Submit(String, Command),

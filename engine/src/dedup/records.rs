@@ -53,7 +53,7 @@ impl Records {
     /// Asks for the memory that the next record will be put into.
     #[inline]
     pub(super) fn ask_for_next(&self) {
-        self.pieces.back().into_iter().for_each(near::ask_for_next);
+        self.pieces.back().into_iter().for_each(|values| near::ask_for_next(values));
     }
 
     /// The record that stands there.
