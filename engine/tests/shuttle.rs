@@ -109,12 +109,14 @@ fn reserve(lines: &[(&str, u32)]) -> Command {
     })
 }
 
-/// A thread that submits commands, one after the other.
+/// A thread that looks ahead at commands and submits them, one after the other.
 fn submits(rig: &Arc<Rig>, name: &str, commands: Vec<Command>) -> JoinHandle<Vec<Result<Answer, Error>>> {
     let (rig, name) = (Arc::clone(rig), name.to_owned());
     thread::spawn(move || {
-        let submit = |(turn, command): (usize, &Command)| rig.submit(&format!("{name}{turn}"), command);
-        commands.iter().enumerate().map(submit).collect()
+        let requests: Vec<_> = (0..commands.len()).map(|turn| request(&format!("{name}{turn}"))).collect();
+        let seen = rig.engine.look_ahead(requests.iter().zip(&commands).map(Some));
+        let orders = requests.iter().zip(&commands).zip(seen);
+        orders.map(|((request, command), seen)| rig.engine.submit_seen(request, command, rig.now, seen)).collect()
     })
 }
 
