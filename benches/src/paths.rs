@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use quartermaster_engine::command::Step;
+use quartermaster_engine::engine::ORDERS_AHEAD;
 use quartermaster_engine::recovery::Recovery;
 use quartermaster_engine::snapshot::Section;
 use quartermaster_engine::time::Micros;
@@ -40,10 +41,11 @@ pub struct Prepared {
 }
 
 /// All of them.
-pub const PATHS: [Path; 12] = [
+pub const PATHS: [Path; 13] = [
     Path { name: "reserve-1-line-priority", prepare: |calls| reserves(calls, ALL, 1, None) },
     Path { name: "reserve-1-line-located", prepare: |calls| reserves(calls, ALL, 1, Some(3)) },
     Path { name: "reserve-1-line-hot", prepare: |calls| reserves(calls, Skus::Only(7), 1, Some(3)) },
+    Path { name: "reserve-1-line-seen-ahead", prepare: seen_ahead },
     Path { name: "reserve-5-lines", prepare: |calls| reserves(calls, ALL, 5, None) },
     Path {
         name: "sold-out-1-line",
@@ -78,6 +80,22 @@ fn reserves(count: usize, skus: Skus, lines: usize, location: Option<u32>) -> Pr
     prepared(count, move || {
         for sent in &requests {
             black_box(measured(&engine, sent, START)).expect("every request can stand");
+        }
+    })
+}
+
+/// Orders as batches have them decided: so many are looked at together before the first.
+fn seen_ahead(count: usize) -> Prepared {
+    let (engine, requests) = (engine(MemoryJournal::new()), requests(count, ALL, 1, Some(3)));
+    prepared(count, move || {
+        for group in requests.chunks(ORDERS_AHEAD) {
+            counted(|| {
+                let seen = engine.look_ahead(group.iter().map(|sent| Some((&sent.request, &sent.command))));
+                for (sent, seen) in group.iter().zip(seen) {
+                    let answer = engine.submit_seen(&sent.request, &sent.command, START, seen);
+                    black_box(answer).expect("every request can stand");
+                }
+            });
         }
     })
 }

@@ -59,7 +59,9 @@ pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, m
             lines = 0;
         }
         let mut turn = None;
-        let mut ahead = node.engine().look_ahead(items[place..].iter().map(Item::order)).into_iter();
+        // Of one order alone nothing can be on its way while another is decided.
+        let together = if items.len() > place + 1 { &items[place..] } else { &[] };
+        let mut ahead = node.engine().look_ahead(together.iter().map(Item::order)).into_iter();
         while answers.len() < ORDERS_PER_TURN
             && let Some(item) = items.get_mut(place)
             && (lines == 0 || lines + item.lines() <= LINES_PER_GO)
