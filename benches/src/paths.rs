@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use quartermaster_engine::command::Step;
-use quartermaster_engine::engine::ORDERS_AHEAD;
+use quartermaster_engine::command::{PlainOrder, Step};
+use quartermaster_engine::engine::{Ahead, ORDERS_AHEAD};
 use quartermaster_engine::recovery::Recovery;
 use quartermaster_engine::snapshot::Section;
 use quartermaster_engine::time::Micros;
@@ -88,12 +88,13 @@ fn reserves(count: usize, skus: Skus, lines: usize, location: Option<u32>) -> Pr
 fn seen_ahead(count: usize) -> Prepared {
     let (engine, requests) = (engine(MemoryJournal::new()), requests(count, ALL, 1, Some(3)));
     prepared(count, move || {
-        for group in requests.chunks(ORDERS_AHEAD) {
+        let orders: Vec<PlainOrder<'_>> = requests.iter().filter_map(Sent::plain).collect();
+        for group in orders.chunks(ORDERS_AHEAD) {
             counted(|| {
-                let seen = engine.look_ahead(group.iter().map(|sent| Some((&sent.request, &sent.command))));
-                for (sent, seen) in group.iter().zip(seen) {
-                    let answer = engine.submit_seen(&sent.request, &sent.command, START, seen);
-                    black_box(answer).expect("every request can stand");
+                let seen = engine.look_ahead(group.iter().map(Ahead::of_plain));
+                for (order, seen) in group.iter().zip(seen) {
+                    let granted = engine.submit_plain(order, "", START, seen).expect("the journal takes it");
+                    black_box(granted).expect("every order can be granted");
                 }
             });
         }

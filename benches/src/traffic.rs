@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quartermaster_engine::{
     Answer, Engine, Error, Verdict,
-    command::{Command, Request, Reserve, ReserveLine, Step},
+    command::{Command, PlainOrder, Request, Reserve, ReserveLine, Step},
     event::Event,
     id::ReservationId,
     quantity::Quantity,
@@ -20,6 +20,17 @@ pub struct Sent {
     pub request: Request,
     /// What is asked.
     pub command: Command,
+}
+
+impl Sent {
+    /// As a plain order, if it is one.
+    #[must_use]
+    pub fn plain(&self) -> Option<PlainOrder<'_>> {
+        match &self.command {
+            Command::Reserve(reserve) => PlainOrder::of(&self.request, reserve),
+            _ => None,
+        }
+    }
 }
 
 /// Pseudo-random numbers, the same in every run: SplitMix64 (Steele, Lea, Flood 2014).

@@ -3,6 +3,7 @@
 
 pub mod allotment;
 pub mod campaign;
+mod plain;
 pub mod returns;
 pub mod rules;
 pub mod supply;
@@ -15,6 +16,7 @@ use quartermaster_sourcing::{
 };
 use smallvec::SmallVec;
 
+pub use self::plain::PlainOrder;
 use crate::{
     catalog::{
         ChannelSpec, LocationSpec, SkuSpec,
@@ -452,10 +454,8 @@ impl Command {
         let mut hash = Fingerprinter::default();
         match self {
             Self::Reserve(reserve) => {
-                hash.tag(1).text(&reserve.order_id).text(&reserve.buyer_id).text(&reserve.channel);
-                // A request that names no length has the fingerprint it had when the default stood in the command.
-                let ttl = if reserve.ttl.0 == 0 { HOLD_TTL_DEFAULT } else { reserve.ttl };
-                hash.number(ttl.0).number(u64::from(reserve.allow_partial));
+                plain::begun(&mut hash, &reserve.order_id, &reserve.buyer_id, &reserve.channel, reserve.ttl);
+                hash.number(u64::from(reserve.allow_partial));
                 hash.number(reserve.replaces.map_or(0, |id| id.0)).number(reserve.unchanged_since_lsn);
                 for line in &reserve.lines {
                     hash.text(&line.sku).text(&line.location).quantity(line.quantity);

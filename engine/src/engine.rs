@@ -20,14 +20,18 @@ use quartermaster_sync::{
 };
 use smallvec::SmallVec;
 
-pub use self::ahead::{ORDERS_AHEAD, Seen};
+use self::plain::Tried;
+pub use self::{
+    ahead::{Ahead, ORDERS_AHEAD, Seen},
+    plain::Granted,
+};
 use crate::{
     allotment::LimitedBy,
     apply::apply,
     capacity::Capacity,
     catalog::{Catalogue, Directory},
     codec::{self, Peek},
-    command::{CatalogueCommand, Command, Request, Reserve, Step, StockCommand},
+    command::{CatalogueCommand, Command, PlainOrder, Request, Reserve, Step, StockCommand},
     decide::{
         Decision,
         allotment::{self as allotments, Cap},
@@ -200,10 +204,7 @@ impl Engine {
         let slot = &mut slot;
         let (lsn, verdict) = match command {
             Command::Reserve(reserve) => match &reserve.sourcing {
-                None => match self.reserve_plain(&draft, reserve, slot, seen)? {
-                    Some(granted) => Ok(granted),
-                    None => self.reserve(&draft, reserve, slot),
-                },
+                None => self.reserve_seen(&draft, reserve, slot, seen),
                 Some(sourcing) => self.reserve_sourced(&draft, reserve, sourcing, slot),
             },
             Command::Merge(merge) => self.merge(&draft, merge, slot),
@@ -292,6 +293,30 @@ impl Engine {
         let hash = hash.unwrap_or_else(|| SlotHasher.hash(request_id));
         debug_assert_eq!(hash, SlotHasher.hash(request_id), "Invariant: what was seen is of this request");
         Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
+    }
+
+    /// Tries the short way first, for an order that a look ahead has `seen`.
+    fn reserve_seen(
+        &self,
+        draft: &Draft<'_>,
+        request: &Reserve,
+        slot: Slotted<'_, '_>,
+        seen: Seen,
+    ) -> Result<(Lsn, Verdict), Error> {
+        if let Some(order) = PlainOrder::of(draft.request, request) {
+            match self.grant(&draft.head(), &order, slot, seen)? {
+                Tried::Granted(Granted { lsn, held }) => {
+                    return Ok((lsn, Verdict::Done(Event::Held(held.to_held()))));
+                }
+                Tried::Short(sku) => {
+                    if let Some(refused) = self.sold_out(request, &[reserve::Demand::of(&request.lines[0], sku)]) {
+                        return Ok(refused);
+                    }
+                }
+                Tried::Aside => {}
+            }
+        }
+        self.reserve(draft, request, slot)
     }
 
     fn reserve(&self, draft: &Draft<'_>, request: &Reserve, slot: Slotted<'_, '_>) -> Result<(Lsn, Verdict), Error> {
@@ -500,12 +525,7 @@ impl Engine {
             Decision::Nothing => return Ok((Lsn::ZERO, Verdict::Nothing)),
         };
         countable(locked, &event)?;
-        let head = Peek {
-            time: draft.now,
-            request_id: &draft.request.id,
-            fingerprint: draft.fingerprint,
-            actor: &draft.request.actor,
-        };
+        let head = draft.head();
         BUFFER
             .with(|buffer| {
                 let bytes = &mut *buffer.borrow_mut();
@@ -525,7 +545,7 @@ impl Engine {
                     self.owners.forget(shard);
                 }
                 if let Some(held) = event.held() {
-                    self.owners.add(&held.buyer_id, held.reservation);
+                    self.owners.add(self.owners.buyer(&held.buyer_id), held.reservation);
                 }
                 self.remember(slot, lsn, &codec::answer(&head, &event, bytes));
                 Ok(lsn)
@@ -651,6 +671,12 @@ pub(crate) struct Draft<'a> {
     pub(crate) request: &'a Request,
     pub(crate) fingerprint: u64,
     pub(crate) now: Timestamp,
+}
+
+impl Draft<'_> {
+    fn head(&self) -> Peek<'_> {
+        Peek { time: self.now, request_id: &self.request.id, fingerprint: self.fingerprint, actor: &self.request.actor }
+    }
 }
 
 /// Puts a catalogue event of the time `now` in its place; gives the new directory if it changed. What decisions read of that is not compiled.

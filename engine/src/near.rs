@@ -4,7 +4,7 @@
 //! at once, where reading would wait for each, one after the other.
 
 /// Bytes that come together.
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// Asks for where `value` begins.
 #[inline]
@@ -14,21 +14,17 @@ pub(crate) fn ask_for<T>(value: &T) {
 
 /// Asks for the first bytes of `value`.
 #[inline]
-pub(crate) fn ask_for_bytes<T>(value: &T, bytes: usize) {
-    ask(std::ptr::from_ref(value).cast(), bytes.min(size_of::<T>()));
-}
-
-/// Asks for all of `values`.
-#[inline]
-pub(crate) fn ask_for_all<T>(values: &[T]) {
-    ask(values.as_ptr().cast(), size_of_val(values));
-}
-
-#[inline]
-fn ask(first: *const u8, bytes: usize) {
-    for line in 0..bytes.div_ceil(LINE_BYTES) {
+pub(crate) fn ask_for_bytes<T: ?Sized>(value: &T, bytes: usize) {
+    let first = std::ptr::from_ref(value).cast::<u8>();
+    for line in 0..bytes.min(size_of_val(value)).div_ceil(LINE_BYTES) {
         branches::prefetch_read_data::<u8, 0>(first.wrapping_add(line * LINE_BYTES));
     }
+}
+
+/// Asks for all of `value`.
+#[inline]
+pub(crate) fn ask_for_whole<T: ?Sized>(value: &T) {
+    ask_for_bytes(value, size_of_val(value));
 }
 
 /// Asks for what stands behind `values`: where a list that has room puts the next.

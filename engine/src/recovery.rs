@@ -162,7 +162,8 @@ impl Recovery {
                 shard.lsn = lsn;
                 for (id, part) in shard.parts.iter() {
                     if let Some(header) = part.header() {
-                        self.engine.owners.add(header.buyer_id(), id);
+                        let owners = &self.engine.owners;
+                        owners.add(owners.buyer(header.buyer_id()), id);
                     }
                 }
             }
@@ -240,7 +241,7 @@ impl Recovery {
             if let Some(held) = event.held()
                 && held.reservation.home() == shard.id
             {
-                self.engine.owners.add(&held.buyer_id, held.reservation);
+                self.engine.owners.add(self.engine.owners.buyer(&held.buyer_id), held.reservation);
             }
             self.engine.owners.forget(shard);
         }

@@ -38,7 +38,7 @@ impl<T: Copy + Ord> Sorted<T> {
             let (own, others) = rest.split_at(own);
             // What comes next is on its way while this is gone through.
             if let Some(next) = others.first().and_then(|next| self.pieces.get(self.piece_of(next)?)) {
-                near::ask_for_all(next);
+                near::ask_for_whole(&**next);
             }
             self.put(number, own);
             rest = others;
@@ -53,7 +53,7 @@ impl<T: Copy + Ord> Sorted<T> {
         piece.remove(at);
         match piece.first() {
             Some(first) => self.firsts[number] = *first,
-            None => self.take_piece(number).clear(),
+            None => drop(self.take_piece(number)),
         }
         self.tidy(number);
         true

@@ -18,6 +18,7 @@ use quartermaster_engine::{
         CatalogueCommand, CellCode, Command, LineSelection, ReceiveStock, Reserve, ReserveLine, Step, StockCommand,
         StockReason,
     },
+    engine::Ahead,
     event::Event,
     id::{ReservationId, SkuId},
     quantity::Quantity,
@@ -114,7 +115,8 @@ fn submits(rig: &Arc<Rig>, name: &str, commands: Vec<Command>) -> JoinHandle<Vec
     let (rig, name) = (Arc::clone(rig), name.to_owned());
     thread::spawn(move || {
         let requests: Vec<_> = (0..commands.len()).map(|turn| request(&format!("{name}{turn}"))).collect();
-        let seen = rig.engine.look_ahead(requests.iter().zip(&commands).map(Some));
+        let seen =
+            rig.engine.look_ahead(requests.iter().zip(&commands).map(|(request, command)| Ahead::of(request, command)));
         let orders = requests.iter().zip(&commands).zip(seen);
         orders.map(|((request, command), seen)| rig.engine.submit_seen(request, command, rig.now, seen)).collect()
     })

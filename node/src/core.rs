@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quartermaster_engine::command::{Command, Request};
+use quartermaster_engine::command::{Command, PlainOrder, Request};
 use quartermaster_engine::crew::Alone;
-use quartermaster_engine::engine::Seen;
+use quartermaster_engine::engine::{Granted, Seen};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Crew, Engine, EngineConfig, Error};
 use quartermaster_journal::{Journal, Log, LogConfig, Storage};
@@ -194,10 +194,32 @@ impl<S: Storage, C: Clock> Core<S, C> {
         now: Timestamp,
         seen: Seen,
     ) -> Result<Result<Answer, Error>, DiskFull> {
-        if (self.disk.is_full() || self.disk.is_over_budget()) && !matches!(command, Command::Reservation(..)) {
+        if self.promises_nothing_new() && !matches!(command, Command::Reservation(..)) {
             return Err(DiskFull);
         }
         Ok(self.engine.submit_seen(request, command, now, seen))
+    }
+
+    /// Grants a plain order that a look ahead of the engine has `seen`, in the name of `actor`. `None`, and nothing changed, when it is for
+    /// [`submit_seen`](Self::submit_seen).
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_plain<'a>(
+        &self,
+        order: &PlainOrder<'a>,
+        actor: &str,
+        now: Timestamp,
+        seen: Seen,
+    ) -> Result<Result<Option<Granted<'a>>, Error>, DiskFull> {
+        if self.promises_nothing_new() {
+            return Err(DiskFull);
+        }
+        Ok(self.engine.submit_plain(order, actor, now, seen))
+    }
+
+    fn promises_nothing_new(&self) -> bool {
+        self.disk.is_full() || self.disk.is_over_budget()
     }
 
     /// Whether new promises are refused for want of space on the disk.

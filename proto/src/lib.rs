@@ -1,9 +1,12 @@
-//! The contracts of Quartermaster as Rust types: the gRPC API (`v1`) and what is on disk (`journal::v1`). Nothing else lives here.
+//! The contracts of Quartermaster as Rust types: the gRPC API (`v1`) and what is on disk (`journal::v1`), and how what is written most often
+//! is written without them (`fields`). Nothing else lives here.
 //!
 //! Generated from `proto/quartermaster` at build time without protoc. Feature `grpc` adds clients and servers.
 #![forbid(unsafe_code)]
 // Generated code follows the generator's taste, not ours.
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, rust_2018_idioms, unused_qualifications)]
+
+pub mod fields;
 
 /// The API as gateways see it, package `quartermaster.v1`.
 pub mod v1 {

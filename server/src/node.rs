@@ -43,7 +43,7 @@ pub use campaigns::CampaignPaces;
 use decisions::DecisionCounts;
 use lock_waits::LockWaits;
 use routes::RouteCounts;
-pub(crate) use turn::ORDERS_PER_TURN;
+pub(crate) use turn::{ORDERS_PER_TURN, Turn};
 use worker::Worker;
 
 /// A running engine with its disk and its clock.

@@ -3,6 +3,7 @@
 //! What is written is byte for byte what prost writes. What is read is what is written here: of anything else `decode` makes nothing,
 //! and prost decides what it is.
 
+use quartermaster_proto::fields::{self, put_bytes, put_fixed64, put_message, put_number, put_varint};
 use smallvec::SmallVec;
 
 use super::{
@@ -335,76 +336,13 @@ fn lines(fields: &mut Fields<'_>, field: u8) -> Option<Lines> {
     fields.messages(field).map(line).collect()
 }
 
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const LENGTH: u8 = 2;
-
-/// Key of a field. All that are written here have numbers below 16, so that their keys are one byte long.
-const fn key(field: u8, kind: u8) -> u8 {
-    field << 3 | kind
-}
-
-fn put_fixed64(bytes: &mut Vec<u8>, field: u8, value: u64) {
-    if value != 0 {
-        let mut entry = [key(field, FIXED64); 9];
-        entry[1..].copy_from_slice(&value.to_le_bytes());
-        bytes.extend_from_slice(&entry);
-    }
-}
-
 fn put_uint(bytes: &mut Vec<u8>, field: u8, value: u32) {
-    match u8::try_from(value) {
-        Ok(0) => {}
-        // Most fit a byte: key and value are put at once.
-        Ok(short) if short < 0x80 => bytes.extend_from_slice(&[key(field, VARINT), short]),
-        _ => {
-            bytes.push(key(field, VARINT));
-            put_varint(bytes, u64::from(value));
-        }
-    }
+    put_number(bytes, field, value.into());
 }
 
 /// Puts a value of an enumeration. Those of this project have no negative values.
 fn put_enum(bytes: &mut Vec<u8>, field: u8, value: i32) {
     put_uint(bytes, field, value.cast_unsigned());
-}
-
-fn put_bytes(bytes: &mut Vec<u8>, field: u8, value: &[u8]) {
-    match u8::try_from(value.len()) {
-        Ok(0) => return,
-        Ok(short) if short < 0x80 => bytes.extend_from_slice(&[key(field, LENGTH), short]),
-        _ => {
-            bytes.push(key(field, LENGTH));
-            put_varint(bytes, u64::try_from(value.len()).unwrap_or(u64::MAX));
-        }
-    }
-    bytes.extend_from_slice(value);
-}
-
-/// Puts a message, whose length is known only when it stands: most need one byte for it, and longer ones are moved.
-fn put_message(bytes: &mut Vec<u8>, field: u8, put: impl FnOnce(&mut Vec<u8>)) {
-    bytes.extend_from_slice(&[key(field, LENGTH), 0]);
-    let start = bytes.len();
-    put(bytes);
-    let length = bytes.len() - start;
-    match u8::try_from(length) {
-        Ok(short) if short < 0x80 => bytes[start - 1] = short,
-        _ => {
-            let end = bytes.len();
-            put_varint(bytes, u64::try_from(length).unwrap_or(u64::MAX));
-            let longer = bytes.len() - end;
-            bytes[start - 1..].rotate_right(longer);
-            bytes.remove(start - 1 + longer);
-        }
-    }
-}
-
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value.to_le_bytes()[0]);
 }
 
 /// The fields of a message, read in the order of their numbers. One that is absent has its default. One that is malformed or out of
@@ -418,13 +356,13 @@ impl<'a> Fields<'a> {
     }
 
     fn fixed64(&mut self, field: u8) -> u64 {
-        let value = self.take(key(field, FIXED64), <[u8]>::split_first_chunk);
+        let value = self.take(fields::fixed64(field), <[u8]>::split_first_chunk);
         value.map_or(0, |value| u64::from_le_bytes(*value))
     }
 
     fn uint(&mut self, field: u8) -> u32 {
         let read = |rest| varint(rest).and_then(|(value, rest)| Some((u32::try_from(value).ok()?, rest)));
-        self.take(key(field, VARINT), read).unwrap_or(0)
+        self.take(fields::number(field), read).unwrap_or(0)
     }
 
     fn enumeration(&mut self, field: u8) -> i32 {
@@ -432,16 +370,16 @@ impl<'a> Fields<'a> {
     }
 
     fn bytes(&mut self, field: u8) -> &'a [u8] {
-        self.take(key(field, LENGTH), delimited).unwrap_or_default()
+        self.take(fields::delimited(field), delimited).unwrap_or_default()
     }
 
     fn text(&mut self, field: u8) -> &'a str {
         let read = |rest| delimited(rest).and_then(|(text, rest)| Some((std::str::from_utf8(text).ok()?, rest)));
-        self.take(key(field, LENGTH), read).unwrap_or_default()
+        self.take(fields::delimited(field), read).unwrap_or_default()
     }
 
     fn message(&mut self, field: u8) -> Option<Fields<'a>> {
-        self.take(key(field, LENGTH), delimited).map(Fields)
+        self.take(fields::delimited(field), delimited).map(Fields)
     }
 
     fn messages(&mut self, field: u8) -> impl Iterator<Item = Fields<'a>> {

@@ -4,63 +4,91 @@
 //! wait for each of these. They are asked for together, and come together. Nothing is read that is not there yet, since the atomics of the next
 //! lock would wait for it; and where a lock is held by another, the look is left out.
 
-use std::slice;
-
 use smallvec::SmallVec;
 
 use super::Engine;
 use crate::{
-    command::{Command, Request, ReserveLine},
+    command::{Command, PlainOrder, Request},
     decide::plain,
     dedup::SlotHasher,
     id::SkuId,
     near,
+    owners::Buyer,
+    quantity::Quantity,
     table::Tag,
 };
 
 /// Orders that are looked at together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
 pub const ORDERS_AHEAD: usize = 32;
 
-/// What a look ahead found of an order, to be given to [`Engine::submit_seen`] with that order. By default nothing.
+/// What a look ahead looks at of an order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ahead<'a> {
+    /// Its request id; empty for none.
+    request_id: &'a str,
+    buyer_id: &'a str,
+    /// SKU code and units of a plain order.
+    line: Option<(&'a str, Quantity)>,
+}
+
+impl<'a> Ahead<'a> {
+    /// Of an order that any command may be.
+    #[must_use]
+    pub fn of(request: &'a Request, command: &'a Command) -> Self {
+        let Command::Reserve(reserve) = command else { return Self { request_id: &request.id, ..Self::default() } };
+        match PlainOrder::of(request, reserve) {
+            Some(order) => Self::of_plain(&order),
+            None => Self { request_id: &request.id, buyer_id: &reserve.buyer_id, line: None },
+        }
+    }
+
+    /// Of a plain order.
+    #[must_use]
+    pub fn of_plain(order: &PlainOrder<'a>) -> Self {
+        Self { request_id: order.request_id, buyer_id: order.buyer_id, line: Some((order.sku, order.quantity)) }
+    }
+}
+
+/// What a look ahead found of an order, to be given to [`Engine::submit_seen`] or [`Engine::submit_plain`] with that order. By default nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// Hash of the request id.
     pub(super) hash: Option<u64>,
+    /// Where the buyer's reservations are noted.
+    pub(super) buyer: Option<Buyer>,
     /// What a plain order's code stands for.
     pub(super) sku: Option<SkuId>,
-    /// There was as much as it wants.
-    pub(super) suffices: bool,
+    /// Whether there was as much as it wants.
+    pub(super) suffices: Option<bool>,
+}
+
+impl Seen {
+    /// Whether there was less than it wants.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.suffices == Some(false)
+    }
 }
 
 impl Engine {
     /// Asks for what these orders will touch, up to [`ORDERS_AHEAD`] of them; of each it gives what it saw. Nothing changes.
-    pub fn look_ahead<'a>(
-        &self,
-        orders: impl Iterator<Item = Option<(&'a Request, &'a Command)>>,
-    ) -> SmallVec<[Seen; ORDERS_AHEAD]> {
-        let mut wanted = SmallVec::<[Option<&ReserveLine>; ORDERS_AHEAD]>::new();
+    pub fn look_ahead<'a>(&self, orders: impl Iterator<Item = Ahead<'a>>) -> SmallVec<[Seen; ORDERS_AHEAD]> {
+        let mut wanted = SmallVec::<[Option<(Tag, &str, Quantity)>; ORDERS_AHEAD]>::new();
         let mut all = SmallVec::<[Seen; ORDERS_AHEAD]>::new();
         let catalogue = self.catalogue.read();
-        let mut tags = SmallVec::<[Option<Tag>; ORDERS_AHEAD]>::new();
-        for order in orders.take(ORDERS_AHEAD) {
-            let request_id = order.map_or("", |(request, _)| &request.id);
+        for Ahead { request_id, buyer_id, line } in orders.take(ORDERS_AHEAD) {
             let hash = (!request_id.is_empty()).then(|| SlotHasher.hash(request_id));
-            hash.into_iter().for_each(|hash| near::ask_for_all(slice::from_ref(&self.slots[SlotHasher::slot(hash)])));
-            let reserve = order.and_then(|(_, command)| match command {
-                Command::Reserve(reserve) => Some(reserve),
-                _ => None,
-            });
-            reserve.into_iter().for_each(|reserve| self.owners.ask_for(&reserve.buyer_id));
-            let line = reserve.and_then(plain::line);
-            let tag = line.map(|line| catalogue.tag_of(&line.sku));
-            tag.into_iter().for_each(|tag| catalogue.ask_for_place(tag));
-            tags.push(tag);
+            hash.into_iter().for_each(|hash| near::ask_for_whole(&self.slots[SlotHasher::slot(hash)]));
+            let buyer = self.owners.buyer(buyer_id);
+            buyer.into_iter().for_each(|buyer| self.owners.ask_for(buyer));
+            let line = line.map(|(code, quantity)| (catalogue.tag_of(code), code, quantity));
+            line.into_iter().for_each(|(tag, ..)| catalogue.ask_for_place(tag));
             wanted.push(line);
-            all.push(Seen { hash, ..Seen::default() });
+            all.push(Seen { hash, buyer, ..Seen::default() });
         }
-        tags.iter().flatten().for_each(|tag| catalogue.ask_for_code(*tag));
-        for (seen, (line, tag)) in all.iter_mut().zip(wanted.iter().zip(tags)) {
-            seen.sku = line.zip(tag).and_then(|(line, tag)| catalogue.sku_of(tag, &line.sku));
+        wanted.iter().flatten().for_each(|(tag, ..)| catalogue.ask_for_code(*tag));
+        for (seen, line) in all.iter_mut().zip(&wanted) {
+            seen.sku = line.and_then(|(tag, code, _)| catalogue.sku_of(tag, code));
             seen.sku.into_iter().for_each(|sku| self.shards.ask_for(sku.shard()));
         }
         drop(catalogue);
@@ -75,11 +103,11 @@ impl Engine {
             }
         }
         for (seen, line) in all.iter_mut().zip(&wanted) {
-            if let Some((sku, line)) = seen.sku.zip(*line)
+            if let Some((sku, (_, _, quantity))) = seen.sku.zip(*line)
                 && let Some(shard) = self.shards.try_read(sku.shard())
             {
                 shard.ask_for_more(sku);
-                seen.suffices = plain::may_have(&shard, sku, line).0;
+                seen.suffices = Some(plain::may_have(&shard, sku, quantity).0);
             }
         }
         all

@@ -26,7 +26,7 @@ pub(super) fn look(records: &[&Read<'_>], mine: &Mine<'_>, owners: &Owners) {
     for (id, buyer) in records.iter().filter_map(|read| touched(&read.event).0) {
         let Some(shard) = mine.shard(id.home().index()) else { continue };
         match buyer {
-            Some(buyer) => owners.ask_for(buyer),
+            Some(buyer) => owners.buyer(buyer).into_iter().for_each(|buyer| owners.ask_for(buyer)),
             // Where it lies is found in a list, in which no look depends on another.
             None => shard.parts.place(&id).into_iter().for_each(|place| shard.parts.ask_for(place)),
         }

@@ -171,7 +171,7 @@ impl Row {
     /// Asks for the memory of the cells, the first lines of it; of rows that have more than cells, for where those are told.
     pub(crate) fn ask_for_cells(&self) {
         match &self.cells {
-            Cells::Alone(cells) => near::ask_for_all(&cells[..cells.len().min(NEAR)]),
+            Cells::Alone(cells) => near::ask_for_whole(&cells[..cells.len().min(NEAR)]),
             Cells::Beside(side) => near::ask_for(&**side),
         }
     }

@@ -2,53 +2,72 @@
 
 use quartermaster_engine::{
     Answer,
-    command::{Command, Request},
+    command::{Command, PlainOrder, Request},
+    engine::{Ahead, Granted, Seen},
 };
 use quartermaster_proto::v1;
 
 use super::{caller::Caller, convert::allocation, status::ApiError};
-use crate::node::{Node, ORDERS_PER_TURN};
+use crate::node::{Node, ORDERS_PER_TURN, Turn};
 
 /// Lines that are decided in one go, some hundred microseconds; then other calls have their turn.
 pub(crate) const LINES_PER_GO: usize = 256;
 
 /// One reservation of many.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are orders, which a box would cost an allocation each")]
-pub(crate) enum Item {
-    /// Read and found right: it lacks its caller's name alone.
-    Order(Request, Command),
+pub(crate) enum Item<'a> {
+    /// Read and found right, in the texts of its message: it lacks its caller's name alone.
+    Plain(PlainOrder<'a>),
+    /// Likewise, and it asks for more.
+    Order(Box<(Request, Command)>),
     /// To be held against its caller's bounds, checked and converted.
     Message(Box<v1::ReserveRequest>),
 }
 
-impl Item {
-    /// What is ready to be decided.
-    fn order(&self) -> Option<(&Request, &Command)> {
+impl Item<'_> {
+    fn ahead(&self) -> Ahead<'_> {
         match self {
-            Self::Order(request, order) => Some((request, order)),
-            Self::Message(_) => None,
+            Self::Plain(order) => Ahead::of_plain(order),
+            Self::Order(order) => Ahead::of(&order.0, &order.1),
+            Self::Message(_) => Ahead::default(),
         }
     }
 
     /// Lines that are to be decided, at least one.
     pub(crate) fn lines(&self) -> usize {
         let lines = match self {
-            Self::Order(_, Command::Reserve(order)) => order.lines.len(),
-            Self::Order(..) => 1,
+            Self::Plain(_) => 1,
+            Self::Order(order) => match &order.1 {
+                Command::Reserve(order) => order.lines.len(),
+                _ => 1,
+            },
             Self::Message(message) => message.lines.len(),
         };
         lines.max(1)
     }
 }
 
+/// What one of them is answered.
+#[derive(Debug)]
+pub(crate) enum Decided<'a> {
+    /// A plain order is granted.
+    Plain(Granted<'a>),
+    /// All else.
+    Other(Box<Result<Answer, ApiError>>),
+}
+
 /// Answers to some of them, in order.
-pub(crate) type Answers = Vec<Result<Answer, ApiError>>;
+pub(crate) type Answers<'a> = Vec<Decided<'a>>;
 
 /// Decides requests and has their answers taken by `tell`, some at a time. One that fails does not keep the others.
 ///
 /// When the caller leaves in the middle, what was decided stays decided and the rest is not begun.
-pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, mut tell: impl FnMut(&mut Answers)) {
+pub(crate) async fn decide<'a>(
+    node: &Node,
+    caller: &Caller,
+    mut items: Vec<Item<'a>>,
+    mut tell: impl FnMut(&mut Answers<'a>),
+) {
     let _burst = node.burst();
     let mut lines = 0;
     let mut place = 0;
@@ -61,7 +80,7 @@ pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, m
         let mut turn = None;
         // Of one order alone nothing can be on its way while another is decided.
         let together = if items.len() > place + 1 { &items[place..] } else { &[] };
-        let mut ahead = node.engine().look_ahead(together.iter().map(Item::order)).into_iter();
+        let mut ahead = node.engine().look_ahead(together.iter().map(Item::ahead)).into_iter();
         while answers.len() < ORDERS_PER_TURN
             && let Some(item) = items.get_mut(place)
             && (lines == 0 || lines + item.lines() <= LINES_PER_GO)
@@ -69,13 +88,16 @@ pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, m
             lines += item.lines();
             let seen = ahead.next().unwrap_or_default();
             answers.push(match item {
-                Item::Order(request, order) => {
+                Item::Plain(order) => plain(turn.get_or_insert_with(|| node.turn()), caller, order, seen),
+                Item::Order(order) => {
+                    let (request, command) = &mut **order;
                     caller.sign(request);
-                    turn.get_or_insert_with(|| node.turn()).submit(request, order, seen)
+                    let answer = turn.get_or_insert_with(|| node.turn()).submit(request, command, seen);
+                    Decided::Other(Box::new(answer))
                 }
                 Item::Message(message) => {
                     turn = None;
-                    decided(node, caller, std::mem::take(message))
+                    Decided::Other(Box::new(decided(node, caller, std::mem::take(message))))
                 }
             });
             place += 1;
@@ -83,6 +105,15 @@ pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item>, m
         drop(turn);
         tell(&mut answers);
     }
+}
+
+/// Decides a plain order: as such where it may be granted, else as the command that it is.
+fn plain<'a>(turn: &mut Turn<'_>, caller: &Caller, order: &PlainOrder<'a>, seen: Seen) -> Decided<'a> {
+    if let Some(granted) = turn.grant(order, caller.name(), seen) {
+        return Decided::Plain(granted);
+    }
+    let request = Request { id: order.request_id.into(), actor: caller.name().to_owned() };
+    Decided::Other(Box::new(turn.submit(&request, &Command::Reserve(order.to_reserve()), seen)))
 }
 
 /// The general way.

@@ -80,6 +80,11 @@ impl Caller {
         self.0.book(items).is_ok()
     }
 
+    /// What the journal calls it; empty for nobody in particular.
+    pub(crate) fn name(&self) -> &str {
+        self.0.name()
+    }
+
     /// Puts the caller's name to a change.
     pub(crate) fn sign(&self, request: &mut Signed) {
         if !self.0.name().is_empty() {

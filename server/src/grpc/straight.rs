@@ -31,7 +31,7 @@ use quartermaster_proto::v1;
 use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
 
-use self::{answer::Told, results::Results};
+use self::{answer::Told, request::Order, results::Results};
 use super::{
     batch::{self, Answers, Item},
     caller::Caller,
@@ -180,7 +180,7 @@ where
 
 /// Decides a plain Reserve. Its answer may be told when everything up to the position is durable.
 fn decide(node: &Node, caller: &Caller, message: &[u8]) -> Option<(Lsn, Result<Bytes, ApiError>)> {
-    let (mut request, command) = request::reserve(message)?;
+    let (mut request, command) = request::reserve(message)?.into_command();
     caller.sign(&mut request);
     Some(match node.submit_now(&request, &command) {
         Ok(answer) => (answer.lsn, told(node, answer)),
@@ -208,17 +208,16 @@ async fn reserve_batch(node: &Node, limit: usize, request: Request<Body>) -> Res
     let message = inbound::single(request.into_body(), limit).await?;
     let mut items = Vec::new();
     read(&caller, &message, &limits::BATCH_REQUESTS_MAX, &mut items)?;
-    drop(message);
     caller.charge(items.len())?;
     Ok(batch(node, &caller, items).await?)
 }
 
 /// Decides a batch and gives the frame of its answer.
-async fn batch(node: &Node, caller: &Caller, items: Vec<Item>) -> Result<Bytes, ApiError> {
+async fn batch(node: &Node, caller: &Caller, items: Vec<Item<'_>>) -> Result<Bytes, ApiError> {
     let mut bytes = Vec::with_capacity(BATCH_HEAD_BYTES + items.len() * ANSWER_BYTES);
     bytes.resize(BATCH_HEAD_BYTES, 0);
     let mut lsn = Lsn::ZERO;
-    let tell = |answers: &mut Answers| {
+    let tell = |answers: &mut Answers<'_>| {
         let mut results = Results::new(node);
         answers.drain(..).for_each(|answer| results.put(&mut bytes, 2, answer));
         lsn = lsn.max(results.lsn());
@@ -239,7 +238,12 @@ async fn batch(node: &Node, caller: &Caller, items: Vec<Item>) -> Result<Bytes, 
 ///
 /// # Errors
 /// INVALID_ARGUMENT when it cannot be read, or has none or more than it may have.
-pub(super) fn read(caller: &Caller, message: &[u8], limit: &Limit, items: &mut Vec<Item>) -> Result<usize, Status> {
+pub(super) fn read<'a>(
+    caller: &Caller,
+    message: &'a [u8],
+    limit: &Limit,
+    items: &mut Vec<Item<'a>>,
+) -> Result<usize, Status> {
     let before = items.len();
     items.reserve((message.len() / ORDER_BYTES).min(limit.size()));
     if caller.is_bound() || each(message, limit, items).is_none() {
@@ -259,11 +263,12 @@ pub(super) fn read(caller: &Caller, message: &[u8], limit: &Limit, items: &mut V
 }
 
 /// Reads each request; none when one of them is no message, or they are too many.
-fn each(message: &[u8], limit: &Limit, items: &mut Vec<Item>) -> Option<()> {
+fn each<'a>(message: &'a [u8], limit: &Limit, items: &mut Vec<Item<'a>>) -> Option<()> {
     for (place, request) in request::requests(message).enumerate() {
         let request = request.filter(|_| place < limit.size())?;
         items.push(match request::reserve(request) {
-            Some((request, order)) => Item::Order(request, order),
+            Some(Order::Plain(order)) => Item::Plain(order),
+            Some(Order::More(order)) => Item::Order(order),
             None => Item::Message(Box::new(v1::ReserveRequest::decode(request).ok()?)),
         });
     }

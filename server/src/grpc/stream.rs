@@ -33,8 +33,8 @@ struct Decided {
 
 /// Messages that came together, one after the other.
 #[derive(Default)]
-struct Group {
-    items: Vec<Item>,
+struct Group<'a> {
+    items: Vec<Item<'a>>,
     /// Items of each message.
     messages: Vec<usize>,
     lines: usize,
@@ -65,6 +65,8 @@ async fn decide(
     mut inbound: Streaming<Bytes>,
     queue: mpsc::Sender<Result<Decided, Status>>,
 ) {
+    // Where the messages of a group stand while they are decided. Each has a line or more, so there are no more of them.
+    let mut room = vec![Bytes::new(); batch::LINES_PER_GO];
     let mut next = None;
     // A place in the queue comes first: what is decided can be told.
     while let Ok(place) = queue.reserve().await {
@@ -77,7 +79,11 @@ async fn decide(
         };
         let Some(message) = message else { return };
         let mut group = Group::default();
-        let items = match group.read(&caller, &message) {
+        let (first, others) = room.split_at_mut(1);
+        let mut others = others.iter_mut();
+        let read =
+            message.map_err(legible::status).and_then(|message| group.read(&caller, kept(&mut first[0], message)));
+        let items = match read {
             Ok(items) => items,
             Err(wrong) => return place.send(Err(wrong)),
         };
@@ -88,19 +94,27 @@ async fn decide(
         let mut ended = false;
         // What has come in the meantime goes with it.
         while group.lines < batch::LINES_PER_GO
+            && let Some(room) = others.next()
             && let Poll::Ready(message) = ready(&mut inbound).await
         {
-            let Some(message) = message else {
-                ended = true;
-                break;
+            let message = match message {
+                Some(Ok(message)) => kept(room, message),
+                broken_or_end => {
+                    ended = broken_or_end.is_none();
+                    next = broken_or_end;
+                    break;
+                }
             };
             // One that is wrong, or must wait, has its turn when what came before it is on its way.
-            if !group.read(&caller, &message).is_ok_and(|items| group.keeps(caller.has_charged(items))) {
-                next = Some(message);
+            if !group.read(&caller, message).is_ok_and(|items| group.keeps(caller.has_charged(items))) {
+                next = Some(Ok(message.clone()));
                 break;
             }
         }
+        let used = group.messages.len();
         place.send(Ok(group.decided(&node, &caller).await));
+        // Their bytes go with them.
+        room.iter_mut().take(used + 1).for_each(|message| *message = Bytes::new());
         if ended {
             return;
         }
@@ -112,10 +126,15 @@ async fn ready(inbound: &mut Streaming<Bytes>) -> Poll<Option<Result<Bytes, Stat
     poll_fn(|context| Poll::Ready(Pin::new(&mut *inbound).poll_next(context))).await
 }
 
-impl Group {
+/// A message in its place.
+fn kept(room: &mut Bytes, message: Bytes) -> &Bytes {
+    *room = message;
+    room
+}
+
+impl<'a> Group<'a> {
     /// Adds a message, and gives how many items it has.
-    fn read(&mut self, caller: &Caller, message: &Result<Bytes, Status>) -> Result<usize, Status> {
-        let message = message.as_ref().map_err(|broken| legible::status(broken.clone()))?;
+    fn read(&mut self, caller: &Caller, message: &'a [u8]) -> Result<usize, Status> {
         let items = read(caller, message, &limits::STREAM_REQUESTS_MAX, &mut self.items)?;
         self.lines += self.items.iter().rev().take(items).map(Item::lines).sum::<usize>();
         self.messages.push(items);
@@ -135,7 +154,7 @@ impl Group {
         let (mut lsn, mut frames) = (Lsn::ZERO, Vec::with_capacity(self.items.len() * ANSWER_BYTES));
         let mut messages = self.messages.into_iter();
         let (mut start, mut left) = (0, 0);
-        let tell = |answers: &mut Answers| {
+        let tell = |answers: &mut Answers<'a>| {
             let mut results = Results::new(node);
             for answer in answers.drain(..) {
                 if left == 0 {

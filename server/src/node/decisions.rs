@@ -135,6 +135,7 @@ pub(super) const ENDS: &[(&str, &str)] = &[
 
 const RESERVE: usize = 0;
 
+const GRANTED: usize = 0;
 const REPLAYED: usize = 1;
 const SOLD_OUT: usize = 3;
 
@@ -176,6 +177,11 @@ impl DecisionCounts {
             self.repaired[0].fetch_add(moved, Ordering::Relaxed);
             self.repaired[1].fetch_add(cancelled, Ordering::Relaxed);
         }
+    }
+
+    /// Counts one order that was granted.
+    pub(super) fn count_granted(&self) {
+        self.counts[RESERVE][GRANTED].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Units that repairs moved and cancelled.
@@ -302,7 +308,7 @@ fn end(answer: &Result<Answer, Error>) -> usize {
     match answer {
         Ok(answer) => match &answer.verdict {
             Verdict::Done(_) if answer.replayed => REPLAYED,
-            Verdict::Done(_) => 0,
+            Verdict::Done(_) => GRANTED,
             Verdict::Nothing => 2,
             Verdict::Rejected(rejection) => match rejection {
                 Rejection::InsufficientStock { .. } => SOLD_OUT,

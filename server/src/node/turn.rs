@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use quartermaster_engine::Answer;
-use quartermaster_engine::command::{Command, Request};
-use quartermaster_engine::engine::{ORDERS_AHEAD, Seen};
+use quartermaster_engine::command::{Command, PlainOrder, Request};
+use quartermaster_engine::engine::{Granted, ORDERS_AHEAD, Seen};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_node::DiskFull;
 
@@ -32,6 +32,18 @@ impl Node {
 }
 
 impl Turn<'_> {
+    /// Grants a plain order, in the name of `actor`, that a look ahead has `seen`. `None`, and nothing changed, when it is for
+    /// [`submit`](Self::submit): that has the answer, or says why there is none. It must not be told before `settle` of its LSN.
+    pub(crate) fn grant<'a>(&mut self, order: &PlainOrder<'a>, actor: &str, seen: Seen) -> Option<Granted<'a>> {
+        if seen.is_short() {
+            return None;
+        }
+        let granted = self.node.core.submit_plain(order, actor, self.now, seen).ok()?.ok()??;
+        self.orders += 1;
+        self.node.decisions.count_granted();
+        Some(granted)
+    }
+
     /// Decides an order at once, one that the router is not asked about and that a look ahead has `seen`. The answer must not be told before
     /// `settle` of its LSN.
     ///

@@ -1,20 +1,28 @@
 //! What is told of a Reserve, from its event or rejection straight to bytes: byte for byte what prost writes of what `convert` makes.
 
+use std::slice;
+
 use quartermaster_engine::{
     Answer, CodedShortage, Rejection, Verdict,
     catalog::Catalogue,
-    event::{Event, Held},
+    event::{Event, Held, Line, PlainHeld},
+    id::ReservationId,
     reservation::State,
+    terms::Terms,
     time::Timestamp,
 };
-use quartermaster_proto::v1;
+use quartermaster_proto::{
+    fields::{put_bytes, put_message, put_number, put_text},
+    v1,
+};
 
-use super::fields::{put_bytes, put_message, put_number, put_text};
 use crate::grpc::convert::{answers, reservations};
 
 /// An answer that is written here.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Told<'a> {
+    /// A plain hold.
+    Plain(&'a PlainHeld<'a>),
     /// A hold that is neither sourced nor partial, without kits, and with nothing promised of the future.
     Hold(&'a Held),
     /// Units that are not there.
@@ -45,7 +53,12 @@ pub(super) fn put_response(
     put_position(bytes, position);
     put_number(bytes, 2, replayed.into());
     match told {
-        Told::Hold(held) => put_message(bytes, 3, |bytes| put_hold(bytes, catalogue, held)),
+        Told::Plain(held) => put_message(bytes, 3, |bytes| {
+            put_hold(bytes, catalogue, held.reservation, held.expires_at, slice::from_ref(&held.line), None);
+        }),
+        Told::Hold(held) => put_message(bytes, 3, |bytes| {
+            put_hold(bytes, catalogue, held.reservation, held.expires_at, &held.lines, held.terms.as_deref());
+        }),
         Told::SoldOut(shortages) => put_message(bytes, 4, |bytes| put_sold_out(bytes, shortages)),
     }
 }
@@ -66,19 +79,25 @@ fn is_plain(held: &Held) -> bool {
         && terms.is_none_or(|terms| terms.kits.is_empty() && terms.presold.is_empty())
 }
 
-fn put_hold(bytes: &mut Vec<u8>, catalogue: &Catalogue, held: &Held) {
-    put_bytes(bytes, 1, &held.reservation.digits());
-    if held.expires_at != Timestamp::MAX {
-        put_message(bytes, 2, |bytes| put_time(bytes, held.expires_at));
+fn put_hold(
+    bytes: &mut Vec<u8>,
+    catalogue: &Catalogue,
+    id: ReservationId,
+    expires_at: Timestamp,
+    lines: &[Line],
+    terms: Option<&Terms>,
+) {
+    put_bytes(bytes, 1, &id.digits());
+    if expires_at != Timestamp::MAX {
+        put_message(bytes, 2, |bytes| put_time(bytes, expires_at));
     }
-    for line in &held.lines {
+    for line in lines {
         put_message(bytes, 3, |bytes| {
             put_text(bytes, 1, catalogue.sku_code(line.sku));
             put_text(bytes, 2, catalogue.directory().location_code(line.location));
             put_number(bytes, 3, line.quantity.units());
         });
     }
-    let terms = held.terms.as_deref();
     let state = reservations::state(terms.map_or(State::Held, |terms| terms.stage.state()));
     put_enum(bytes, 7, state.into());
     put_number(bytes, 10, terms.map_or(0, |terms| terms.place.into()));

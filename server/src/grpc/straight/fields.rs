@@ -1,21 +1,7 @@
-//! Protobuf's bytes, one field after the other: what a message is made of, to read and to write.
+//! What a message is made of, one field after the other, to be read.
 //!
-//! Reading is strict: what is not written the short way (a key of one byte, a varint of nine at most, a length within the message) is
+//! It is strict: what is not written the short way (a key of one byte, a varint of nine at most, a length within the message) is
 //! nothing here, so that whoever reads can leave it to prost, which knows all ways.
-
-/// Kinds of fields, the low three bits of a key.
-const VARINT: u8 = 0;
-const LENGTH: u8 = 2;
-
-/// Key of a number. Fields with numbers from 1 to 15 have keys of one byte.
-pub(super) const fn number(field: u8) -> u8 {
-    field << 3 | VARINT
-}
-
-/// Key of a text, of bytes, or of a message.
-pub(super) const fn delimited(field: u8) -> u8 {
-    field << 3 | LENGTH
-}
 
 /// What is left of a message.
 #[derive(Clone, Copy, Debug)]
@@ -115,58 +101,4 @@ fn beyond_ascii(message: &[u8]) -> usize {
     let Some((_, last)) = message.split_last_chunk() else { return 0 };
     let marks = u64::from_be_bytes(*last) & 0x8080_8080_8080_8080;
     usize::try_from(u64::BITS - marks.leading_zeros()).unwrap_or_default().div_ceil(8)
-}
-
-/// Puts a number, unless it is 0.
-#[inline]
-pub(super) fn put_number(bytes: &mut Vec<u8>, field: u8, value: u64) {
-    if value != 0 {
-        bytes.push(number(field));
-        put_varint(bytes, value);
-    }
-}
-
-/// Puts a text, unless it is empty.
-#[inline]
-pub(super) fn put_text(bytes: &mut Vec<u8>, field: u8, text: &str) {
-    put_bytes(bytes, field, text.as_bytes());
-}
-
-/// Puts the bytes of a text, unless there are none.
-#[inline]
-pub(super) fn put_bytes(bytes: &mut Vec<u8>, field: u8, text: &[u8]) {
-    if !text.is_empty() {
-        bytes.push(delimited(field));
-        put_varint(bytes, u64::try_from(text.len()).unwrap_or(u64::MAX));
-        bytes.extend_from_slice(text);
-    }
-}
-
-/// Puts a message that is there, be it empty. Its length is known only when it stands: most have one byte for it, longer ones are moved.
-#[inline]
-pub(super) fn put_message(bytes: &mut Vec<u8>, field: u8, put: impl FnOnce(&mut Vec<u8>)) {
-    bytes.extend_from_slice(&[delimited(field), 0]);
-    let start = bytes.len();
-    put(bytes);
-    let length = bytes.len() - start;
-    match u8::try_from(length) {
-        Ok(short) if short < 0x80 => bytes[start - 1] = short,
-        _ => {
-            let end = bytes.len();
-            put_varint(bytes, u64::try_from(length).unwrap_or(u64::MAX));
-            let longer = bytes.len() - end;
-            bytes[start - 1..].rotate_right(longer);
-            bytes.remove(start - 1 + longer);
-        }
-    }
-}
-
-/// Puts a number without its key.
-#[inline]
-pub(super) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value.to_le_bytes()[0]);
 }

@@ -1,4 +1,4 @@
-//! A Reserve from its bytes to its command, without prost's structs between.
+//! A Reserve from its bytes to its order, without prost's structs between.
 //!
 //! What is read is a message that is as nearly all are, and right in every field. Of any other `reserve` makes nothing: the general way
 //! decodes it, says what is wrong with it, or converts what is rare. So no check and no sentence stands here a second time.
@@ -7,13 +7,15 @@ use std::iter;
 
 use prost_types::Duration;
 use quartermaster_engine::{
-    command::{Command, Request, Reserve, ReserveLine, ReserveLines},
+    command::{Command, PlainOrder, Request, Reserve, ReserveLine},
     id::ReservationId,
     quantity::Quantity,
     time::Micros,
 };
+use quartermaster_proto::fields::{delimited, number};
+use smallvec::SmallVec;
 
-use super::fields::{Fields, delimited, number};
+use super::fields::Fields;
 use crate::grpc::{
     convert::{campaign, checks::Checks},
     limits::{self, Limit},
@@ -47,11 +49,38 @@ pub(super) fn requests(message: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     })
 }
 
-/// The command of a `ReserveRequest`, whose caller is still to be named.
-pub(super) fn reserve(message: &[u8]) -> Option<(Request, Command)> {
+/// An order, found right in all that it says. Its caller is still to be named.
+#[derive(Debug)]
+pub(super) enum Order<'a> {
+    /// In the texts of its message.
+    Plain(PlainOrder<'a>),
+    /// One that asks for more.
+    More(Box<(Request, Command)>),
+}
+
+impl Order<'_> {
+    /// The command that it is.
+    pub(super) fn into_command(self) -> (Request, Command) {
+        match self {
+            Self::Plain(order) => (request(order.request_id), Command::Reserve(order.to_reserve())),
+            Self::More(order) => *order,
+        }
+    }
+}
+
+/// What stands in a line.
+#[derive(Clone, Copy, Debug)]
+struct Line<'a> {
+    sku: &'a str,
+    location: &'a str,
+    quantity: Quantity,
+}
+
+/// The order of a `ReserveRequest`.
+pub(super) fn reserve(message: &[u8]) -> Option<Order<'_>> {
     let mut fields = Fields::of(message);
     let (mut request_id, mut order_id, mut buyer_id, mut channel, mut campaign) = ("", "", "", "", "");
-    let mut lines = ReserveLines::new();
+    let mut lines = SmallVec::<[Line<'_>; 4]>::new();
     let (mut ttl, mut replaces) = (None, None);
     let (mut allow_partial, mut unchanged_since_lsn) = (false, 0);
     while let Some(key) = fields.key() {
@@ -60,10 +89,7 @@ pub(super) fn reserve(message: &[u8]) -> Option<(Request, Command)> {
             ORDER_ID => order_id = fields.text()?,
             BUYER_ID => buyer_id = fields.text()?,
             CHANNEL => channel = fields.text()?,
-            LINES => {
-                let line = line(fields.message()?)?;
-                lines.push(line);
-            }
+            LINES => lines.push(line(fields.message()?)?),
             // One that comes twice is to be merged.
             TTL if ttl.is_none() => ttl = Some(duration(fields.message()?)?),
             ALLOW_PARTIAL => allow_partial = fields.varint()? != 0,
@@ -86,25 +112,51 @@ pub(super) fn reserve(message: &[u8]) -> Option<(Request, Command)> {
         return None;
     }
     let mut checks = Checks::default();
-    let ttl = checks.ttl("ttl", ttl.as_ref());
+    let ttl = checks.ttl("ttl", ttl.as_ref()).unwrap_or(Micros(0));
     let asked = if campaign.is_empty() { None } else { campaign::asked(&mut checks, campaign.into(), false, 0) };
+    if !checks.passed() {
+        return None;
+    }
+    let plain = !allow_partial && replaces.is_none() && unchanged_since_lsn == 0 && asked.is_none();
+    if let ([Line { sku, location, quantity }], true) = (&*lines, plain) {
+        let (sku, location, quantity) = (*sku, *location, *quantity);
+        return Some(Order::Plain(PlainOrder {
+            request_id,
+            order_id,
+            buyer_id,
+            channel,
+            sku,
+            location,
+            quantity,
+            ttl,
+        }));
+    }
     let reserve = Reserve {
         order_id: order_id.into(),
         buyer_id: buyer_id.into(),
         channel: channel.into(),
-        lines,
-        ttl: ttl.unwrap_or(Micros(0)),
+        lines: lines.into_iter().map(Line::to_owned).collect(),
+        ttl,
         allow_partial,
         replaces,
         unchanged_since_lsn,
         sourcing: None,
         asked,
     };
-    let request = Request { id: request_id.into(), actor: String::new() };
-    checks.passed().then_some((request, Command::Reserve(reserve)))
+    Some(Order::More(Box::new((request(request_id), Command::Reserve(reserve)))))
 }
 
-fn line(mut fields: Fields<'_>) -> Option<ReserveLine> {
+fn request(id: &str) -> Request {
+    Request { id: id.into(), ..Request::unnamed() }
+}
+
+impl Line<'_> {
+    fn to_owned(self) -> ReserveLine {
+        ReserveLine { sku: self.sku.into(), quantity: self.quantity, location: self.location.into(), sourcing: None }
+    }
+}
+
+fn line(mut fields: Fields<'_>) -> Option<Line<'_>> {
     let (mut sku, mut location, mut units) = ("", "", 0);
     while let Some(key) = fields.key() {
         match key {
@@ -116,7 +168,7 @@ fn line(mut fields: Fields<'_>) -> Option<ReserveLine> {
     }
     let quantity = u32::try_from(units).ok().filter(|units| *units > 0).map(Quantity)?;
     let right = !sku.is_empty() && is_code(sku) && is_code(location);
-    right.then(|| ReserveLine { sku: sku.into(), quantity, location: location.into(), sourcing: None })
+    right.then_some(Line { sku, location, quantity })
 }
 
 fn duration(mut fields: Fields<'_>) -> Option<Duration> {

@@ -1,17 +1,17 @@
 //! Answers to many reservations, each as a `ReserveResult` in the bytes of the answer to all.
 
 use prost::Message;
-use quartermaster_engine::{Answer, catalog::Catalogue};
+use quartermaster_engine::{catalog::Catalogue, engine::Granted};
 use quartermaster_journal::Lsn;
-use quartermaster_proto::v1::{self, reserve_result::Result as Outcome};
+use quartermaster_proto::{
+    fields::put_message,
+    v1::{self, reserve_result::Result as Outcome},
+};
 use quartermaster_sync::SpreadReadGuard;
 
-use super::{
-    answer::{self, Told},
-    fields::put_message,
-};
+use super::answer::{self, Told};
 use crate::{
-    grpc::{convert::answers, status::ApiError},
+    grpc::{batch::Decided, convert::answers},
     node::Node,
 };
 
@@ -30,31 +30,46 @@ impl<'a> Results<'a> {
         Self { node, catalogue: None, lsn: Lsn::ZERO }
     }
 
-    /// Appends what `answer` tells as field `field`.
-    pub(in crate::grpc) fn put(&mut self, bytes: &mut Vec<u8>, field: u8, answer: Result<Answer, ApiError>) {
+    /// Appends what was `decided` as field `field`.
+    pub(in crate::grpc) fn put(&mut self, bytes: &mut Vec<u8>, field: u8, decided: Decided<'_>) {
         let node = self.node;
-        self.lsn = self.lsn.max(match &answer {
-            Ok(answer) => answer.lsn,
-            Err(error) => node.rests_on(error),
-        });
+        let answer = match decided {
+            Decided::Plain(Granted { lsn, held }) => {
+                return self.put_told(bytes, field, (lsn, false), Told::Plain(&held));
+            }
+            Decided::Other(answer) => *answer,
+        };
         if let Ok(answer) = &answer
             && let Some(told) = Told::of(answer)
         {
-            let catalogue = self.catalogue.get_or_insert_with(|| node.engine().catalogue());
-            let position = node.position(answer.lsn);
-            put_message(bytes, field, |bytes| {
-                put_message(bytes, 1, |bytes| answer::put_response(bytes, catalogue, &position, answer.replayed, told));
-            });
-        } else {
-            // The general way locks the catalogue itself.
-            self.catalogue = None;
-            let outcome = match answer.and_then(|answer| answers::reserve(node, answer)) {
-                Ok(response) => Outcome::Response(response),
-                Err(error) => Outcome::Error(error.into()),
-            };
-            let result = v1::ReserveResult { result: Some(outcome) };
-            put_message(bytes, field, |bytes| bytes.append(&mut result.encode_to_vec()));
+            return self.put_told(bytes, field, (answer.lsn, answer.replayed), told);
         }
+        self.rests_on(match &answer {
+            Ok(answer) => answer.lsn,
+            Err(error) => node.rests_on(error),
+        });
+        // The general way locks the catalogue itself.
+        self.catalogue = None;
+        let outcome = match answer.and_then(|answer| answers::reserve(node, answer)) {
+            Ok(response) => Outcome::Response(response),
+            Err(error) => Outcome::Error(error.into()),
+        };
+        let result = v1::ReserveResult { result: Some(outcome) };
+        put_message(bytes, field, |bytes| bytes.append(&mut result.encode_to_vec()));
+    }
+
+    fn put_told(&mut self, bytes: &mut Vec<u8>, field: u8, (lsn, replayed): (Lsn, bool), told: Told<'_>) {
+        self.rests_on(lsn);
+        let node = self.node;
+        let catalogue = self.catalogue.get_or_insert_with(|| node.engine().catalogue());
+        let position = node.position(lsn);
+        put_message(bytes, field, |bytes| {
+            put_message(bytes, 1, |bytes| answer::put_response(bytes, catalogue, &position, replayed, told));
+        });
+    }
+
+    fn rests_on(&mut self, lsn: Lsn) {
+        self.lsn = self.lsn.max(lsn);
     }
 
     /// Newest position that they rest on.

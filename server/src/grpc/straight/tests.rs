@@ -13,18 +13,23 @@ use prost::Message;
 use quartermaster_engine::{
     Answer, CodedShortage, Rejection, Verdict,
     allotment::LimitedBy,
-    event::{Event, Held, Line, Shortage},
+    engine::Granted,
+    event::{Event, Held, Line, PlainHeld, Shortage},
     id::{CampaignId, LocationId, ReservationId, SkuId},
     quantity::Quantity,
     terms::{KitLine, Stage, Terms},
     time::Timestamp,
 };
 use quartermaster_journal::Lsn;
-use quartermaster_proto::v1::{self, reserve_result::Result as Outcome};
+use quartermaster_proto::{
+    fields::put_varint,
+    v1::{self, reserve_result::Result as Outcome},
+};
 
-use super::{answer::Told, fields::put_varint, request, results::Results};
+use super::{answer::Told, request, results::Results};
 use crate::{
     grpc::{
+        batch::Decided,
         convert::{allocation, answers},
         tests::support::World,
     },
@@ -178,7 +183,7 @@ fn any_message() -> impl Strategy<Value = v1::ReserveRequest> {
 fn same_command(message: &[u8]) -> bool {
     let Some(straight) = request::reserve(message) else { return false };
     let general = allocation::reserve(v1::ReserveRequest::decode(message).expect("the lane reads messages only"));
-    assert_eq!(straight, general.expect("the lane reads right messages only"), "{message:?}");
+    assert_eq!(straight.into_command(), general.expect("the lane reads right messages only"), "{message:?}");
     true
 }
 
@@ -301,6 +306,22 @@ fn any_answer() -> impl Strategy<Value = Answer> {
     (lsn, any::<bool>(), verdict).prop_map(|(lsn, replayed, verdict)| Answer { lsn: Lsn::new(lsn), replayed, verdict })
 }
 
+/// An answer as that to a plain order, if it may be one.
+fn granted(answer: &Answer) -> Option<Granted<'_>> {
+    let Verdict::Done(Event::Held(held)) = &answer.verdict else { return None };
+    let [line] = *held.lines else { return None };
+    let is_plain = !answer.replayed && held.shortages.is_empty() && held.terms.is_none();
+    let held = PlainHeld {
+        reservation: held.reservation,
+        order_id: &held.order_id,
+        buyer_id: &held.buyer_id,
+        channel: held.channel,
+        expires_at: held.expires_at,
+        line,
+    };
+    is_plain.then_some(Granted { lsn: answer.lsn, held })
+}
+
 /// Holds the bytes of an answer to those of the general way. Gives whether the lane wrote them.
 fn same_bytes(node: &Node, answer: &Answer) -> bool {
     let response = answers::reserve(node, answer.clone()).unwrap();
@@ -311,8 +332,13 @@ fn same_bytes(node: &Node, answer: &Answer) -> bool {
         results: vec![v1::ReserveResult { result: Some(Outcome::Response(response)) }],
     };
     let (mut results, mut bytes) = (Results::new(node), Vec::new());
-    results.put(&mut bytes, 2, Ok(answer.clone()));
-    assert_eq!((bytes, results.lsn()), (batch.encode_to_vec(), answer.lsn), "{answer:?}");
+    results.put(&mut bytes, 2, Decided::Other(Box::new(Ok(answer.clone()))));
+    assert_eq!((&bytes, results.lsn()), (&batch.encode_to_vec(), answer.lsn), "{answer:?}");
+    if let Some(granted) = granted(answer) {
+        let mut again = Vec::new();
+        results.put(&mut again, 2, Decided::Plain(granted));
+        assert_eq!(again, bytes, "{answer:?}");
+    }
     Told::of(answer).is_some()
 }
 
