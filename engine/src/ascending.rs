@@ -4,7 +4,7 @@
 //! halving, first among the pieces and then in one. An id that comes late is put where it belongs. Pieces of which little is left join: most
 //! reservations are forgotten soon, and those that stay must not keep the room of the others.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use crate::near;
 
@@ -17,13 +17,15 @@ const FEW: usize = 32;
 /// The numbers of places, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Ascending {
-    /// First id of each piece; none is empty.
+    /// First id of each piece but the last; none is empty.
     firsts: VecDeque<u64>,
     pieces: VecDeque<Piece>,
+    /// Here, so that its end is found without a look elsewhere. Empty only when there are no ids at all.
+    last: Piece,
 }
 
 /// Some ids, ascending, and their places.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Piece {
     ids: Vec<u64>,
     places: Vec<u32>,
@@ -32,6 +34,29 @@ struct Piece {
 impl Piece {
     fn with_capacity(entries: usize) -> Self {
         Self { ids: Vec::with_capacity(entries), places: Vec::with_capacity(entries) }
+    }
+
+    #[inline]
+    fn find(&self, id: u64) -> Option<u32> {
+        let at = self.ids.binary_search(&id).ok()?;
+        self.places.get(at).copied()
+    }
+
+    /// Puts an id where it belongs.
+    fn put(&mut self, id: u64, place: u32) {
+        self.insert(self.ids.partition_point(|other| *other < id), id, place);
+    }
+
+    /// Takes an id out.
+    fn take(&mut self, id: u64) -> Option<u32> {
+        let at = self.ids.binary_search(&id).ok()?;
+        Some(self.remove(at))
+    }
+
+    /// Parts with its upper half.
+    fn split(&mut self) -> Self {
+        let middle = self.ids.len() / 2;
+        Self { ids: self.ids.split_off(middle), places: self.places.split_off(middle) }
     }
 
     fn insert(&mut self, at: usize, id: u64, place: u32) {
@@ -66,35 +91,32 @@ impl Ascending {
     /// The place of an id.
     #[inline]
     pub(crate) fn find(&self, id: u64) -> Option<u32> {
-        let piece = self.pieces.get(self.piece_of(id)?)?;
-        let at = piece.ids.binary_search(&id).ok()?;
-        piece.places.get(at).copied()
-    }
-
-    /// Asks for what tells where the next id will be put.
-    pub(crate) fn ask_for_end(&self) {
-        self.pieces.back().into_iter().for_each(near::ask_for);
+        match self.older_piece_of(id) {
+            None => self.last.find(id),
+            Some(number) => self.pieces.get(number)?.find(id),
+        }
     }
 
     /// Asks for the memory that the next id will be put into.
     pub(crate) fn ask_for_next(&self) {
-        if let Some(last) = self.pieces.back() {
-            near::ask_for_next(&last.ids);
-            near::ask_for_next(&last.places);
-        }
+        near::ask_for_next(&self.last.ids);
+        near::ask_for_next(&self.last.places);
     }
 
     /// Whether the id is above all that are here.
     #[inline]
     pub(crate) fn is_new(&self, id: u64) -> bool {
-        self.pieces.back().and_then(|last| last.ids.last()).is_none_or(|newest| *newest < id)
+        self.last.ids.last().is_none_or(|newest| *newest < id)
     }
 
     /// Puts an id that is not here.
     #[inline]
     pub(crate) fn insert(&mut self, id: u64, place: u32) {
         if self.is_new(id) {
-            self.append(id, place);
+            if self.last.ids.len() == PIECE {
+                self.begin_piece();
+            }
+            self.last.insert(self.last.ids.len(), id, place);
         } else {
             self.insert_between(id, place);
         }
@@ -102,10 +124,16 @@ impl Ascending {
 
     /// Takes an id out, and gives its place.
     pub(crate) fn remove(&mut self, id: u64) -> Option<u32> {
-        let number = self.piece_of(id)?;
+        let Some(number) = self.older_piece_of(id) else {
+            let place = self.last.take(id)?;
+            if self.last.ids.is_empty() {
+                self.firsts.pop_back();
+                self.last = self.pieces.pop_back().unwrap_or_default();
+            }
+            return Some(place);
+        };
         let piece = self.pieces.get_mut(number)?;
-        let at = piece.ids.binary_search(&id).ok()?;
-        let place = piece.remove(at);
+        let place = piece.take(id)?;
         match piece.ids.first() {
             Some(first) => self.firsts[number] = *first,
             None => {
@@ -120,9 +148,8 @@ impl Ascending {
     /// Joins a piece with the one before it, if it has little. The last one is left alone: it is about to have more.
     fn tidy(&mut self, number: usize) {
         let Some(before) = number.checked_sub(1) else { return };
-        let is_last = number + 1 >= self.pieces.len();
         let (Some(few), Some(others)) = (self.pieces.get(number), self.pieces.get(before)) else { return };
-        if is_last || few.ids.len() >= FEW || few.ids.len() + others.ids.len() > PIECE / 2 {
+        if few.ids.len() >= FEW || few.ids.len() + others.ids.len() > PIECE / 2 {
             return;
         }
         self.firsts.remove(number);
@@ -131,43 +158,45 @@ impl Ascending {
         }
     }
 
-    /// The piece that an id lies in if it is here.
+    /// The piece that an id lies in if it is here, unless that is the last.
     #[inline]
-    fn piece_of(&self, id: u64) -> Option<usize> {
-        match self.firsts.back() {
-            Some(first) if *first <= id => Some(self.firsts.len() - 1),
-            _ => self.firsts.partition_point(|first| *first <= id).checked_sub(1),
-        }
-    }
-
-    #[inline]
-    fn append(&mut self, id: u64, place: u32) {
-        match self.pieces.back_mut() {
-            Some(last) if last.ids.len() < PIECE => last.insert(last.ids.len(), id, place),
-            before => {
-                // The first piece of a shard that has little is small.
-                let piece = Piece::with_capacity(if before.is_some() { PIECE } else { 0 });
-                self.firsts.push_back(id);
-                self.pieces.push_back(piece);
-                self.pieces.back_mut().expect("Invariant: it was just put").insert(0, id, place);
+    fn older_piece_of(&self, id: u64) -> Option<usize> {
+        match self.last.ids.first() {
+            Some(first) if *first > id && !self.pieces.is_empty() => {
+                Some(self.firsts.partition_point(|first| *first <= id).saturating_sub(1))
             }
+            _ => None,
         }
     }
 
     #[cold]
+    fn begin_piece(&mut self) {
+        let full = mem::replace(&mut self.last, Piece::with_capacity(PIECE));
+        self.firsts.extend(full.ids.first());
+        self.pieces.push_back(full);
+    }
+
+    #[cold]
     fn insert_between(&mut self, id: u64, place: u32) {
-        let mut number = self.piece_of(id).unwrap_or(0);
+        let Some(mut number) = self.older_piece_of(id) else {
+            if self.last.ids.len() == PIECE {
+                let upper = self.last.split();
+                let lower = mem::replace(&mut self.last, upper);
+                self.firsts.extend(lower.ids.first());
+                self.pieces.push_back(lower);
+                return self.insert_between(id, place);
+            }
+            return self.last.put(id, place);
+        };
         if self.pieces[number].ids.len() == PIECE {
-            let full = &mut self.pieces[number];
-            let (ids, places) = (full.ids.split_off(PIECE / 2), full.places.split_off(PIECE / 2));
-            let middle = ids[0];
+            let upper = self.pieces[number].split();
+            let middle = upper.ids[0];
             self.firsts.insert(number + 1, middle);
-            self.pieces.insert(number + 1, Piece { ids, places });
+            self.pieces.insert(number + 1, upper);
             number += usize::from(middle <= id);
         }
         let piece = &mut self.pieces[number];
-        let at = piece.ids.partition_point(|other| *other < id);
-        piece.insert(at, id, place);
+        piece.put(id, place);
         self.firsts[number] = piece.ids[0];
     }
 }
@@ -180,12 +209,17 @@ mod tests {
 
     use super::*;
 
+    fn pieces(list: &Ascending) -> impl Iterator<Item = &Piece> {
+        list.pieces.iter().chain([&list.last])
+    }
+
     fn check(list: &Ascending, model: &BTreeMap<u64, u32>) {
         let all: Vec<(u64, u32)> =
-            list.pieces.iter().flat_map(|piece| piece.ids.iter().copied().zip(piece.places.iter().copied())).collect();
+            pieces(list).flat_map(|piece| piece.ids.iter().copied().zip(piece.places.iter().copied())).collect();
         assert_eq!(all, model.iter().map(|(id, place)| (*id, *place)).collect::<Vec<_>>());
         assert!(list.firsts.iter().copied().eq(list.pieces.iter().map(|piece| piece.ids[0])));
-        assert!(list.pieces.iter().all(|piece| piece.ids.len() <= PIECE && piece.ids.capacity() <= PIECE));
+        assert!(pieces(list).all(|piece| piece.ids.len() <= PIECE && piece.ids.capacity() <= PIECE));
+        assert!(list.pieces.is_empty() || !list.last.ids.is_empty());
     }
 
     proptest! {
@@ -224,7 +258,7 @@ mod tests {
         let ids = 0..100_000_u64;
         ids.clone().for_each(|id| list.insert(id, 1));
         ids.clone().filter(|id| id % 100 != 7).for_each(|id| _ = list.remove(id));
-        let room: usize = list.pieces.iter().map(|piece| piece.ids.capacity()).sum();
+        let room: usize = pieces(&list).map(|piece| piece.ids.capacity()).sum();
         assert!(list.pieces.len() < 40 && room < 3_000, "{} pieces, room for {room}", list.pieces.len());
         assert!(ids.filter(|id| id % 100 == 7).all(|id| list.find(id) == Some(1)));
     }
@@ -233,8 +267,8 @@ mod tests {
     fn pieces_of_ids_in_order_are_full_and_go_when_they_are_empty() {
         let mut list = Ascending::default();
         (0..1_000).for_each(|id| list.insert(id, 1));
-        assert_eq!(list.pieces.iter().map(|piece| piece.ids.len()).collect::<Vec<_>>(), [256, 256, 256, 232]);
+        assert_eq!(pieces(&list).map(|piece| piece.ids.len()).collect::<Vec<_>>(), [256, 256, 256, 232]);
         (0..600).for_each(|id| _ = list.remove(id));
-        assert_eq!((list.pieces.len(), list.find(599), list.find(600)), (2, None, Some(1)));
+        assert_eq!((pieces(&list).count(), list.find(599), list.find(600)), (2, None, Some(1)));
     }
 }

@@ -31,12 +31,7 @@ impl Expiries {
         self.in_order.len() + self.others.len()
     }
 
-    /// Asks for what tells where the next of the queue will be put.
-    pub(crate) fn ask_for_end(&self) {
-        self.in_order.ask_for_end();
-    }
-
-    /// Asks for the memory that it will be put into.
+    /// Asks for the memory that the next of the queue will be put into.
     pub(crate) fn ask_for_next(&self) {
         self.in_order.ask_for_next();
     }

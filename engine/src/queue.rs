@@ -1,7 +1,7 @@
 //! A queue in pieces of one size: nothing in it ever moves, so that it grows without being copied, and what has gone at its front gives its room
 //! back.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use crate::near;
 
@@ -11,51 +11,50 @@ const PIECE: usize = 256;
 /// First in, first out.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    /// All but the last are full.
-    pieces: VecDeque<Vec<T>>,
+    /// Full pieces.
+    full: VecDeque<Vec<T>>,
+    /// The piece behind them, which is written to: here, so that its end is found without a look elsewhere. Empty only when there is no entry.
+    last: Vec<T>,
     /// Entries of the first piece that have gone, fewer than it has.
     gone: usize,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { pieces: VecDeque::new(), gone: 0 }
+        Self { full: VecDeque::new(), last: Vec::new(), gone: 0 }
     }
 }
 
 impl<T: Copy> Queue<T> {
     pub(crate) fn len(&self) -> usize {
-        self.pieces.back().map_or(0, |last| (self.pieces.len() - 1) * PIECE + last.len() - self.gone)
+        self.full.len() * PIECE + self.last.len() - self.gone
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.last.is_empty()
     }
 
-    /// Adds an entry at the end.
+    /// Adds an entry at the end. The first piece grows as it is needed: many queues have little.
     #[inline]
     pub(crate) fn push(&mut self, entry: T) {
-        match self.pieces.back_mut() {
-            Some(last) if last.len() < PIECE => last.push(entry),
-            last => {
-                // The first piece grows as it is needed: many queues have little.
-                let mut piece = if last.is_some() { Vec::with_capacity(PIECE) } else { Vec::new() };
-                piece.push(entry);
-                self.pieces.push_back(piece);
-            }
+        if self.last.len() == PIECE {
+            self.full.push_back(mem::replace(&mut self.last, Vec::with_capacity(PIECE)));
         }
+        self.last.push(entry);
     }
 
     /// Takes the entry at the front.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let first = self.pieces.front()?;
-        let entry = first.get(self.gone).copied();
+        let first = self.full.front().unwrap_or(&self.last);
+        let entry = *first.get(self.gone)?;
         self.gone += 1;
         if self.gone == first.len() {
-            self.pieces.pop_front();
             self.gone = 0;
+            if self.full.pop_front().is_none() {
+                self.last.clear();
+            }
         }
-        entry
+        Some(entry)
     }
 
     pub(crate) fn first(&self) -> Option<&T> {
@@ -64,26 +63,31 @@ impl<T: Copy> Queue<T> {
 
     #[inline]
     pub(crate) fn last(&self) -> Option<&T> {
-        self.pieces.back().and_then(|last| last.last())
+        self.last.last()
     }
 
     /// An entry by its place, from the front.
     #[inline]
     pub(crate) fn get(&self, place: usize) -> Option<&T> {
         let place = place + self.gone;
-        self.pieces.get(place / PIECE)?.get(place % PIECE)
+        self.piece(place / PIECE)?.get(place % PIECE)
     }
 
     /// All from a place on.
     pub(crate) fn iter_from(&self, place: usize) -> impl Iterator<Item = &T> {
         let place = place + self.gone;
-        self.pieces.iter().skip(place / PIECE).flatten().skip(place % PIECE)
+        self.full.iter().chain([&self.last]).skip(place / PIECE).flatten().skip(place % PIECE)
+    }
+
+    #[inline]
+    fn piece(&self, number: usize) -> Option<&Vec<T>> {
+        if number == self.full.len() { Some(&self.last) } else { self.full.get(number) }
     }
 
     /// How many at the front are as `is_before` says, of which none stands behind one that is not.
     pub(crate) fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
-        let pieces = self.pieces.partition_point(|piece| piece.last().is_some_and(&is_before));
-        let within = self.pieces.get(pieces).map_or(0, |piece| piece.partition_point(is_before));
+        let pieces = self.full.partition_point(|piece| piece.last().is_some_and(&is_before));
+        let within = self.piece(pieces).map_or(0, |piece| piece.partition_point(is_before));
         (pieces * PIECE + within).saturating_sub(self.gone).min(self.len())
     }
 
@@ -98,14 +102,9 @@ impl<T: Copy> Queue<T> {
         *self = kept;
     }
 
-    /// Asks for what tells where the next entry will stand.
-    pub(crate) fn ask_for_end(&self) {
-        self.pieces.back().into_iter().for_each(near::ask_for);
-    }
-
     /// Asks for the memory that the next entry will be put into.
     pub(crate) fn ask_for_next(&self) {
-        self.pieces.back().into_iter().for_each(|values| near::ask_for_next(values));
+        near::ask_for_next(&self.last);
     }
 }
 
@@ -169,8 +168,8 @@ mod tests {
             if number >= 1_000 {
                 assert_eq!(queue.pop(), Some(number - 1_000));
             }
-            assert!(queue.pieces.len() <= 1_000 / PIECE + 2);
+            assert!(queue.full.len() <= 1_000 / PIECE + 1);
         }
-        assert!(queue.pieces.iter().all(|piece| piece.capacity() == PIECE));
+        assert!(queue.full.iter().chain([&queue.last]).all(|piece| piece.capacity() == PIECE));
     }
 }

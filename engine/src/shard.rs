@@ -74,8 +74,8 @@ pub(crate) struct Shard {
     pub(crate) facts: BTreeMap<(SkuId, LocationId), Facts>,
 }
 
-/// Bytes from the lock of a shard to behind what every hold looks at.
-const LOOKED_AT_BYTES: usize = 64 + mem::offset_of!(Shard, rules);
+/// Bytes from the lock of a shard, which has a line of its own or less, to behind what every hold looks at.
+const LOOKED_AT_BYTES: usize = near::LINE_BYTES + mem::offset_of!(Shard, rules);
 
 /// Running figures of a shard; the engine adds them up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,18 +130,16 @@ impl Shard {
         &self.rows[sku.row()]
     }
 
-    /// Asks for the memory that a plain hold of this SKU needs and that is known at once: its row, and what tells of the ends of the shard's lists.
+    /// Asks for the memory that a plain hold of this SKU needs and that is known at once: its row, and the ends of the shard's lists.
     pub(crate) fn ask_for(&self, sku: SkuId) {
         near::ask_for(self.row(sku));
-        self.parts.ask_for_ends();
-        self.expiries.ask_for_end();
-    }
-
-    /// Asks for what is found through that: the cells, and where a new reservation will stand.
-    pub(crate) fn ask_for_more(&self, sku: SkuId) {
-        self.row(sku).ask_for_cells();
         self.parts.ask_for_next();
         self.expiries.ask_for_next();
+    }
+
+    /// Asks for what is found through that: the cells.
+    pub(crate) fn ask_for_more(&self, sku: SkuId) {
+        self.row(sku).ask_for_cells();
     }
 
     /// What planning knows of a cell.

@@ -1,6 +1,8 @@
 //! Things of one size in numbered places, in pieces that never move: to grow copies nothing, so whoever holds the lock is never held up
 //! by it. A place that was given up is the next to be taken.
 
+use std::mem;
+
 use crate::{id::usize_from, near};
 
 /// Places in a piece. Things of 96 bytes make pieces of 6 KiB, which the allocator has a size for.
@@ -16,7 +18,10 @@ enum Place<T> {
 /// The things, by the number of their place.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    pieces: Vec<Vec<Place<T>>>,
+    /// Pieces of which every place was taken once.
+    full: Vec<Vec<Place<T>>>,
+    /// The piece behind them: here, so that its end is found without a look elsewhere.
+    last: Vec<Place<T>>,
     /// The place given up last.
     free: Option<u32>,
     len: usize,
@@ -24,7 +29,7 @@ pub(crate) struct Slab<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { pieces: Vec::new(), free: None, len: 0 }
+        Self { full: Vec::new(), last: Vec::new(), free: None, len: 0 }
     }
 }
 
@@ -38,19 +43,14 @@ impl<T> Slab<T> {
 
     /// Asks for the memory of a place.
     pub(crate) fn ask_for(&self, number: u32) {
-        self.place(number).into_iter().for_each(|place| near::ask_for_bytes(place, size_of::<Place<T>>()));
-    }
-
-    /// Asks for what tells which place will be taken next.
-    pub(crate) fn ask_for_end(&self) {
-        self.pieces.last().into_iter().for_each(near::ask_for);
+        self.place(number).into_iter().for_each(near::ask_for_whole);
     }
 
     /// Asks for the memory of the place that will be taken next.
     pub(crate) fn ask_for_next(&self) {
         match self.free {
             Some(number) => self.ask_for(number),
-            None => self.pieces.last().into_iter().for_each(|values| near::ask_for_next(values)),
+            None => near::ask_for_next(&self.last),
         }
     }
 
@@ -67,13 +67,19 @@ impl<T> Slab<T> {
             self.free = next;
             return number;
         }
-        if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
-            self.pieces.push(Vec::with_capacity(PIECE));
+        if matches!(self.last.len(), 0 | PIECE) {
+            self.begin_piece();
         }
-        let full = self.pieces.len() - 1;
-        let piece = &mut self.pieces[full];
-        piece.push(Place::Taken(thing));
-        u32::try_from(full * PIECE + piece.len() - 1).expect("Invariant: places are numbered in 32 bits")
+        self.last.push(Place::Taken(thing));
+        u32::try_from(self.full.len() * PIECE + self.last.len() - 1).expect("Invariant: places are numbered in 32 bits")
+    }
+
+    #[cold]
+    fn begin_piece(&mut self) {
+        let full = mem::replace(&mut self.last, Vec::with_capacity(PIECE));
+        if !full.is_empty() {
+            self.full.push(full);
+        }
     }
 
     #[inline]
@@ -99,7 +105,7 @@ impl<T> Slab<T> {
         if matches!(place, Place::Free(_)) {
             return None;
         }
-        let Place::Taken(thing) = std::mem::replace(place, Place::Free(next)) else { return None };
+        let Place::Taken(thing) = mem::replace(place, Place::Free(next)) else { return None };
         self.free = Some(number);
         self.len -= 1;
         Some(thing)
@@ -107,7 +113,7 @@ impl<T> Slab<T> {
 
     /// All of them, by their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.pieces.iter().flatten().filter_map(|place| match place {
+        self.full.iter().chain([&self.last]).flatten().filter_map(|place| match place {
             Place::Taken(thing) => Some(thing),
             Place::Free(_) => None,
         })
@@ -115,14 +121,16 @@ impl<T> Slab<T> {
 
     #[inline]
     fn place(&self, number: u32) -> Option<&Place<T>> {
-        let number = usize_from(number);
-        self.pieces.get(number / PIECE)?.get(number % PIECE)
+        let (piece, place) = (usize_from(number) / PIECE, usize_from(number) % PIECE);
+        let piece = if piece == self.full.len() { &self.last } else { self.full.get(piece)? };
+        piece.get(place)
     }
 
     #[inline]
     fn place_mut(&mut self, number: u32) -> Option<&mut Place<T>> {
-        let number = usize_from(number);
-        self.pieces.get_mut(number / PIECE)?.get_mut(number % PIECE)
+        let (piece, place) = (usize_from(number) / PIECE, usize_from(number) % PIECE);
+        let piece = if piece == self.full.len() { &mut self.last } else { self.full.get_mut(piece)? };
+        piece.get_mut(place)
     }
 }
 

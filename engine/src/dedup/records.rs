@@ -3,7 +3,7 @@
 //! They stand one after another in pieces of fixed place, so that nothing is copied as they grow in number; a piece goes when its last
 //! record has gone.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use crate::{id::usize_from, near};
 
@@ -25,7 +25,10 @@ pub(super) struct At {
 /// Records, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    pieces: VecDeque<Vec<u8>>,
+    /// Pieces that are written to no more.
+    full: VecDeque<Vec<u8>>,
+    /// The piece behind them, which is written to: here, so that its end is found without a look elsewhere.
+    last: Vec<u8>,
     /// Number of the piece at the front.
     first: u32,
 }
@@ -35,25 +38,31 @@ impl Records {
     pub(super) fn push(&mut self, record: &[u8]) -> At {
         let length = u32::try_from(record.len()).expect("Invariant: a record of the journal is far below 4 GiB");
         let needed = PREFIX + record.len();
-        let fits = |piece: &Vec<u8>| piece.capacity() - piece.len() >= needed;
-        if !self.pieces.back().is_some_and(fits) {
-            // Pieces as large as all before them, up to a bound: a slot of few records takes little.
-            let before: usize = self.pieces.iter().map(Vec::len).take(8).sum();
-            let room = before.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX).max(needed);
-            self.pieces.push_back(Vec::with_capacity(room));
+        if self.last.capacity() - self.last.len() < needed {
+            self.begin_piece(needed);
         }
-        let last = u32::try_from(self.pieces.len() - 1).expect("Invariant: a slot has fewer than 2^32 pieces");
-        let piece = self.pieces.back_mut().expect("Invariant: a piece with room was added if there was none");
-        let offset = u32::try_from(piece.len()).expect("Invariant: a piece is far below 4 GiB");
-        piece.extend_from_slice(&length.to_le_bytes());
-        piece.extend_from_slice(record);
-        At { piece: self.first.wrapping_add(last), offset }
+        let full = u32::try_from(self.full.len()).expect("Invariant: a slot has fewer than 2^32 pieces");
+        let offset = u32::try_from(self.last.len()).expect("Invariant: a piece is far below 4 GiB");
+        self.last.extend_from_slice(&length.to_le_bytes());
+        self.last.extend_from_slice(record);
+        At { piece: self.first.wrapping_add(full), offset }
+    }
+
+    /// Begins a piece, as large as all before it up to a bound: a slot of few records takes little.
+    #[cold]
+    fn begin_piece(&mut self, needed: usize) {
+        let before: usize = self.full.iter().chain([&self.last]).map(Vec::len).take(8).sum();
+        let room = before.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX).max(needed);
+        let full = mem::replace(&mut self.last, Vec::with_capacity(room));
+        if !full.is_empty() {
+            self.full.push_back(full);
+        }
     }
 
     /// Asks for the memory that the next record will be put into.
     #[inline]
     pub(super) fn ask_for_next(&self) {
-        self.pieces.back().into_iter().for_each(|values| near::ask_for_next(values));
+        near::ask_for_next(&self.last);
     }
 
     /// The record that stands there.
@@ -61,7 +70,8 @@ impl Records {
     /// # Panics
     /// If it has gone.
     pub(super) fn get(&self, at: At) -> &[u8] {
-        let piece = &self.pieces[usize_from(at.piece.wrapping_sub(self.first))];
+        let number = usize_from(at.piece.wrapping_sub(self.first));
+        let piece = if number == self.full.len() { &self.last } else { &self.full[number] };
         let bytes = &piece[usize_from(at.offset)..];
         let (length, rest) = bytes.split_first_chunk().expect("Invariant: a record stands behind its length");
         &rest[..usize_from(u32::from_le_bytes(*length))]
@@ -69,15 +79,18 @@ impl Records {
 
     /// Lets everything go that stands before a record, or all.
     pub(super) fn forget_before(&mut self, next: Option<At>) {
-        while next.is_none_or(|next| next.piece != self.first) && self.pieces.pop_front().is_some() {
+        while next.is_none_or(|next| next.piece != self.first) && self.full.pop_front().is_some() {
             self.first = self.first.wrapping_add(1);
+        }
+        if next.is_none() {
+            self.last = Vec::new();
         }
     }
 
     /// Pieces that are kept.
     #[cfg(test)]
     pub(super) fn pieces(&self) -> usize {
-        self.pieces.len()
+        self.full.len() + usize::from(!self.last.is_empty())
     }
 }
 
@@ -112,7 +125,7 @@ mod tests {
     fn pieces_grow_to_their_bound_and_hold_what_is_larger() {
         let mut records = Records::default();
         (0..2_000).for_each(|_| _ = records.push(&[7; 100]));
-        let rooms: Vec<usize> = records.pieces.iter().map(Vec::capacity).collect();
+        let rooms: Vec<usize> = records.full.iter().chain([&records.last]).map(Vec::capacity).collect();
         assert_eq!(rooms[0], PIECE_BYTES_MIN);
         assert!(rooms.iter().all(|room| *room <= PIECE_BYTES_MAX) && rooms.contains(&PIECE_BYTES_MAX), "{rooms:?}");
         let large = records.push(&[9; 2 * PIECE_BYTES_MAX]);

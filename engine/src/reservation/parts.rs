@@ -17,12 +17,6 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Asks for what tells where the next part will be put.
-    pub(crate) fn ask_for_ends(&self) {
-        self.packed.ask_for_end();
-        self.places.ask_for_end();
-    }
-
     /// Asks for the memory that the next part will be put into.
     pub(crate) fn ask_for_next(&self) {
         self.packed.ask_for_next();
