@@ -305,8 +305,8 @@ impl Engine {
     ) -> Result<(Lsn, Verdict), Error> {
         if let Some(order) = PlainOrder::of(draft.request, request) {
             match self.grant(&draft.head(), &order, slot, seen)? {
-                Tried::Granted(Granted { lsn, held }) => {
-                    return Ok((lsn, Verdict::Done(Event::Held(held.to_held()))));
+                Tried::Granted(granted) => {
+                    return Ok((granted.lsn, Verdict::Done(Event::Held(granted.to_held(&order)))));
                 }
                 Tried::Short(sku) => {
                     if let Some(refused) = self.sold_out(request, &[reserve::Demand::of(&request.lines[0], sku)]) {

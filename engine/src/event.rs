@@ -221,25 +221,18 @@ pub struct Held {
 
 /// A hold that took units of one cell and carries nothing besides: nearly every one. It borrows its texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlainHeld<'a> {
-    /// Its id.
-    pub reservation: ReservationId,
-    /// The caller's order number.
-    pub order_id: &'a str,
-    /// The buyer.
-    pub buyer_id: &'a str,
-    /// The channel.
-    pub channel: Option<ChannelId>,
-    /// When it expires.
-    pub expires_at: Timestamp,
-    /// What was taken.
-    pub line: Line,
+pub(crate) struct PlainHeld<'a> {
+    pub(crate) reservation: ReservationId,
+    pub(crate) order_id: &'a str,
+    pub(crate) buyer_id: &'a str,
+    pub(crate) channel: Option<ChannelId>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) line: Line,
 }
 
 impl PlainHeld<'_> {
     /// The same as the event that tells of any hold.
-    #[must_use]
-    pub fn to_held(self) -> Held {
+    pub(crate) fn to_held(self) -> Held {
         let mut lines = Lines::new();
         lines.push(self.line);
         Held {

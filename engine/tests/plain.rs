@@ -93,7 +93,7 @@ fn as_batches_do(rig: &Rig, request: &Request, command: &Command, seen: Seen) ->
     if let Some(order) = plain
         && let Some(granted) = rig.engine.submit_plain(&order, &request.actor, rig.now, seen)?
     {
-        let verdict = Verdict::Done(Event::Held(granted.held.to_held()));
+        let verdict = Verdict::Done(Event::Held(granted.to_held(&order)));
         return Ok(Answer { lsn: granted.lsn, replayed: false, verdict });
     }
     rig.engine.submit_seen(request, command, rig.now, seen)

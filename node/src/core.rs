@@ -205,13 +205,13 @@ impl<S: Storage, C: Clock> Core<S, C> {
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
-    pub fn submit_plain<'a>(
+    pub fn submit_plain(
         &self,
-        order: &PlainOrder<'a>,
+        order: &PlainOrder<'_>,
         actor: &str,
         now: Timestamp,
         seen: Seen,
-    ) -> Result<Result<Option<Granted<'a>>, Error>, DiskFull> {
+    ) -> Result<Result<Option<Granted>, Error>, DiskFull> {
         if self.promises_nothing_new() {
             return Err(DiskFull);
         }

@@ -7,24 +7,49 @@ use crate::{
     decide::plain,
     engine::{BUFFER, Engine, Seen, Slotted},
     error::Error,
-    event::PlainHeld,
-    id::SkuId,
+    event::{Held, Line, PlainHeld},
+    id::{ChannelId, ReservationId, SkuId},
     time::Timestamp,
 };
 use quartermaster_journal::Lsn;
 
-/// A plain order that was granted. It may be told once everything up to `lsn` is durable.
+/// What a plain order was granted. It may be told once everything up to `lsn` is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Granted<'a> {
+pub struct Granted {
     /// LSN of the event.
     pub lsn: Lsn,
+    /// Id of the reservation.
+    pub reservation: ReservationId,
+    /// What was taken.
+    pub line: Line,
+    /// The channel.
+    pub channel: Option<ChannelId>,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+impl Granted {
     /// What the event tells.
-    pub held: PlainHeld<'a>,
+    #[must_use]
+    pub fn to_held(&self, order: &PlainOrder<'_>) -> Held {
+        self.held(order).to_held()
+    }
+
+    fn held<'a>(&self, order: &PlainOrder<'a>) -> PlainHeld<'a> {
+        PlainHeld {
+            reservation: self.reservation,
+            order_id: order.order_id,
+            buyer_id: order.buyer_id,
+            channel: self.channel,
+            expires_at: self.expires_at,
+            line: self.line,
+        }
+    }
 }
 
 /// What came of trying the short way.
-pub(super) enum Tried<'a> {
-    Granted(Granted<'a>),
+pub(super) enum Tried {
+    Granted(Granted),
     /// There is less of this SKU than is wanted, and it is no kit.
     Short(SkuId),
     /// It is for the general way to decide.
@@ -37,13 +62,13 @@ impl Engine {
     ///
     /// # Errors
     /// When the journal takes no record. Nothing changed.
-    pub fn submit_plain<'a>(
+    pub fn submit_plain(
         &self,
-        order: &PlainOrder<'a>,
+        order: &PlainOrder<'_>,
         actor: &str,
         now: Timestamp,
         seen: Seen,
-    ) -> Result<Option<Granted<'a>>, Error> {
+    ) -> Result<Option<Granted>, Error> {
         let mut slot = self.slot(order.request_id, seen.hash);
         if let Some((slot, hash)) = &slot
             && slot.find(*hash, order.request_id).is_some()
@@ -58,13 +83,13 @@ impl Engine {
     }
 
     /// Grants a plain order, if it can be. Its event begins with `head`.
-    pub(super) fn grant<'a>(
+    pub(super) fn grant(
         &self,
         head: &Peek<'_>,
-        order: &PlainOrder<'a>,
+        order: &PlainOrder<'_>,
         slot: Slotted<'_, '_>,
         seen: Seen,
-    ) -> Result<Tried<'a>, Error> {
+    ) -> Result<Tried, Error> {
         // A code that has come to stand for another SKU left one that is retired, which is for the general way.
         let Some(sku) = seen.sku.or_else(|| self.catalogue.read().sku(order.sku)) else { return Ok(Tried::Aside) };
         if seen.suffices != Some(true) {
@@ -77,15 +102,15 @@ impl Engine {
         }
         let mut shard = self.shards.write(sku.shard());
         let Some(grant) = plain::grant(&shard, order, sku, head.time) else { return Ok(Tried::Aside) };
-        let held = PlainHeld {
+        let mut granted = Granted {
+            lsn: Lsn::ZERO,
             reservation: self.next_id(sku.shard()),
-            order_id: order.order_id,
-            buyer_id: order.buyer_id,
+            line: grant.line,
             channel: grant.channel,
             expires_at: grant.expires_at,
-            line: grant.line,
         };
-        let lsn = BUFFER.with(|buffer| {
+        let held = granted.held(order);
+        granted.lsn = BUFFER.with(|buffer| {
             let bytes = &mut *buffer.borrow_mut();
             bytes.clear();
             codec::encode_plain(head, &held, bytes);
@@ -97,6 +122,6 @@ impl Engine {
             self.remember(slot, lsn, bytes);
             Ok::<_, Error>(lsn)
         })?;
-        Ok(Tried::Granted(Granted { lsn, held }))
+        Ok(Tried::Granted(granted))
     }
 }

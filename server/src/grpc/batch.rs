@@ -49,25 +49,20 @@ impl Item<'_> {
 
 /// What one of them is answered.
 #[derive(Debug)]
-pub(crate) enum Decided<'a> {
+pub(crate) enum Decided {
     /// A plain order is granted.
-    Plain(Granted<'a>),
+    Plain(Granted),
     /// All else.
     Other(Box<Result<Answer, ApiError>>),
 }
 
 /// Answers to some of them, in order.
-pub(crate) type Answers<'a> = Vec<Decided<'a>>;
+pub(crate) type Answers = Vec<Decided>;
 
 /// Decides requests and has their answers taken by `tell`, some at a time. One that fails does not keep the others.
 ///
 /// When the caller leaves in the middle, what was decided stays decided and the rest is not begun.
-pub(crate) async fn decide<'a>(
-    node: &Node,
-    caller: &Caller,
-    mut items: Vec<Item<'a>>,
-    mut tell: impl FnMut(&mut Answers<'a>),
-) {
+pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item<'_>>, mut tell: impl FnMut(&mut Answers)) {
     let _burst = node.burst();
     let mut lines = 0;
     let mut place = 0;
@@ -108,7 +103,7 @@ pub(crate) async fn decide<'a>(
 }
 
 /// Decides a plain order: as such where it may be granted, else as the command that it is.
-fn plain<'a>(turn: &mut Turn<'_>, caller: &Caller, order: &PlainOrder<'a>, seen: Seen) -> Decided<'a> {
+fn plain(turn: &mut Turn<'_>, caller: &Caller, order: &PlainOrder<'_>, seen: Seen) -> Decided {
     if let Some(granted) = turn.grant(order, caller.name(), seen) {
         return Decided::Plain(granted);
     }

@@ -217,7 +217,7 @@ async fn batch(node: &Node, caller: &Caller, items: Vec<Item<'_>>) -> Result<Byt
     let mut bytes = Vec::with_capacity(BATCH_HEAD_BYTES + items.len() * ANSWER_BYTES);
     bytes.resize(BATCH_HEAD_BYTES, 0);
     let mut lsn = Lsn::ZERO;
-    let tell = |answers: &mut Answers<'_>| {
+    let tell = |answers: &mut Answers| {
         let mut results = Results::new(node);
         answers.drain(..).for_each(|answer| results.put(&mut bytes, 2, answer));
         lsn = lsn.max(results.lsn());

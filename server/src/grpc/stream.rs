@@ -154,7 +154,7 @@ impl<'a> Group<'a> {
         let (mut lsn, mut frames) = (Lsn::ZERO, Vec::with_capacity(self.items.len() * ANSWER_BYTES));
         let mut messages = self.messages.into_iter();
         let (mut start, mut left) = (0, 0);
-        let tell = |answers: &mut Answers<'a>| {
+        let tell = |answers: &mut Answers| {
             let mut results = Results::new(node);
             for answer in answers.drain(..) {
                 if left == 0 {

@@ -34,7 +34,7 @@ impl Node {
 impl Turn<'_> {
     /// Grants a plain order, in the name of `actor`, that a look ahead has `seen`. `None`, and nothing changed, when it is for
     /// [`submit`](Self::submit): that has the answer, or says why there is none. It must not be told before `settle` of its LSN.
-    pub(crate) fn grant<'a>(&mut self, order: &PlainOrder<'a>, actor: &str, seen: Seen) -> Option<Granted<'a>> {
+    pub(crate) fn grant(&mut self, order: &PlainOrder<'_>, actor: &str, seen: Seen) -> Option<Granted> {
         if seen.is_short() {
             return None;
         }

@@ -5,7 +5,8 @@ use std::slice;
 use quartermaster_engine::{
     Answer, CodedShortage, Rejection, Verdict,
     catalog::Catalogue,
-    event::{Event, Held, Line, PlainHeld},
+    engine::Granted,
+    event::{Event, Held, Line},
     id::ReservationId,
     reservation::State,
     terms::Terms,
@@ -22,7 +23,7 @@ use crate::grpc::convert::{answers, reservations};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Told<'a> {
     /// A plain hold.
-    Plain(&'a PlainHeld<'a>),
+    Plain(&'a Granted),
     /// A hold that is neither sourced nor partial, without kits, and with nothing promised of the future.
     Hold(&'a Held),
     /// Units that are not there.

@@ -3,13 +3,16 @@
 //! It is strict: what is not written the short way (a key of one byte, a varint of nine at most, a length within the message) is
 //! nothing here, so that whoever reads can leave it to prost, which knows all ways.
 
-/// What is left of a message.
+use std::{mem, ops::Range};
+
+/// A message that is being read. One within another is read where it stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a> {
+    /// Everything up to the end of the message.
     bytes: &'a [u8],
-    /// Bytes of the whole message.
-    length: usize,
-    /// The message from its beginning on, as far as it is a text: mostly to behind its last text, and one look at all of that costs less than
+    /// What is read next.
+    at: usize,
+    /// The bytes from their beginning on, as far as they are a text: mostly to behind its last text, and one look at all of that costs less than
     /// one at each field.
     text: &'a str,
 }
@@ -20,77 +23,73 @@ impl<'a> Fields<'a> {
     pub(super) fn of(message: &'a [u8]) -> Self {
         let text = std::str::from_utf8(&message[..message.len() - beyond_ascii(message)]);
         let text = text.or_else(|end| std::str::from_utf8(&message[..end.valid_up_to()])).unwrap_or_default();
-        Self { bytes: message, length: message.len(), text }
+        Self { bytes: message, at: 0, text }
     }
 
     /// All of `message`, which has no texts.
     #[inline]
     pub(super) fn without_texts(message: &'a [u8]) -> Self {
-        Self { bytes: message, length: message.len(), text: "" }
+        Self { bytes: message, at: 0, text: "" }
     }
 
     /// Key of the next field; none at the end. One that is longer than a byte has its top bit set, as no key of ours has.
     #[inline]
     pub(super) fn key(&mut self) -> Option<u8> {
-        let (key, rest) = self.bytes.split_first()?;
-        self.bytes = rest;
-        Some(*key)
+        let key = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(key)
     }
 
     /// A number of 63 bits at most.
     #[inline]
     pub(super) fn varint(&mut self) -> Option<u64> {
-        let (first, rest) = self.bytes.split_first()?;
-        if *first < 0x80 {
-            self.bytes = rest;
-            return Some(u64::from(*first));
+        let first = *self.bytes.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(first.into());
         }
         self.long_varint()
     }
 
     fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0;
-        for (place, byte) in self.bytes.iter().enumerate().take(9) {
+        for (place, byte) in self.bytes[self.at..].iter().enumerate().take(9) {
             value |= u64::from(byte & 0x7F) << (7 * place);
             if *byte < 0x80 {
-                self.bytes = &self.bytes[place + 1..];
+                self.at += place + 1;
                 return Some(value);
             }
         }
         None
     }
 
+    /// Goes past what has its length before it, and gives from where to where that stands.
+    #[inline]
+    fn delimited(&mut self) -> Option<Range<usize>> {
+        let length = usize::try_from(self.varint()?).ok()?;
+        let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len())?;
+        Some(mem::replace(&mut self.at, end)..end)
+    }
+
     /// Bytes with their length before them.
     #[inline]
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).ok()?;
-        let (bytes, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(bytes)
+        self.delimited().map(|place| &self.bytes[place])
     }
 
     /// The same as a text.
     #[inline]
     pub(super) fn text(&mut self) -> Option<&'a str> {
-        let text = self.bytes()?;
-        match self.part(text) {
-            Some(text) => Some(text),
-            None => std::str::from_utf8(text).ok(),
-        }
+        let place = self.delimited()?;
+        // Cut out between characters, or not a part of what is known as a text.
+        self.text.get(place.clone()).or_else(|| std::str::from_utf8(&self.bytes[place]).ok())
     }
 
     /// The same as a message.
     #[inline]
     pub(super) fn message(&mut self) -> Option<Fields<'a>> {
-        let message = self.bytes()?;
-        Some(Fields { bytes: message, length: message.len(), text: self.part(message).unwrap_or_default() })
-    }
-
-    /// The bytes that were read last, where they are a part of the text and cut out between its characters.
-    #[inline]
-    fn part(&self, read: &[u8]) -> Option<&'a str> {
-        let end = self.length - self.bytes.len();
-        self.text.get(end - read.len()..end)
+        let place = self.delimited()?;
+        Some(Fields { bytes: &self.bytes[..place.end], at: place.start, text: self.text })
     }
 }
 

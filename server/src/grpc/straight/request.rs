@@ -77,6 +77,7 @@ struct Line<'a> {
 }
 
 /// The order of a `ReserveRequest`.
+#[inline]
 pub(super) fn reserve(message: &[u8]) -> Option<Order<'_>> {
     let mut fields = Fields::of(message);
     let (mut request_id, mut order_id, mut buyer_id, mut channel, mut campaign) = ("", "", "", "", "");

@@ -1,7 +1,7 @@
 //! Answers to many reservations, each as a `ReserveResult` in the bytes of the answer to all.
 
 use prost::Message;
-use quartermaster_engine::{catalog::Catalogue, engine::Granted};
+use quartermaster_engine::catalog::Catalogue;
 use quartermaster_journal::Lsn;
 use quartermaster_proto::{
     fields::put_message,
@@ -31,12 +31,13 @@ impl<'a> Results<'a> {
     }
 
     /// Appends what was `decided` as field `field`.
-    pub(in crate::grpc) fn put(&mut self, bytes: &mut Vec<u8>, field: u8, decided: Decided<'_>) {
+    pub(in crate::grpc) fn put(&mut self, bytes: &mut Vec<u8>, field: u8, decided: Decided) {
         let node = self.node;
         let answer = match decided {
-            Decided::Plain(Granted { lsn, held }) => {
-                return self.put_told(bytes, field, (lsn, false), Told::Plain(&held));
+            Decided::Plain(granted) => {
+                return self.put_told(bytes, field, (granted.lsn, false), Told::Plain(&granted));
             }
+
             Decided::Other(answer) => *answer,
         };
         if let Ok(answer) = &answer

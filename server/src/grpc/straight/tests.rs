@@ -14,7 +14,7 @@ use quartermaster_engine::{
     Answer, CodedShortage, Rejection, Verdict,
     allotment::LimitedBy,
     engine::Granted,
-    event::{Event, Held, Line, PlainHeld, Shortage},
+    event::{Event, Held, Line, Shortage},
     id::{CampaignId, LocationId, ReservationId, SkuId},
     quantity::Quantity,
     terms::{KitLine, Stage, Terms},
@@ -307,19 +307,17 @@ fn any_answer() -> impl Strategy<Value = Answer> {
 }
 
 /// An answer as that to a plain order, if it may be one.
-fn granted(answer: &Answer) -> Option<Granted<'_>> {
+fn granted(answer: &Answer) -> Option<Granted> {
     let Verdict::Done(Event::Held(held)) = &answer.verdict else { return None };
     let [line] = *held.lines else { return None };
     let is_plain = !answer.replayed && held.shortages.is_empty() && held.terms.is_none();
-    let held = PlainHeld {
+    is_plain.then_some(Granted {
+        lsn: answer.lsn,
         reservation: held.reservation,
-        order_id: &held.order_id,
-        buyer_id: &held.buyer_id,
+        line,
         channel: held.channel,
         expires_at: held.expires_at,
-        line,
-    };
-    is_plain.then_some(Granted { lsn: answer.lsn, held })
+    })
 }
 
 /// Holds the bytes of an answer to those of the general way. Gives whether the lane wrote them.
