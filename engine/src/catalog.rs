@@ -804,10 +804,11 @@ impl Catalogue {
         self.by_code.ask_for(tag);
     }
 
-    /// Asks for the memory of the code that is found there.
-    pub(crate) fn ask_for_code(&self, tag: Tag) {
-        let found = self.by_code.find(tag, |_| true).and_then(|id| self.codes.get(SkuId(id).index()));
-        found.into_iter().for_each(near::ask_for);
+    /// Asks for the memory of the code that is found there, and gives the SKU that it most likely stands for.
+    pub(crate) fn ask_for_code(&self, tag: Tag) -> Option<SkuId> {
+        let likely = self.by_code.find(tag, |_| true).map(SkuId)?;
+        self.codes.get(likely.index()).into_iter().for_each(near::ask_for);
+        Some(likely)
     }
 
     /// Code of a SKU of this catalogue.

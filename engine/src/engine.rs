@@ -193,8 +193,21 @@ impl Engine {
         now: Timestamp,
         seen: Seen,
     ) -> Result<Answer, Error> {
+        let plain = match command {
+            Command::Reserve(reserve) => PlainOrder::of(request, reserve),
+            _ => None,
+        };
+        // What an order alone will touch is on its way while its content is gone through.
+        let alone = plain.filter(|_| seen.is_nothing()).map(|order| (order, self.look_at(&order)));
         let fingerprint = command.fingerprint();
+        let seen = alone.map_or(seen, |(order, (seen, tag))| {
+            let sku = self.catalogue.read().sku_of(tag, order.sku);
+            Seen { sku, ..seen }
+        });
         let mut slot = self.slot(&request.id, seen.hash);
+        if alone.is_some() {
+            self.look_on(slot.as_ref(), seen);
+        }
         if let Some((slot, hash)) = &slot
             && let Some(entry) = slot.find(*hash, &request.id)
         {
@@ -204,7 +217,7 @@ impl Engine {
         let slot = &mut slot;
         let (lsn, verdict) = match command {
             Command::Reserve(reserve) => match &reserve.sourcing {
-                None => self.reserve_seen(&draft, reserve, slot, seen),
+                None => self.reserve_seen(&draft, reserve, plain, slot, seen),
                 Some(sourcing) => self.reserve_sourced(&draft, reserve, sourcing, slot),
             },
             Command::Merge(merge) => self.merge(&draft, merge, slot),
@@ -295,15 +308,16 @@ impl Engine {
         Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
     }
 
-    /// Tries the short way first, for an order that a look ahead has `seen`.
+    /// Tries the short way first, where there is one, for an order of which so much was `seen`.
     fn reserve_seen(
         &self,
         draft: &Draft<'_>,
         request: &Reserve,
+        plain: Option<PlainOrder<'_>>,
         slot: Slotted<'_, '_>,
         seen: Seen,
     ) -> Result<(Lsn, Verdict), Error> {
-        if let Some(order) = PlainOrder::of(draft.request, request) {
+        if let Some(order) = plain {
             match self.grant(&draft.head(), &order, slot, seen)? {
                 Tried::Granted(granted) => {
                     return Ok((granted.lsn, Verdict::Done(Event::Held(granted.to_held(&order)))));

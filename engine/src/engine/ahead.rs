@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::Engine;
+use super::{Engine, SlotGuard};
 use crate::{
     command::{Command, PlainOrder, Request},
     decide::plain,
@@ -63,6 +63,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether nobody has looked.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.hash.is_none() && self.sku.is_none()
+    }
+
     /// Whether there was less than it wants.
     #[must_use]
     pub fn is_short(&self) -> bool {
@@ -86,7 +91,7 @@ impl Engine {
             wanted.push(line);
             all.push(Seen { hash, buyer, ..Seen::default() });
         }
-        wanted.iter().flatten().for_each(|(tag, ..)| catalogue.ask_for_code(*tag));
+        wanted.iter().flatten().for_each(|(tag, ..)| _ = catalogue.ask_for_code(*tag));
         for (seen, line) in all.iter_mut().zip(&wanted) {
             seen.sku = line.and_then(|(tag, code, _)| catalogue.sku_of(tag, code));
             seen.sku.into_iter().for_each(|sku| self.shards.ask_for(sku.shard()));
@@ -111,5 +116,29 @@ impl Engine {
             }
         }
         all
+    }
+
+    /// Asks for what an order that is decided at once will touch, as far as it is known. Gives what was seen, and what the code is found by.
+    pub(super) fn look_at(&self, order: &PlainOrder<'_>) -> (Seen, Tag) {
+        let hash = (!order.request_id.is_empty()).then(|| SlotHasher.hash(order.request_id));
+        hash.into_iter().for_each(|hash| near::ask_for_whole(&self.slots[SlotHasher::slot(hash)]));
+        let buyer = self.owners.buyer(order.buyer_id);
+        buyer.into_iter().for_each(|buyer| self.owners.ask_for(buyer));
+        let catalogue = self.catalogue.read();
+        let tag = catalogue.tag_of(order.sku);
+        // Most likely it is that one, and its shard is on its way while the code is.
+        let likely = catalogue.ask_for_code(tag);
+        likely.into_iter().for_each(|sku| self.shards.ask_for(sku.shard()));
+        (Seen { hash, buyer, ..Seen::default() }, tag)
+    }
+
+    /// Asks for the rest, which is found through that: `slot` is the request id's.
+    pub(super) fn look_on(&self, slot: Option<&SlotGuard<'_>>, seen: Seen) {
+        slot.into_iter().for_each(|(slot, hash)| slot.ask_for(*hash));
+        if let Some(sku) = seen.sku
+            && let Some(shard) = self.shards.try_read(sku.shard())
+        {
+            shard.ask_for(sku);
+        }
     }
 }

@@ -94,7 +94,9 @@ impl Engine {
         let Some(sku) = seen.sku.or_else(|| self.catalogue.read().sku(order.sku)) else { return Ok(Tried::Aside) };
         if seen.suffices != Some(true) {
             // Who hears "sold out" waits for no exclusive lock. A kit has no stock of its own, and is for the general way.
-            match plain::may_have(&self.shards.read(sku.shard()), sku, order.quantity) {
+            let shard = self.shards.read(sku.shard());
+            shard.ask_for_more(sku);
+            match plain::may_have(&shard, sku, order.quantity) {
                 (true, _) => {}
                 (false, false) => return Ok(Tried::Short(sku)),
                 (false, true) => return Ok(Tried::Aside),
