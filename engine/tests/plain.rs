@@ -181,3 +181,40 @@ proptest! {
         run(&case, 255)?;
     }
 }
+
+/// Exactly once, whichever way it comes first and again.
+#[test]
+fn a_repeat_is_granted_once() {
+    let rig = Rig::new(EngineConfig::default());
+    for (place, command) in setup(0).iter().enumerate() {
+        rig.submit(&format!("setup{place}"), command).expect("the first requests can stand");
+    }
+    let order = PlainOrder {
+        request_id: "r1",
+        order_id: "order",
+        buyer_id: "ann",
+        channel: "",
+        sku: "C",
+        location: "",
+        quantity: Quantity(1),
+        ttl: Micros(0),
+    };
+    let plain = |order: &PlainOrder<'_>| {
+        let granted = rig.engine.submit_plain(order, "", rig.now, Seen::default());
+        granted.expect("memory is never full")
+    };
+    let command = |order: &PlainOrder<'_>| rig.submit(order.request_id, &Command::Reserve(order.to_reserve()));
+    let granted = plain(&order).expect("there is stock");
+    let other = PlainOrder { request_id: "r2", ..order };
+    let first = command(&other).expect("there is stock");
+    let state = dump::dump(&rig.engine, ["r1", "r2"]);
+
+    let content = PlainOrder { quantity: Quantity(2), ..order };
+    assert_eq!([plain(&order), plain(&content), plain(&other)], [None, None, None]);
+    let repeat =
+        Answer { lsn: granted.lsn, replayed: true, verdict: Verdict::Done(Event::Held(granted.to_held(&order))) };
+    assert_eq!(command(&order).expect("it was answered before"), repeat);
+    assert!(matches!(command(&content), Err(Error::RequestIdReused { .. })));
+    assert_eq!(command(&other).expect("it was answered before"), Answer { replayed: true, ..first });
+    assert_eq!(dump::dump(&rig.engine, ["r1", "r2"]), state);
+}

@@ -37,7 +37,6 @@ impl<'a> Results<'a> {
             Decided::Plain(granted) => {
                 return self.put_told(bytes, field, (granted.lsn, false), Told::Plain(&granted));
             }
-
             Decided::Other(answer) => *answer,
         };
         if let Ok(answer) = &answer
