@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use quartermaster_client::{Client, v1};
 use quartermaster_server::config::Config;
@@ -36,8 +37,10 @@ impl Running {
     pub(crate) async fn start() -> Running {
         let data = TempDir::new().unwrap();
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let config =
-            Config { listen: free, metrics_listen: free, data_dir: Some(data.path().to_owned()), ..Config::default() };
+        // As long as a shared disk may stand: what is tried here is what is answered, not how soon.
+        let default_deadline = Duration::from_secs(60);
+        let data_dir = Some(data.path().to_owned());
+        let config = Config { listen: free, metrics_listen: free, data_dir, default_deadline, ..Config::default() };
         let (server, port) = Server::bind(&config).await.unwrap();
         let health = server.health().clone();
         let node = tokio::task::spawn_blocking(move || Node::open(&config, health, || ())).await.unwrap().unwrap();
@@ -55,7 +58,7 @@ impl Running {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::builder(&self.url()).deadline(std::time::Duration::from_secs(30)).connect().unwrap()
+        Client::builder(&self.url()).deadline(Duration::from_secs(30)).connect().unwrap()
     }
 
     /// SKU A with `units` at location L.
