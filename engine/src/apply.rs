@@ -15,7 +15,10 @@ use quartermaster_journal::Lsn;
 use self::campaign::Turn;
 use crate::{
     capacity::Booking,
-    event::{CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, Promise},
+    event::{
+        CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, PlainStep, Promise,
+        Stepped,
+    },
     id::{CampaignId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, PartMut, Plain, State, UnitsMut},
@@ -44,11 +47,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
         Event::Held(held) => change.held(shard, held)?,
         Event::Confirmed { claim } => change.confirmed(shard, claim)?,
         Event::HoldEnded { claim, reason, bookings } => {
-            let state = match reason {
-                HoldEndReason::Released => State::Released,
-                HoldEndReason::Expired => State::Expired,
-            };
-            change.give_back(shard, claim, Promise::Reserved, Some(state))?;
+            change.hold_ended(shard, claim, *reason)?;
             change.booked(shard, claim.reservation, bookings)?;
         }
         Event::Cancelled { claim, promise, end, bookings } => {
@@ -131,6 +130,23 @@ pub(crate) fn apply_plain(shard: &mut Shard, lsn: Lsn, now: Timestamp, held: &Pl
     require(lsn > shard.lsn, "events are applied once, in order")?;
     let change = Change { lsn, now, here: shard.id };
     change.held_plain(shard, held)?;
+    shard.lsn = lsn;
+    change.forget_ended(shard);
+    Ok(())
+}
+
+/// As `apply`, for what happens to a plain reservation: brings its home shard forward.
+///
+/// # Errors
+/// As `apply`.
+pub(crate) fn apply_step(shard: &mut Shard, lsn: Lsn, now: Timestamp, step: &PlainStep) -> Applied {
+    require(lsn > shard.lsn, "events are applied once, in order")?;
+    let (change, claim) = (Change { lsn, now, here: shard.id }, step.claim());
+    match step.what {
+        Stepped::Confirmed => change.confirmed(shard, &claim)?,
+        Stepped::HoldEnded(reason) => change.hold_ended(shard, &claim, reason)?,
+        Stepped::Shipped(end) => change.shipped(shard, &claim, end.map(EndState::state))?,
+    }
     shard.lsn = lsn;
     change.forget_ended(shard);
     Ok(())
@@ -247,6 +263,14 @@ impl Change {
         part.set_promise(Promise::Committed);
         let waited = self.enter(&mut part, &mut shard.counts, id, State::Confirmed)?;
         waited.map_or(Ok(()), |(campaign, sku)| campaign::leave(shard, id, campaign, sku))
+    }
+
+    fn hold_ended(&self, shard: &mut Shard, claim: &Claim, reason: HoldEndReason) -> Applied {
+        let state = match reason {
+            HoldEndReason::Released => State::Released,
+            HoldEndReason::Expired => State::Expired,
+        };
+        self.give_back(shard, claim, Promise::Reserved, Some(state))
     }
 
     /// Units go back from a promise to the pool.

@@ -31,8 +31,8 @@ use crate::{
     },
     command::StockReason,
     event::{
-        CellChange, CellFacts, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, Promise,
-        Record, ShardSet, Shortage, StockChangeKind, StockChanged, Summary,
+        CellChange, CellFacts, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainEvent, PlainHeld,
+        Promise, Record, ShardSet, Shortage, StockChangeKind, StockChanged, Summary,
     },
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
@@ -128,6 +128,13 @@ pub(crate) fn decode_parts(bytes: &[u8]) -> Result<(Peek<'_>, Event), DecodeErro
         Some(parts) => Ok(parts),
         None => decode_any(bytes).map(|record| (Peek { time: record.time, ..peek(bytes) }, record.event)),
     }
+}
+
+/// Reads the head of a record of a plain event, and that. None when its event is none, or its bytes are not as `encode` puts them: then
+/// [`decode_parts`] tells.
+#[inline]
+pub(crate) fn decode_plain(bytes: &[u8]) -> Option<(Peek<'_>, PlainEvent<'_>)> {
+    hot::decode_plain(bytes)
 }
 
 /// Reads a record of any kind, as any writer of protobuf may have put it.
@@ -778,7 +785,10 @@ mod tests {
         strategies::{bookings, events, sourced},
         *,
     };
-    use crate::terms::ClaimExtra;
+    use crate::{
+        event::{PlainStep, Stepped},
+        terms::ClaimExtra,
+    };
 
     fn lines() -> impl Strategy<Value = Lines> + Clone {
         let line = (any::<u32>(), 0_u32..300, any::<u32>()).prop_map(|(sku, location, quantity)| Line {
@@ -838,31 +848,95 @@ mod tests {
         )
     }
 
+    /// Holds and steps of one line, in the home shard of their reservation.
+    fn plain() -> impl Strategy<Value = Event> {
+        let line = (any::<u32>(), 0_u32..300, any::<u32>()).prop_map(|(sku, location, quantity)| Line {
+            sku: SkuId(sku),
+            location: LocationId(location),
+            quantity: Quantity(quantity),
+        });
+        let step = prop_oneof![
+            Just(Stepped::Confirmed),
+            Just(Stepped::HoldEnded(HoldEndReason::Released)),
+            Just(Stepped::HoldEnded(HoldEndReason::Expired)),
+            Just(Stepped::Shipped(None)),
+            Just(Stepped::Shipped(Some(EndState::Shipped))),
+            Just(Stepped::Shipped(Some(EndState::Cancelled))),
+        ];
+        let texts = (".{0,40}", "[a-z]{0,200}", option::of(0_u32..9), any::<u64>());
+        (0_u64..1 << 56, line, option::of(step), texts).prop_map(
+            |(sequence, line, step, (order, buyer, channel, at))| {
+                let reservation = ReservationId::new(sequence, line.sku.shard());
+                if let Some(what) = step {
+                    return event_of(PlainEvent::Stepped(PlainStep { reservation, line, what }));
+                }
+                event_of(PlainEvent::Held(PlainHeld {
+                    reservation,
+                    order_id: &order,
+                    buyer_id: &buyer,
+                    channel: channel.map(ChannelId),
+                    expires_at: Timestamp(at),
+                    line,
+                }))
+            },
+        )
+    }
+
+    /// The event that a plain one is.
+    fn event_of(plain: PlainEvent<'_>) -> Event {
+        match plain {
+            PlainEvent::Held(held) => Event::Held(held.to_held()),
+            PlainEvent::Stepped(step) => match step.what {
+                Stepped::Confirmed => Event::Confirmed { claim: step.claim() },
+                Stepped::HoldEnded(reason) => {
+                    Event::HoldEnded { claim: step.claim(), reason, bookings: Box::default() }
+                }
+                Stepped::Shipped(end) => Event::Shipped { claim: step.claim(), end },
+            },
+        }
+    }
+
+    /// Whether it is among those that `decode_plain` reads.
+    fn is_plain(event: &Event) -> bool {
+        let is_one = |claim: &Claim| {
+            let home = claim.reservation.home();
+            let is_there = matches!(&claim.lines[..], [line] if line.sku.shard() == home);
+            is_there && claim.others == ShardSet::default() && claim.extra.is_none()
+        };
+        match event {
+            Event::Held(held) => held.plain().is_some() && held.replaced_bookings.is_empty(),
+            Event::Confirmed { claim } | Event::Shipped { claim, .. } => is_one(claim),
+            Event::HoldEnded { claim, bookings, .. } => is_one(claim) && bookings.is_empty(),
+            _ => false,
+        }
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let promise = prop_oneof![Just(Promise::Reserved), Just(Promise::Committed)];
         let end = || prop_oneof![Just(None), Just(Some(EndState::Shipped)), Just(Some(EndState::Cancelled))];
         let reason = prop_oneof![Just(HoldEndReason::Released), Just(HoldEndReason::Expired)];
         let freed = || prop_oneof![Just(Box::default()), bookings()];
         prop_oneof![
-            held(),
-            claim().prop_map(|claim| Event::Confirmed { claim }),
-            (claim(), reason, freed()).prop_map(|(claim, reason, bookings)| Event::HoldEnded {
+            2 => plain(),
+            1 => held(),
+            1 => claim().prop_map(|claim| Event::Confirmed { claim }),
+            1 => (claim(), reason, freed()).prop_map(|(claim, reason, bookings)| Event::HoldEnded {
                 claim,
                 reason,
                 bookings
             }),
-            (claim(), promise, end(), freed()).prop_map(|(claim, promise, end, bookings)| Event::Cancelled {
+            1 => (claim(), promise, end(), freed()).prop_map(|(claim, promise, end, bookings)| Event::Cancelled {
                 claim,
                 promise,
                 end,
                 bookings
             }),
-            events(lines()),
-            campaign::strategies::events(lines()),
-            (claim(), end()).prop_map(|(claim, end)| Event::Shipped { claim, end }),
-            (any::<u64>(), 0_u64..3)
+            1 => events(lines()),
+            1 => campaign::strategies::events(lines()),
+            1 => (claim(), end()).prop_map(|(claim, end)| Event::Shipped { claim, end }),
+            1 => (any::<u64>(), 0_u64..3)
                 .prop_map(|(id, at)| Event::Extended { reservation: ReservationId(id), expires_at: Timestamp(at) }),
-            vec(any::<u32>(), 0..3).prop_map(|skus| Event::SkusRetired { skus: skus.into_iter().map(SkuId).collect() }),
+            1 => vec(any::<u32>(), 0..3).prop_map(|skus| Event::SkusRetired { skus: skus.into_iter().map(SkuId).collect() }),
         ]
     }
 
@@ -914,6 +988,9 @@ mod tests {
                 _ => true,
             };
             prop_assert_eq!(hot::decode(&bytes).is_some(), hot);
+            let plain = decode_plain(&bytes).map(|(head, plain)| (head, event_of(plain)));
+            prop_assert_eq!(plain.is_some(), is_plain(&record.event));
+            prop_assert!(plain.is_none_or(|(head, event)| head == peek(&bytes) && event == record.event));
             let head = peek(&bytes);
             prop_assert_eq!(head.time, record.time);
             prop_assert_eq!(head.request_id, &record.request_id);
@@ -933,6 +1010,9 @@ mod tests {
                 bytes[place] = byte;
             }
             bytes.truncate(cut.index(bytes.len()) + 1);
+            if let Some((head, plain)) = decode_plain(&bytes) {
+                prop_assert_eq!(hot::decode(&bytes), Some((head, event_of(plain))));
+            }
             if let Some((head, event)) = hot::decode(&bytes) {
                 let read = decode_any(&bytes).unwrap();
                 prop_assert_eq!((head.time, head.request_id), (read.time, &*read.request_id));

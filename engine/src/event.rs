@@ -251,6 +251,74 @@ impl PlainHeld<'_> {
     }
 }
 
+/// What happens to a plain reservation after its hold: all units that it moves are of one line, and lie in its home shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlainStep {
+    pub(crate) reservation: ReservationId,
+    pub(crate) line: Line,
+    pub(crate) what: Stepped,
+}
+
+/// Which step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stepped {
+    /// The hold became a commitment.
+    Confirmed,
+    /// The hold was given back or its time was up.
+    HoldEnded(HoldEndReason),
+    /// Units left, which made this of the reservation if nothing is left open.
+    Shipped(Option<EndState>),
+}
+
+impl PlainStep {
+    /// What it moves.
+    pub(crate) fn claim(&self) -> Claim {
+        let mut lines = Lines::new();
+        lines.push(self.line);
+        Claim { reservation: self.reservation, lines, others: ShardSet::default(), extra: None }
+    }
+}
+
+/// What nearly every event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainEvent<'a> {
+    /// A plain hold was granted.
+    Held(PlainHeld<'a>),
+    /// It went on.
+    Stepped(PlainStep),
+}
+
+impl PlainEvent<'_> {
+    /// The reservation.
+    pub(crate) fn reservation(&self) -> ReservationId {
+        match self {
+            Self::Held(held) => held.reservation,
+            Self::Stepped(step) => step.reservation,
+        }
+    }
+
+    /// The shard that it concerns.
+    pub(crate) fn home(&self) -> ShardId {
+        self.reservation().home()
+    }
+
+    /// The channel that it names.
+    pub(crate) fn channel(&self) -> Option<ChannelId> {
+        match self {
+            Self::Held(held) => held.channel,
+            Self::Stepped(_) => None,
+        }
+    }
+
+    /// The units.
+    pub(crate) fn line(&self) -> &Line {
+        match self {
+            Self::Held(held) => &held.line,
+            Self::Stepped(step) => &step.line,
+        }
+    }
+}
+
 impl Held {
     /// As a plain hold, if it is one.
     pub(crate) fn plain(&self) -> Option<PlainHeld<'_>> {

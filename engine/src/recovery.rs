@@ -7,13 +7,14 @@ mod ahead;
 mod allotment;
 mod campaign;
 mod known;
+mod read;
 mod returns;
 mod rules;
 mod supply;
 mod together;
 mod upkeep;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use prost::Message as _;
 use quartermaster_journal::{Journal, Lsn, MemoryJournal};
@@ -22,15 +23,18 @@ use quartermaster_sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 pub use self::together::Stretch;
-use self::{known::Known, together::Read};
+use self::{
+    known::Known,
+    read::{Other, Read, Told},
+};
 use crate::{
-    apply::{Misfit, apply, count},
+    apply::{Misfit, apply, apply_plain, apply_step, count},
     capacity::Capacity,
     catalog::{Catalogue, Directory, network::Stages},
     codec::{self, DecodeError},
     dedup::{Entry, SLOTS, Slot, SlotHasher},
     engine::{Engine, EngineConfig, apply_catalogue},
-    event::Event,
+    event::{Event, PlainEvent},
     id::{ChannelId, LocationId, ReservationId, ShardId, SkuId, usize_from},
     quantity::Quantity,
     reservation::{Header, Part, PartLine, State},
@@ -198,67 +202,78 @@ impl Recovery {
     /// # Errors
     /// When it is no record that this version knows, or does not follow from those before it. Nothing can come of this recovery then.
     pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
-        let read = Read::of(lsn, bytes)?;
+        let read = Read::of(&self.engine.owners, lsn, bytes)?;
         self.put(&read)
     }
 
     /// Applies one record wherever it is new.
     fn put(&mut self, read: &Read<'_>) -> Result<(), RecoveryError> {
-        let Read { lsn, ref head, ref event, .. } = *read;
         if !read.is_checked {
-            check(&self.engine.catalogue.read(), lsn, event)?;
+            check(&self.engine.catalogue.read(), read)?;
         }
         let engine = &self.engine;
-        if read.changes_catalogue {
-            let catalogue = &mut *engine.catalogue.write();
-            if lsn > catalogue.revision()
-                && let Some(directory) = apply_catalogue(catalogue, lsn, head.time, event)
-            {
-                for shard in ShardId::all() {
-                    engine.shards.write(shard).directory = Arc::clone(&directory);
+        match &read.told {
+            Told::Plain(plain) => self.put_in(&mut engine.shards.write(plain.home()), read)?,
+            Told::Other(other) => {
+                if other.changes_catalogue {
+                    let catalogue = &mut *engine.catalogue.write();
+                    if read.lsn > catalogue.revision()
+                        && let Some(directory) = apply_catalogue(catalogue, read.lsn, read.time, &other.event)
+                    {
+                        for shard in ShardId::all() {
+                            engine.shards.write(shard).directory = Arc::clone(&directory);
+                        }
+                    }
+                }
+                for id in other.shards.iter() {
+                    self.put_in(&mut engine.shards.write(id), read)?;
+                }
+                if other.books {
+                    self.book(&mut engine.capacity.lock(), read.lsn, other);
                 }
             }
         }
-        for id in read.shards.iter() {
-            self.put_in(&mut engine.shards.write(id), read)?;
-        }
-        if read.books {
-            self.book(&mut engine.capacity.lock(), read);
-        }
-        if let Some((slot, hash)) = read.slot {
+        if let Some((slot, hash)) = read.slot() {
             self.remember((slot, hash), &mut engine.slots[slot].lock(), read);
         }
-        self.note(read.sequence, head.time, 1);
+        self.note(read.sequence(), read.time, 1);
         Ok(())
     }
 
     /// Applies a record to one of its shards, if it is new there.
     fn put_in(&self, shard: &mut Shard, read: &Read<'_>) -> Result<(), RecoveryError> {
-        let Read { lsn, ref head, ref event, .. } = *read;
+        let Read { lsn, time, .. } = *read;
         if lsn > shard.lsn {
-            apply(shard, lsn, head.time, event)
-                .map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
-            if let Some(held) = event.held()
-                && held.reservation.home() == shard.id
+            let applied = match &read.told {
+                Told::Plain(PlainEvent::Held(held)) => apply_plain(shard, lsn, time, held),
+                Told::Plain(PlainEvent::Stepped(step)) => apply_step(shard, lsn, time, step),
+                Told::Other(other) => apply(shard, lsn, time, &other.event),
+            };
+            applied.map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
+            if let Some((id, _)) = read.told.begun()
+                && id.home() == shard.id
             {
-                self.engine.owners.add(self.engine.owners.buyer(&held.buyer_id), held.reservation);
+                self.engine.owners.add(read.buyer, id);
             }
             self.engine.owners.forget(shard);
         }
         Ok(())
     }
 
-    fn book(&self, capacity: &mut Capacity, read: &Read<'_>) {
-        if read.lsn > capacity.lsn {
-            capacity.apply(read.lsn, read.head.time, &read.event.bookings());
+    fn book(&self, capacity: &mut Capacity, lsn: Lsn, other: &Other<'_>) {
+        if lsn > capacity.lsn {
+            capacity.apply(lsn, other.head.time, &other.event.bookings());
         }
     }
 
     /// Remembers a record in the slot of its request id.
     fn remember(&self, (index, hash): (usize, u64), slot: &mut Slot, read: &Read<'_>) {
         if read.lsn.get() > self.slot_lsn[index].load(Ordering::SeqCst) {
-            let entry = Entry { lsn: read.lsn, record: &codec::answer(&read.head, &read.event, read.bytes) };
-            slot.insert(hash, entry, self.engine.dedup_retention());
+            let answer = match &read.told {
+                Told::Plain(_) => Cow::Borrowed(read.bytes),
+                Told::Other(other) => codec::answer(&other.head, &other.event, read.bytes),
+            };
+            slot.insert(hash, Entry { lsn: read.lsn, record: &answer }, self.engine.dedup_retention());
         }
     }
 
@@ -333,7 +348,24 @@ impl Recovery {
 }
 
 /// A record that passed its checksum can still come from another history; applying it would break an invariant with a panic.
-fn check(catalogue: &Catalogue, lsn: Lsn, event: &Event) -> Result<(), RecoveryError> {
+fn check(catalogue: &Catalogue, read: &Read<'_>) -> Result<(), RecoveryError> {
+    match &read.told {
+        Told::Plain(plain) => check_plain(catalogue, read.lsn, plain),
+        Told::Other(other) => check_event(catalogue, read.lsn, &other.event),
+    }
+}
+
+const STOCK_NAMES: &str = "a SKU, location or channel";
+
+fn check_plain(catalogue: &Catalogue, lsn: Lsn, plain: &PlainEvent<'_>) -> Result<(), RecoveryError> {
+    let (line, directory) = (plain.line(), catalogue.directory());
+    let names_known = line.sku.index() < catalogue.skus().len()
+        && line.location.index() < directory.locations().len()
+        && plain.channel().is_none_or(|channel| channel.index() < directory.channels().len());
+    if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: STOCK_NAMES }) }
+}
+
+fn check_event(catalogue: &Catalogue, lsn: Lsn, event: &Event) -> Result<(), RecoveryError> {
     let (skus, locations) = (catalogue.skus().len(), catalogue.directory().locations().len());
     let channels = catalogue.directory().channels().len();
     let campaigns = catalogue.directory().campaigns().all().len();
@@ -376,7 +408,7 @@ fn check(catalogue: &Catalogue, lsn: Lsn, event: &Event) -> Result<(), RecoveryE
         Event::Rules(event) => known.rules(event),
         Event::Summary(_) => return Err(RecoveryError::Dangling { lsn, what: "a summary" }),
     };
-    if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: "a SKU, location or channel" }) }
+    if names_known { Ok(()) } else { Err(RecoveryError::Dangling { lsn, what: STOCK_NAMES }) }
 }
 
 enum SectionError {

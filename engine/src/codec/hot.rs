@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     allotment::LimitedBy,
-    event::{Claim, Event, Held, HoldEndReason, Line, Lines, PlainHeld, Shortage},
+    event::{Claim, Event, Held, HoldEndReason, Line, Lines, PlainEvent, PlainHeld, PlainStep, Shortage, Stepped},
     id::{CampaignId, ChannelId, LocationId, NodeId, ReservationId, SkuId},
     quantity::Quantity,
     terms::{Bought, ClaimExtra, Terms, Wanted},
@@ -128,11 +128,7 @@ pub(super) fn decode(record: &[u8]) -> Option<(Peek<'_>, Event)> {
         6 => Event::Confirmed { claim: claim(event.message(1)?)? },
         7 => Event::HoldEnded {
             claim: claim(event.message(1)?)?,
-            reason: match event.uint(2) {
-                1 => HoldEndReason::Released,
-                2 => HoldEndReason::Expired,
-                _ => return None,
-            },
+            reason: reason_from_wire(event.uint(2))?,
             bookings: Box::default(),
         },
         8 => Event::Cancelled {
@@ -146,6 +142,54 @@ pub(super) fn decode(record: &[u8]) -> Option<(Peek<'_>, Event)> {
         _ => return None,
     };
     (event.is_read() && fields.is_read()).then_some((head, read))
+}
+
+/// Reads a record of a plain event.
+#[inline]
+pub(super) fn decode_plain(record: &[u8]) -> Option<(Peek<'_>, PlainEvent<'_>)> {
+    let mut fields = Fields(record);
+    let head = head(&mut fields);
+    let number = *fields.0.first()? >> 3;
+    let mut event = fields.message(number)?;
+    let read = match number {
+        5 => PlainEvent::Held(plain_held(&mut event)?),
+        6 => plain_step(&mut event, |_| Some(Stepped::Confirmed))?,
+        7 => plain_step(&mut event, |event| reason_from_wire(event.uint(2)).map(Stepped::HoldEnded))?,
+        10 => plain_step(&mut event, |event| end_from_wire(event.enumeration(2)).ok().map(Stepped::Shipped))?,
+        _ => return None,
+    };
+    let lies_at_home = read.line().sku.shard() == read.home();
+    (lies_at_home && event.is_read() && fields.is_read()).then_some((head, read))
+}
+
+fn plain_held<'a>(fields: &mut Fields<'a>) -> Option<PlainHeld<'a>> {
+    Some(PlainHeld {
+        reservation: ReservationId(fields.fixed64(1)),
+        order_id: fields.text(2),
+        buyer_id: fields.text(3),
+        channel: fields.uint(4).checked_sub(1).map(ChannelId),
+        expires_at: Timestamp(fields.fixed64(5)),
+        line: line(fields.message(6)?)?,
+    })
+}
+
+/// A step, whose claim comes first in its event; `what` reads the rest.
+fn plain_step<'a>(
+    event: &mut Fields<'a>,
+    what: impl FnOnce(&mut Fields<'a>) -> Option<Stepped>,
+) -> Option<PlainEvent<'a>> {
+    let mut claim = event.message(1)?;
+    let (reservation, line) = (ReservationId(claim.fixed64(1)), line(claim.message(2)?)?);
+    let what = what(event).filter(|_| claim.is_read())?;
+    Some(PlainEvent::Stepped(PlainStep { reservation, line, what }))
+}
+
+fn reason_from_wire(reason: u32) -> Option<HoldEndReason> {
+    match reason {
+        1 => Some(HoldEndReason::Released),
+        2 => Some(HoldEndReason::Expired),
+        _ => None,
+    }
 }
 
 fn reason_to_wire(reason: HoldEndReason) -> wire::HoldEndReason {

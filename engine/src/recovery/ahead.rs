@@ -3,44 +3,32 @@
 //! A record touches memory that nobody touched lately: a row and its cell, a reservation, a table of request ids. Applied one after the other,
 //! each waits for each of these. They are asked for together, and come together.
 
-use super::together::{Mine, Read};
-use crate::{
-    event::{Event, Line},
-    id::ReservationId,
-    owners::Owners,
-};
+use super::{read::Read, together::Mine};
+use crate::{event::Line, owners::Owners};
 
 /// Records looked at together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
 pub(super) const RECORDS_AHEAD: usize = 32;
 
 /// Asks for what `records` will change of what is the hand's. Changes nothing.
 pub(super) fn look(records: &[&Read<'_>], mine: &Mine<'_>, owners: &Owners) {
-    for (index, hash) in records.iter().filter_map(|read| read.slot) {
+    for (index, hash) in records.iter().filter_map(|read| read.slot()) {
         mine.slot(index).into_iter().for_each(|slot| slot.ask_for(hash));
     }
     // Rows before their cells, which are found through them.
     let shard = |line: &Line| mine.shard(line.sku.shard().index()).filter(|shard| line.sku.row() < shard.rows.len());
-    let lines = || records.iter().flat_map(|read| touched(&read.event).1);
+    let lines = || records.iter().flat_map(|read| read.told.lines());
     lines().for_each(|line| shard(line).into_iter().for_each(|shard| shard.ask_for(line.sku)));
     lines().for_each(|line| shard(line).into_iter().for_each(|shard| shard.ask_for_more(line.sku)));
-    for (id, buyer) in records.iter().filter_map(|read| touched(&read.event).0) {
-        let Some(shard) = mine.shard(id.home().index()) else { continue };
-        match buyer {
-            Some(buyer) => owners.buyer(buyer).into_iter().for_each(|buyer| owners.ask_for(buyer)),
+    for read in records {
+        if let Some((id, _)) = read.told.begun()
+            && mine.shard(id.home().index()).is_some()
+        {
+            read.buyer.into_iter().for_each(|buyer| owners.ask_for(buyer));
+        } else if let Some(id) = read.told.continued()
+            && let Some(shard) = mine.shard(id.home().index())
+        {
             // Where it lies is found in a list, in which no look depends on another.
-            None => shard.parts.place(&id).into_iter().for_each(|place| shard.parts.ask_for(place)),
+            shard.parts.place(&id).into_iter().for_each(|place| shard.parts.ask_for(place));
         }
-    }
-}
-
-/// The reservation that an event is about, with its buyer when it is new, and the lines. Of rare events nothing: looking ahead is not owed.
-fn touched(event: &Event) -> (Option<(ReservationId, Option<&str>)>, &[Line]) {
-    match event {
-        Event::Held(held) => (Some((held.reservation, Some(&held.buyer_id))), &held.lines),
-        Event::Confirmed { claim }
-        | Event::HoldEnded { claim, .. }
-        | Event::Cancelled { claim, .. }
-        | Event::Shipped { claim, .. } => (Some((claim.reservation, None)), &claim.lines),
-        _ => (None, &[]),
     }
 }

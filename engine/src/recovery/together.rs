@@ -12,12 +12,12 @@ use super::{
     Recovery, RecoveryError,
     ahead::{self, RECORDS_AHEAD},
     check,
+    read::{Read, Told},
 };
 use crate::{
-    codec::{self, Peek},
-    dedup::{SLOTS, Slot, SlotHasher},
+    dedup::{SLOTS, Slot},
     engine::Engine,
-    event::{Event, ShardSet},
+    event::ShardSet,
     id::{SHARDS, ShardId},
     shard::Shard,
     time::Timestamp,
@@ -63,53 +63,6 @@ impl Stretch {
     }
 }
 
-/// A record, read: what happened, and where it belongs.
-pub(super) struct Read<'a> {
-    pub(super) lsn: Lsn,
-    pub(super) head: Peek<'a>,
-    pub(super) event: Event,
-    pub(super) bytes: &'a [u8],
-    pub(super) shards: ShardSet,
-    /// Dedup slot of its request id, and the hash of that.
-    pub(super) slot: Option<(usize, u64)>,
-    /// It books work or gives some back.
-    pub(super) books: bool,
-    /// Sequence of the id that it gave out; 0 for none.
-    pub(super) sequence: u64,
-    /// It may change SKUs or the directory.
-    pub(super) changes_catalogue: bool,
-    /// It speaks only of what is known.
-    pub(super) is_checked: bool,
-}
-
-impl<'a> Read<'a> {
-    #[inline]
-    pub(super) fn of(lsn: Lsn, bytes: &'a [u8]) -> Result<Self, RecoveryError> {
-        let (head, event) = codec::decode_parts(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
-        let slot = (!head.request_id.is_empty()).then(|| {
-            let hash = SlotHasher.hash(head.request_id);
-            (SlotHasher::slot(hash), hash)
-        });
-        let held = event.held().map_or(0, |held| held.reservation.sequence());
-        let returned = match &event {
-            Event::Returns(event) => event.id().map_or(0, |id| id.sequence()),
-            _ => 0,
-        };
-        Ok(Self {
-            lsn,
-            head,
-            bytes,
-            shards: event.shards(),
-            slot,
-            books: !event.bookings().is_empty(),
-            sequence: held.max(returned),
-            changes_catalogue: changes_catalogue(&event),
-            is_checked: false,
-            event,
-        })
-    }
-}
-
 /// What one hand has read.
 #[derive(Default)]
 struct Share<'a> {
@@ -150,10 +103,10 @@ impl Recovery {
             let catalogue = self.engine.catalogue.read();
             for place in places {
                 let (lsn, bytes) = stretch.record(place);
-                match Read::of(lsn, bytes) {
+                match Read::of(&self.engine.owners, lsn, bytes) {
                     Ok(mut read) => {
                         // Ids are given out in order and never again: what is known stays known.
-                        read.is_checked = !read.changes_catalogue && check(&catalogue, lsn, &read.event).is_ok();
+                        read.is_checked = !read.changes_catalogue() && check(&catalogue, &read).is_ok();
                         share.read.push(read);
                     }
                     Err(fault) => {
@@ -181,8 +134,8 @@ impl Recovery {
         if let Some((_, error)) = failed.lock().take() {
             return Err(error);
         }
-        let sequence = run.iter().map(|read| read.sequence).max().unwrap_or(0);
-        let time = run.iter().map(|read| read.head.time).max().unwrap_or(Timestamp(0));
+        let sequence = run.iter().map(|read| read.sequence()).max().unwrap_or(0);
+        let time = run.iter().map(|read| read.time).max().unwrap_or(Timestamp(0));
         self.note(sequence, time, u64::try_from(run.len()).unwrap_or(u64::MAX));
         Ok(())
     }
@@ -195,13 +148,23 @@ impl Recovery {
         for next in run.chunks(RECORDS_AHEAD) {
             ahead::look(next, &mine, &engine.owners);
             for read in next {
-                for id in read.shards.both(&mine.all).iter() {
-                    self.put_in(&mut mine.shards[id.index() / hands], read).map_err(|error| (read.lsn, error))?;
+                let at_lsn = |error| (read.lsn, error);
+                match &read.told {
+                    Told::Plain(plain) => {
+                        mine.shard_mut(plain.home().index())
+                            .map_or(Ok(()), |shard| self.put_in(shard, read))
+                            .map_err(at_lsn)?;
+                    }
+                    Told::Other(other) => {
+                        for id in other.shards.both(&mine.all).iter() {
+                            self.put_in(&mut mine.shards[id.index() / hands], read).map_err(at_lsn)?;
+                        }
+                        if let Some(capacity) = capacity.as_deref_mut().filter(|_| other.books) {
+                            self.book(capacity, read.lsn, other);
+                        }
+                    }
                 }
-                if let Some(capacity) = capacity.as_deref_mut().filter(|_| read.books) {
-                    self.book(capacity, read);
-                }
-                if let Some((slot, hash)) = read.slot
+                if let Some((slot, hash)) = read.slot()
                     && slot % hands == hand
                 {
                     self.remember((slot, hash), &mut mine.slots[slot / hands], read);
@@ -239,37 +202,10 @@ impl<'a> Mine<'a> {
     pub(super) fn shard(&self, index: usize) -> Option<&Shard> {
         (index % self.hands == self.hand).then(|| &*self.shards[index / self.hands])
     }
-}
 
-/// Whether an event may change SKUs or the directory.
-fn changes_catalogue(event: &Event) -> bool {
-    match event {
-        Event::Held(_)
-        | Event::Confirmed { .. }
-        | Event::HoldEnded { .. }
-        | Event::Cancelled { .. }
-        | Event::Extended { .. }
-        | Event::Shipped { .. }
-        | Event::Reassigned { .. }
-        | Event::Rerouted(_)
-        | Event::Merged(_)
-        | Event::StockChanged(_)
-        | Event::CellFactsSet { .. }
-        | Event::Allotment(_)
-        | Event::Supply(_)
-        | Event::Returns(_)
-        | Event::Summary(_) => false,
-        Event::Campaign(event) => event.shows_in_directory(),
-        Event::SkusUpserted { .. }
-        | Event::SkusRetired { .. }
-        | Event::LocationsUpserted { .. }
-        | Event::ChannelsUpserted { .. }
-        | Event::RegionsUpserted { .. }
-        | Event::DocumentDrafted { .. }
-        | Event::DocumentActivated { .. }
-        | Event::DocumentRetired { .. }
-        | Event::Upkeep(_)
-        | Event::Rules(_) => true,
+    /// Likewise, to be changed.
+    fn shard_mut(&mut self, index: usize) -> Option<&mut Shard> {
+        (index % self.hands == self.hand).then(|| &mut *self.shards[index / self.hands])
     }
 }
 
