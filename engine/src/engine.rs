@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 use self::plain::Tried;
 pub use self::{
     ahead::{Ahead, ORDERS_AHEAD, Seen},
-    plain::Granted,
+    plain::{Granted, Ordered},
 };
 use crate::{
     allotment::LimitedBy,
@@ -197,27 +197,18 @@ impl Engine {
             Command::Reserve(reserve) => PlainOrder::of(request, reserve),
             _ => None,
         };
-        // What an order alone will touch is on its way while its content is gone through.
-        let alone = plain.filter(|_| seen.is_nothing()).map(|order| (order, self.look_at(&order)));
-        let fingerprint = command.fingerprint();
-        let seen = alone.map_or(seen, |(order, (seen, tag))| {
-            let sku = self.catalogue.read().sku_of(tag, order.sku);
-            Seen { sku, ..seen }
-        });
-        let mut slot = self.slot(&request.id, seen.hash);
-        if alone.is_some() {
-            self.look_on(slot.as_ref(), seen);
-        }
-        if let Some((slot, hash)) = &slot
-            && let Some(entry) = slot.find(*hash, &request.id)
-        {
-            return repeat(entry, &request.id, fingerprint);
+        let (fingerprint, mut slot, seen) = match &plain {
+            Some(order) => self.begin(order, seen),
+            None => (command.fingerprint(), self.slot(&request.id, seen.hash), seen),
+        };
+        if let Some(answer) = repeated(&slot, &request.id, fingerprint)? {
+            return Ok(answer);
         }
         let draft = Draft { request, fingerprint, now };
         let slot = &mut slot;
         let (lsn, verdict) = match command {
             Command::Reserve(reserve) => match &reserve.sourcing {
-                None => self.reserve_seen(&draft, reserve, plain, slot, seen),
+                None => self.reserve_seen(&draft, reserve, plain.map(|order| (order, seen)), slot),
                 Some(sourcing) => self.reserve_sourced(&draft, reserve, sourcing, slot),
             },
             Command::Merge(merge) => self.merge(&draft, merge, slot),
@@ -308,29 +299,19 @@ impl Engine {
         Some((self.slots[SlotHasher::slot(hash)].lock(), hash))
     }
 
-    /// Tries the short way first, where there is one, for an order of which so much was `seen`.
+    /// Tries the short way first, where there is one.
     fn reserve_seen(
         &self,
         draft: &Draft<'_>,
         request: &Reserve,
-        plain: Option<PlainOrder<'_>>,
+        plain: Option<(PlainOrder<'_>, Seen)>,
         slot: Slotted<'_, '_>,
-        seen: Seen,
     ) -> Result<(Lsn, Verdict), Error> {
-        if let Some(order) = plain {
-            match self.grant(&draft.head(), &order, slot, seen)? {
-                Tried::Granted(granted) => {
-                    return Ok((granted.lsn, Verdict::Done(Event::Held(granted.to_held(&order)))));
-                }
-                Tried::Short(sku) => {
-                    if let Some(refused) = self.sold_out(request, &[reserve::Demand::of(&request.lines[0], sku)]) {
-                        return Ok(refused);
-                    }
-                }
-                Tried::Aside => {}
-            }
+        let Some((order, seen)) = plain else { return self.reserve(draft, request, slot) };
+        match self.grant(&draft.head(), &order, slot, seen)? {
+            Tried::Granted(granted) => Ok((granted.lsn, Verdict::Done(Event::Held(granted.to_held(&order))))),
+            Tried::Aside(why) => self.reserve_aside(draft, request, why, slot),
         }
-        self.reserve(draft, request, slot)
     }
 
     fn reserve(&self, draft: &Draft<'_>, request: &Reserve, slot: Slotted<'_, '_>) -> Result<(Lsn, Verdict), Error> {
@@ -721,6 +702,12 @@ pub(crate) fn apply_catalogue(
         catalogue.set_directory(Arc::clone(&directory));
         directory
     })
+}
+
+/// The answer that a request got before, if its id is remembered in its slot.
+fn repeated(slot: &Option<SlotGuard<'_>>, request_id: &str, fingerprint: u64) -> Result<Option<Answer>, Error> {
+    let Some((slot, hash)) = slot else { return Ok(None) };
+    slot.find(*hash, request_id).map(|entry| repeat(entry, request_id, fingerprint)).transpose()
 }
 
 fn repeat(entry: Entry<'_>, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {

@@ -15,7 +15,7 @@ use quartermaster_engine::{
         CatalogueCommand, Command, PlainOrder, Request,
         allotment::{AllotmentCommand, Amount, Goods, NodeCode, SetAllotments, SetRow},
     },
-    engine::{Ahead, Seen},
+    engine::{Ahead, Ordered, Seen},
     event::Event,
     quantity::Quantity,
     time::{Micros, Timestamp},
@@ -82,7 +82,7 @@ fn ordered(op: &Op) -> Option<(Request, &Command)> {
     }
 }
 
-/// Submits an order as a plain one, if its id says so, and as a command where that grants nothing.
+/// Submits an order as a plain one, if its id says so, else as the command that it is.
 fn as_batches_do(rig: &Rig, request: &Request, command: &Command, seen: Seen) -> Result<Answer, Error> {
     let plain = match command {
         Command::Reserve(reserve) if request.id.ends_with(['0', '2', '4', '6', '8']) => {
@@ -90,13 +90,21 @@ fn as_batches_do(rig: &Rig, request: &Request, command: &Command, seen: Seen) ->
         }
         _ => None,
     };
-    if let Some(order) = plain
-        && let Some(granted) = rig.engine.submit_plain(&order, &request.actor, rig.now, seen)?
-    {
-        let verdict = Verdict::Done(Event::Held(granted.to_held(&order)));
-        return Ok(Answer { lsn: granted.lsn, replayed: false, verdict });
+    match plain {
+        Some(order) => Ok(answer(&order, rig.engine.submit_plain(&order, &request.actor, rig.now, seen)?)),
+        None => rig.engine.submit_seen(request, command, rig.now, seen),
     }
-    rig.engine.submit_seen(request, command, rig.now, seen)
+}
+
+/// What a plain order was answered, as its command is.
+fn answer(order: &PlainOrder<'_>, ordered: Ordered) -> Answer {
+    match ordered {
+        Ordered::Granted(granted) => {
+            let verdict = Verdict::Done(Event::Held(granted.to_held(order)));
+            Answer { lsn: granted.lsn, replayed: false, verdict }
+        }
+        Ordered::Answered(answer) => *answer,
+    }
 }
 
 struct Twins {
@@ -200,21 +208,22 @@ fn a_repeat_is_granted_once() {
         ttl: Micros(0),
     };
     let plain = |order: &PlainOrder<'_>| {
-        let granted = rig.engine.submit_plain(order, "", rig.now, Seen::default());
-        granted.expect("memory is never full")
+        let ordered = rig.engine.submit_plain(order, "", rig.now, Seen::default());
+        ordered.map(|ordered| answer(order, ordered))
     };
     let command = |order: &PlainOrder<'_>| rig.submit(order.request_id, &Command::Reserve(order.to_reserve()));
-    let granted = plain(&order).expect("there is stock");
+    let first = plain(&order).expect("there is stock");
     let other = PlainOrder { request_id: "r2", ..order };
-    let first = command(&other).expect("there is stock");
+    let second = command(&other).expect("there is stock");
+    assert!([&first, &second].iter().all(|answer| !answer.replayed && matches!(answer.verdict, Verdict::Done(_))));
     let state = dump::dump(&rig.engine, ["r1", "r2"]);
 
-    let content = PlainOrder { quantity: Quantity(2), ..order };
-    assert_eq!([plain(&order), plain(&content), plain(&other)], [None, None, None]);
-    let repeat =
-        Answer { lsn: granted.lsn, replayed: true, verdict: Verdict::Done(Event::Held(granted.to_held(&order))) };
-    assert_eq!(command(&order).expect("it was answered before"), repeat);
-    assert!(matches!(command(&content), Err(Error::RequestIdReused { .. })));
-    assert_eq!(command(&other).expect("it was answered before"), Answer { replayed: true, ..first });
+    let repeat = |answer: &Answer| Answer { replayed: true, ..answer.clone() };
+    for ask in [&plain as &dyn Fn(&PlainOrder<'_>) -> Result<Answer, Error>, &command] {
+        assert_eq!(ask(&order).expect("it was answered before"), repeat(&first));
+        assert_eq!(ask(&other).expect("it was answered before"), repeat(&second));
+        let content = PlainOrder { quantity: Quantity(2), ..order };
+        assert!(matches!(ask(&content), Err(Error::RequestIdReused { .. })));
+    }
     assert_eq!(dump::dump(&rig.engine, ["r1", "r2"]), state);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use quartermaster_engine::command::{Command, PlainOrder, Request};
 use quartermaster_engine::crew::Alone;
-use quartermaster_engine::engine::{Granted, Seen};
+use quartermaster_engine::engine::{Ordered, Seen};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Crew, Engine, EngineConfig, Error};
 use quartermaster_journal::{Journal, Log, LogConfig, Storage};
@@ -200,8 +200,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         Ok(self.engine.submit_seen(request, command, now, seen))
     }
 
-    /// Grants a plain order that a look ahead of the engine has `seen`, in the name of `actor`. `None`, and nothing changed, when it is for
-    /// [`submit_seen`](Self::submit_seen).
+    /// Decides a plain order, of which a look ahead of the engine may have `seen` something, in the name of `actor`.
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
@@ -211,7 +210,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         actor: &str,
         now: Timestamp,
         seen: Seen,
-    ) -> Result<Result<Option<Granted>, Error>, DiskFull> {
+    ) -> Result<Result<Ordered, Error>, DiskFull> {
         if self.promises_nothing_new() {
             return Err(DiskFull);
         }

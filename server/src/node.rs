@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use quartermaster_engine::audit::AuditReport;
-use quartermaster_engine::command::{Command, Merge, Request, Reserve, SourcingRequest, upkeep::Repair};
+use quartermaster_engine::command::{Command, Merge, PlainOrder, Request, Reserve, SourcingRequest, upkeep::Repair};
+use quartermaster_engine::engine::{Ordered, Seen};
 use quartermaster_engine::route::{Quote, Wants};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_engine::{Answer, Engine, Error, Rejection};
@@ -193,6 +194,21 @@ impl Node {
         self.decisions.count(command, &answer, time);
         self.routes.command(command, &answer, time);
         answer.map_err(ApiError::from)
+    }
+
+    /// Decides a plain order at once, in the name of `actor`. The answer must not be told before `settle` of its LSN.
+    ///
+    /// # Errors
+    /// As [`submit_now`](Self::submit_now).
+    pub(crate) fn submit_plain(&self, order: &PlainOrder<'_>, actor: &str) -> Result<Ordered, ApiError> {
+        let (began, now) = (Instant::now(), self.now());
+        steps::deciding();
+        let ordered = self.core.submit_plain(order, actor, now, Seen::default()).map_err(|DiskFull| self.no_room())?;
+        let ended = Instant::now();
+        steps::decided(began, ended);
+        self.decisions.count_order(&ordered);
+        self.decisions.count_orders(1, ended - began);
+        ordered.map_err(ApiError::from)
     }
 
     /// Decides a command and waits until its answer may be told.

@@ -67,12 +67,6 @@ impl Seen {
     pub(super) fn is_nothing(&self) -> bool {
         self.hash.is_none() && self.sku.is_none()
     }
-
-    /// Whether there was less than it wants.
-    #[must_use]
-    pub fn is_short(&self) -> bool {
-        self.suffices == Some(false)
-    }
 }
 
 impl Engine {
@@ -82,14 +76,11 @@ impl Engine {
         let mut all = SmallVec::<[Seen; ORDERS_AHEAD]>::new();
         let catalogue = self.catalogue.read();
         for Ahead { request_id, buyer_id, line } in orders.take(ORDERS_AHEAD) {
-            let hash = (!request_id.is_empty()).then(|| SlotHasher.hash(request_id));
-            hash.into_iter().for_each(|hash| near::ask_for_whole(&self.slots[SlotHasher::slot(hash)]));
-            let buyer = self.owners.buyer(buyer_id);
-            buyer.into_iter().for_each(|buyer| self.owners.ask_for(buyer));
+            let seen = self.look_at_ids(request_id, buyer_id);
             let line = line.map(|(code, quantity)| (catalogue.tag_of(code), code, quantity));
             line.into_iter().for_each(|(tag, ..)| catalogue.ask_for_place(tag));
             wanted.push(line);
-            all.push(Seen { hash, buyer, ..Seen::default() });
+            all.push(seen);
         }
         wanted.iter().flatten().for_each(|(tag, ..)| _ = catalogue.ask_for_code(*tag));
         for (seen, line) in all.iter_mut().zip(&wanted) {
@@ -120,16 +111,22 @@ impl Engine {
 
     /// Asks for what an order that is decided at once will touch, as far as it is known. Gives what was seen, and what the code is found by.
     pub(super) fn look_at(&self, order: &PlainOrder<'_>) -> (Seen, Tag) {
-        let hash = (!order.request_id.is_empty()).then(|| SlotHasher.hash(order.request_id));
-        hash.into_iter().for_each(|hash| near::ask_for_whole(&self.slots[SlotHasher::slot(hash)]));
-        let buyer = self.owners.buyer(order.buyer_id);
-        buyer.into_iter().for_each(|buyer| self.owners.ask_for(buyer));
+        let seen = self.look_at_ids(order.request_id, order.buyer_id);
         let catalogue = self.catalogue.read();
         let tag = catalogue.tag_of(order.sku);
         // Most likely it is that one, and its shard is on its way while the code is.
         let likely = catalogue.ask_for_code(tag);
         likely.into_iter().for_each(|sku| self.shards.ask_for(sku.shard()));
-        (Seen { hash, buyer, ..Seen::default() }, tag)
+        (seen, tag)
+    }
+
+    /// Asks for what is found by the hashes of two ids alone.
+    fn look_at_ids(&self, request_id: &str, buyer_id: &str) -> Seen {
+        let hash = (!request_id.is_empty()).then(|| SlotHasher.hash(request_id));
+        hash.into_iter().for_each(|hash| near::ask_for_whole(&self.slots[SlotHasher::slot(hash)]));
+        let buyer = self.owners.buyer(buyer_id);
+        buyer.into_iter().for_each(|buyer| self.owners.ask_for(buyer));
+        Seen { hash, buyer, ..Seen::default() }
     }
 
     /// Asks for the rest, which is found through that: `slot` is the request id's.

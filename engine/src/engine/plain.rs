@@ -3,9 +3,9 @@
 use crate::{
     apply::apply_plain,
     codec::{self, Peek},
-    command::PlainOrder,
-    decide::plain,
-    engine::{BUFFER, Engine, Seen, Slotted},
+    command::{PlainOrder, Request, Reserve},
+    decide::{plain, reserve},
+    engine::{Answer, BUFFER, Draft, Engine, Seen, SlotGuard, Slotted, Verdict, repeated},
     error::Error,
     event::{Held, Line, PlainHeld},
     id::{ChannelId, ReservationId, SkuId},
@@ -47,39 +47,87 @@ impl Granted {
     }
 }
 
+/// What a plain order is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ordered {
+    /// It is granted.
+    Granted(Granted),
+    /// All else, and what was granted in the general way.
+    Answered(Box<Answer>),
+}
+
 /// What came of trying the short way.
 pub(super) enum Tried {
     Granted(Granted),
+    Aside(Aside),
+}
+
+/// Why an order is for the general way to decide.
+#[derive(Clone, Copy)]
+pub(super) enum Aside {
     /// There is less of this SKU than is wanted, and it is no kit.
     Short(SkuId),
-    /// It is for the general way to decide.
-    Aside,
+    /// Something else.
+    Other,
 }
 
 impl Engine {
-    /// Grants a plain order that a look ahead has `seen`, in the name of `actor`. `None`, and nothing changed, when it gets another answer than
-    /// "granted" or gets it in the general way only: then it is for [`submit_seen`](Engine::submit_seen), as the command that it is.
+    /// Decides a plain order, of which a look ahead may have `seen` something, in the name of `actor`: what [`submit`](Engine::submit) makes of the
+    /// command that it is. No command is made of one that is granted.
     ///
     /// # Errors
-    /// When the journal takes no record. Nothing changed.
+    /// As [`submit`](Engine::submit).
     pub fn submit_plain(
         &self,
         order: &PlainOrder<'_>,
         actor: &str,
         now: Timestamp,
         seen: Seen,
-    ) -> Result<Option<Granted>, Error> {
-        let mut slot = self.slot(order.request_id, seen.hash);
-        if let Some((slot, hash)) = &slot
-            && slot.find(*hash, order.request_id).is_some()
+    ) -> Result<Ordered, Error> {
+        let (fingerprint, mut slot, seen) = self.begin(order, seen);
+        if let Some(answer) = repeated(&slot, order.request_id, fingerprint)? {
+            return Ok(Ordered::Answered(Box::new(answer)));
+        }
+        let head = Peek { time: now, request_id: order.request_id, fingerprint, actor };
+        let slot = &mut slot;
+        let why = match self.grant(&head, order, slot, seen)? {
+            Tried::Granted(granted) => return Ok(Ordered::Granted(granted)),
+            Tried::Aside(why) => why,
+        };
+        let request = Request { id: order.request_id.into(), actor: actor.to_owned() };
+        let draft = Draft { request: &request, fingerprint, now };
+        let (lsn, verdict) = self.reserve_aside(&draft, &order.to_reserve(), why, slot)?;
+        Ok(Ordered::Answered(Box::new(Answer { lsn, replayed: false, verdict })))
+    }
+
+    /// What deciding a plain order begins with: the fingerprint of its content, the slot of its request id locked, and what is seen of it. Of
+    /// an order that comes alone, what it will touch is on its way while its content is gone through.
+    pub(super) fn begin(&self, order: &PlainOrder<'_>, seen: Seen) -> (u64, Option<SlotGuard<'_>>, Seen) {
+        if !seen.is_nothing() {
+            return (order.fingerprint(), self.slot(order.request_id, seen.hash), seen);
+        }
+        let (seen, tag) = self.look_at(order);
+        let fingerprint = order.fingerprint();
+        let seen = Seen { sku: self.catalogue.read().sku_of(tag, order.sku), ..seen };
+        let slot = self.slot(order.request_id, seen.hash);
+        self.look_on(slot.as_ref(), seen);
+        (fingerprint, slot, seen)
+    }
+
+    /// Decides an order that the short way left aside.
+    pub(super) fn reserve_aside(
+        &self,
+        draft: &Draft<'_>,
+        request: &Reserve,
+        why: Aside,
+        slot: Slotted<'_, '_>,
+    ) -> Result<(Lsn, Verdict), Error> {
+        if let Aside::Short(sku) = why
+            && let Some(refused) = self.sold_out(request, &[reserve::Demand::of(&request.lines[0], sku)])
         {
-            return Ok(None);
+            return Ok(refused);
         }
-        let head = Peek { time: now, request_id: order.request_id, fingerprint: order.fingerprint(), actor };
-        match self.grant(&head, order, &mut slot, seen)? {
-            Tried::Granted(granted) => Ok(Some(granted)),
-            Tried::Short(_) | Tried::Aside => Ok(None),
-        }
+        self.reserve(draft, request, slot)
     }
 
     /// Grants a plain order, if it can be. Its event begins with `head`.
@@ -91,19 +139,21 @@ impl Engine {
         seen: Seen,
     ) -> Result<Tried, Error> {
         // A code that has come to stand for another SKU left one that is retired, which is for the general way.
-        let Some(sku) = seen.sku.or_else(|| self.catalogue.read().sku(order.sku)) else { return Ok(Tried::Aside) };
+        let Some(sku) = seen.sku.or_else(|| self.catalogue.read().sku(order.sku)) else {
+            return Ok(Tried::Aside(Aside::Other));
+        };
         if seen.suffices != Some(true) {
             // Who hears "sold out" waits for no exclusive lock. A kit has no stock of its own, and is for the general way.
             let shard = self.shards.read(sku.shard());
             shard.ask_for_more(sku);
             match plain::may_have(&shard, sku, order.quantity) {
                 (true, _) => {}
-                (false, false) => return Ok(Tried::Short(sku)),
-                (false, true) => return Ok(Tried::Aside),
+                (false, false) => return Ok(Tried::Aside(Aside::Short(sku))),
+                (false, true) => return Ok(Tried::Aside(Aside::Other)),
             }
         }
         let mut shard = self.shards.write(sku.shard());
-        let Some(grant) = plain::grant(&shard, order, sku, head.time) else { return Ok(Tried::Aside) };
+        let Some(grant) = plain::grant(&shard, order, sku, head.time) else { return Ok(Tried::Aside(Aside::Other)) };
         let mut granted = Granted {
             lsn: Lsn::ZERO,
             reservation: self.next_id(sku.shard()),

@@ -3,7 +3,7 @@
 use quartermaster_engine::{
     Answer,
     command::{Command, PlainOrder, Request},
-    engine::{Ahead, Granted, Seen},
+    engine::{Ahead, Granted, Ordered, Seen},
 };
 use quartermaster_proto::v1;
 
@@ -102,13 +102,12 @@ pub(crate) async fn decide(node: &Node, caller: &Caller, mut items: Vec<Item<'_>
     }
 }
 
-/// Decides a plain order: as such where it may be granted, else as the command that it is.
 fn plain(turn: &mut Turn<'_>, caller: &Caller, order: &PlainOrder<'_>, seen: Seen) -> Decided {
-    if let Some(granted) = turn.grant(order, caller.name(), seen) {
-        return Decided::Plain(granted);
+    match turn.submit_plain(order, caller.name(), seen) {
+        Ok(Ordered::Granted(granted)) => Decided::Plain(granted),
+        Ok(Ordered::Answered(answer)) => Decided::Other(Box::new(Ok(*answer))),
+        Err(error) => Decided::Other(Box::new(Err(error))),
     }
-    let request = Request { id: order.request_id.into(), actor: caller.name().to_owned() };
-    Decided::Other(Box::new(turn.submit(&request, &Command::Reserve(order.to_reserve()), seen)))
 }
 
 /// The general way.

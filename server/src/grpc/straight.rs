@@ -26,6 +26,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use prost::Message;
+use quartermaster_engine::{Answer, engine::Ordered};
 use quartermaster_journal::Lsn;
 use quartermaster_proto::v1;
 use tonic::{Status, body::Body, server::NamedService};
@@ -178,28 +179,49 @@ where
     Ok(answered(settled.and(answer).map_err(Status::from)))
 }
 
-/// Decides a plain Reserve. Its answer may be told when everything up to the position is durable.
+/// Decides a Reserve of the lane. Its answer may be told when everything up to the position is durable.
 fn decide(node: &Node, caller: &Caller, message: &[u8]) -> Option<(Lsn, Result<Bytes, ApiError>)> {
-    let (mut request, command) = request::reserve(message)?.into_command();
-    caller.sign(&mut request);
-    Some(match node.submit_now(&request, &command) {
+    let answer = match request::reserve(message)? {
+        Order::Plain(order) => match node.submit_plain(&order, caller.name()) {
+            Ok(Ordered::Granted(granted)) => {
+                let frame = framed(|bytes| put_told(bytes, node, (granted.lsn, false), Told::Plain(&granted)));
+                return Some((granted.lsn, Ok(frame)));
+            }
+            Ok(Ordered::Answered(answer)) => Ok(*answer),
+            Err(error) => Err(error),
+        },
+        Order::More(mut order) => {
+            let (request, command) = &mut *order;
+            caller.sign(request);
+            node.submit_now(request, command)
+        }
+    };
+    Some(match answer {
         Ok(answer) => (answer.lsn, told(node, answer)),
         Err(error) => (node.rests_on(&error), Err(error)),
     })
 }
 
 /// The frame that tells an answer to a Reserve.
-fn told(node: &Node, answer: quartermaster_engine::Answer) -> Result<Bytes, ApiError> {
+fn told(node: &Node, answer: Answer) -> Result<Bytes, ApiError> {
+    if let Some(told) = Told::of(&answer) {
+        return Ok(framed(|bytes| put_told(bytes, node, (answer.lsn, answer.replayed), told)));
+    }
+    let response = answers::reserve(node, answer)?;
+    Ok(framed(|bytes| bytes.append(&mut response.encode_to_vec())))
+}
+
+fn put_told(bytes: &mut Vec<u8>, node: &Node, (lsn, replayed): (Lsn, bool), told: Told<'_>) {
+    answer::put_response(bytes, &node.engine().catalogue(), &node.position(lsn), replayed, told);
+}
+
+/// A frame of one message.
+fn framed(put: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut bytes = Vec::with_capacity(frame::HEAD_BYTES + ANSWER_BYTES);
     let start = frame::begin(&mut bytes);
-    if let Some(told) = Told::of(&answer) {
-        let (position, catalogue) = (node.position(answer.lsn), node.engine().catalogue());
-        answer::put_response(&mut bytes, &catalogue, &position, answer.replayed, told);
-    } else {
-        bytes.append(&mut answers::reserve(node, answer)?.encode_to_vec());
-    }
+    put(&mut bytes);
     frame::end(&mut bytes, start);
-    Ok(bytes.into())
+    bytes.into()
 }
 
 /// Answers a ReserveBatch.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quartermaster_engine::command::{CatalogueCommand, Command, Step, StockCommand};
+use quartermaster_engine::engine::Ordered;
 use quartermaster_engine::event::{
     Event,
     upkeep::{Remedy, UpkeepEvent},
@@ -164,14 +165,14 @@ impl DecisionCounts {
         self.times[kind(command)].observe(time);
     }
 
-    /// Counts the time of `orders` plain orders that were decided one after the other: of each what it took on average.
+    /// Counts the time of `orders` orders that were decided one after the other: of each what it took on average.
     pub(super) fn count_orders(&self, orders: u32, time: Duration) {
         self.times[RESERVE].observe_many(time, orders);
     }
 
     /// Counts one decision.
     pub(super) fn count_end(&self, command: &Command, answer: &Result<Answer, Error>) {
-        self.counts[kind(command)][end(answer)].fetch_add(1, Ordering::Relaxed);
+        self.counts[kind(command)][end(answer.as_ref())].fetch_add(1, Ordering::Relaxed);
         if let (Command::Upkeep(_), Ok(answer)) = (command, answer) {
             let [moved, cancelled] = repaired(answer);
             self.repaired[0].fetch_add(moved, Ordering::Relaxed);
@@ -179,9 +180,14 @@ impl DecisionCounts {
         }
     }
 
-    /// Counts one order that was granted.
-    pub(super) fn count_granted(&self) {
-        self.counts[RESERVE][GRANTED].fetch_add(1, Ordering::Relaxed);
+    /// Counts one plain order.
+    pub(super) fn count_order(&self, ordered: &Result<Ordered, Error>) {
+        let end = match ordered {
+            Ok(Ordered::Granted(_)) => GRANTED,
+            Ok(Ordered::Answered(answer)) => end(Ok(answer)),
+            Err(error) => end(Err(error)),
+        };
+        self.counts[RESERVE][end].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Units that repairs moved and cancelled.
@@ -304,7 +310,7 @@ const fn same(one: &str, other: &str) -> bool {
     true
 }
 
-fn end(answer: &Result<Answer, Error>) -> usize {
+fn end(answer: Result<&Answer, &Error>) -> usize {
     match answer {
         Ok(answer) => match &answer.verdict {
             Verdict::Done(_) if answer.replayed => REPLAYED,

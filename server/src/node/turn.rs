@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use quartermaster_engine::Answer;
 use quartermaster_engine::command::{Command, PlainOrder, Request};
-use quartermaster_engine::engine::{Granted, ORDERS_AHEAD, Seen};
+use quartermaster_engine::engine::{ORDERS_AHEAD, Ordered, Seen};
 use quartermaster_engine::time::Timestamp;
 use quartermaster_node::DiskFull;
 
@@ -32,16 +32,22 @@ impl Node {
 }
 
 impl Turn<'_> {
-    /// Grants a plain order, in the name of `actor`, that a look ahead has `seen`. `None`, and nothing changed, when it is for
-    /// [`submit`](Self::submit): that has the answer, or says why there is none. It must not be told before `settle` of its LSN.
-    pub(crate) fn grant(&mut self, order: &PlainOrder<'_>, actor: &str, seen: Seen) -> Option<Granted> {
-        if seen.is_short() {
-            return None;
-        }
-        let granted = self.node.core.submit_plain(order, actor, self.now, seen).ok()?.ok()??;
+    /// Decides a plain order at once, in the name of `actor`, of which a look ahead may have `seen` something. The answer must not be told before
+    /// `settle` of its LSN.
+    ///
+    /// # Errors
+    /// As [`Node::submit_now`].
+    pub(crate) fn submit_plain(
+        &mut self,
+        order: &PlainOrder<'_>,
+        actor: &str,
+        seen: Seen,
+    ) -> Result<Ordered, ApiError> {
+        let core = &self.node.core;
+        let ordered = core.submit_plain(order, actor, self.now, seen).map_err(|DiskFull| self.node.no_room())?;
         self.orders += 1;
-        self.node.decisions.count_granted();
-        Some(granted)
+        self.node.decisions.count_order(&ordered);
+        ordered.map_err(ApiError::from)
     }
 
     /// Decides an order at once, one that the router is not asked about and that a look ahead has `seen`. The answer must not be told before

@@ -58,6 +58,7 @@ pub(super) enum Order<'a> {
     More(Box<(Request, Command)>),
 }
 
+#[cfg(test)]
 impl Order<'_> {
     /// The command that it is.
     pub(super) fn into_command(self) -> (Request, Command) {

@@ -336,6 +336,8 @@ fn same_bytes(node: &Node, answer: &Answer) -> bool {
         let mut again = Vec::new();
         results.put(&mut again, 2, Decided::Plain(granted));
         assert_eq!(again, bytes, "{answer:?}");
+        let again = super::framed(|bytes| super::put_told(bytes, node, (granted.lsn, false), Told::Plain(&granted)));
+        assert_eq!(again, unary, "{answer:?}");
     }
     Told::of(answer).is_some()
 }
