@@ -201,8 +201,8 @@ impl Engine {
             Some(order) => self.begin(order, seen),
             None => (command.fingerprint(), self.slot(&request.id, seen.hash), seen),
         };
-        if let Some(answer) = repeated(&slot, &request.id, fingerprint)? {
-            return Ok(answer);
+        if let Some(entry) = remembered(&slot, &request.id) {
+            return repeat(entry, &request.id, fingerprint);
         }
         let draft = Draft { request, fingerprint, now };
         let slot = &mut slot;
@@ -704,10 +704,10 @@ pub(crate) fn apply_catalogue(
     })
 }
 
-/// The answer that a request got before, if its id is remembered in its slot.
-fn repeated(slot: &Option<SlotGuard<'_>>, request_id: &str, fingerprint: u64) -> Result<Option<Answer>, Error> {
-    let Some((slot, hash)) = slot else { return Ok(None) };
-    slot.find(*hash, request_id).map(|entry| repeat(entry, request_id, fingerprint)).transpose()
+/// What a request got before, if its id is remembered in its slot.
+#[inline]
+fn remembered<'a>(slot: &'a Option<SlotGuard<'_>>, request_id: &str) -> Option<Entry<'a>> {
+    slot.as_ref().and_then(|(slot, hash)| slot.find(*hash, request_id))
 }
 
 fn repeat(entry: Entry<'_>, request_id: &str, fingerprint: u64) -> Result<Answer, Error> {

@@ -114,9 +114,11 @@ impl Engine {
         let seen = self.look_at_ids(order.request_id, order.buyer_id);
         let catalogue = self.catalogue.read();
         let tag = catalogue.tag_of(order.sku);
-        // Most likely it is that one, and its shard is on its way while the code is.
-        let likely = catalogue.ask_for_code(tag);
-        likely.into_iter().for_each(|sku| self.shards.ask_for(sku.shard()));
+        // Most likely it is that one, and its row is on its way while the code is.
+        if let Some(sku) = catalogue.ask_for_code(tag) {
+            self.shards.ask_for(sku.shard());
+            self.shards.try_read(sku.shard()).into_iter().for_each(|shard| shard.ask_for(sku));
+        }
         (seen, tag)
     }
 
@@ -135,7 +137,7 @@ impl Engine {
         if let Some(sku) = seen.sku
             && let Some(shard) = self.shards.try_read(sku.shard())
         {
-            shard.ask_for(sku);
+            shard.ask_for_more(sku);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     codec::{self, Peek},
     command::{PlainOrder, Request, Reserve},
     decide::{plain, reserve},
-    engine::{Answer, BUFFER, Draft, Engine, Seen, SlotGuard, Slotted, Verdict, repeated},
+    engine::{Answer, BUFFER, Draft, Engine, Seen, SlotGuard, Slotted, Verdict, remembered, repeat},
     error::Error,
     event::{Held, Line, PlainHeld},
     id::{ChannelId, ReservationId, SkuId},
@@ -85,8 +85,8 @@ impl Engine {
         seen: Seen,
     ) -> Result<Ordered, Error> {
         let (fingerprint, mut slot, seen) = self.begin(order, seen);
-        if let Some(answer) = repeated(&slot, order.request_id, fingerprint)? {
-            return Ok(Ordered::Answered(Box::new(answer)));
+        if let Some(entry) = remembered(&slot, order.request_id) {
+            return repeat(entry, order.request_id, fingerprint).map(Box::new).map(Ordered::Answered);
         }
         let head = Peek { time: now, request_id: order.request_id, fingerprint, actor };
         let slot = &mut slot;
@@ -100,12 +100,17 @@ impl Engine {
         Ok(Ordered::Answered(Box::new(Answer { lsn, replayed: false, verdict })))
     }
 
-    /// What deciding a plain order begins with: the fingerprint of its content, the slot of its request id locked, and what is seen of it. Of
-    /// an order that comes alone, what it will touch is on its way while its content is gone through.
+    /// What deciding a plain order begins with: the fingerprint of its content, the slot of its request id locked, and what is seen of it.
+    #[inline]
     pub(super) fn begin(&self, order: &PlainOrder<'_>, seen: Seen) -> (u64, Option<SlotGuard<'_>>, Seen) {
-        if !seen.is_nothing() {
-            return (order.fingerprint(), self.slot(order.request_id, seen.hash), seen);
+        if seen.is_nothing() {
+            return self.begin_alone(order);
         }
+        (order.fingerprint(), self.slot(order.request_id, seen.hash), seen)
+    }
+
+    /// The same of an order that nobody looked at: what it will touch is on its way while its content is gone through.
+    fn begin_alone(&self, order: &PlainOrder<'_>) -> (u64, Option<SlotGuard<'_>>, Seen) {
         let (seen, tag) = self.look_at(order);
         let fingerprint = order.fingerprint();
         let seen = Seen { sku: self.catalogue.read().sku_of(tag, order.sku), ..seen };
