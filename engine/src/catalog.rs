@@ -333,7 +333,7 @@ pub struct Directory {
     channel_by_code: HashMap<Box<str>, ChannelId, RandomState>,
     /// The channel around each channel.
     parents: Vec<Option<ChannelId>>,
-    ranks: Vec<u32>,
+    ranks: Vec<Option<u32>>,
     all_open: bool,
     /// Some channel leaves units to others.
     leaves_units: bool,
@@ -373,9 +373,6 @@ impl Directory {
             revision: Lsn::ZERO,
         }
     }
-
-    /// Rank of a location that takes no reservations.
-    pub const NOT_OPEN: u32 = u32::MAX;
 
     /// All locations in the order of their ids.
     #[must_use]
@@ -487,9 +484,9 @@ impl Directory {
         &self.locations[id.index()].spec.code
     }
 
-    /// Place in the order of sourcing, 0 first: by priority, then by id. `NOT_OPEN` when the location takes no reservations.
+    /// Place in the order of sourcing, 0 first: by priority, then by id. None when the location takes no reservations.
     #[must_use]
-    pub fn rank(&self, id: LocationId) -> u32 {
+    pub fn rank(&self, id: LocationId) -> Option<u32> {
         self.ranks[id.index()]
     }
 
@@ -579,14 +576,14 @@ impl Directory {
     fn rank_all(&mut self) {
         let mut order: Vec<LocationId> = self.locations.iter().map(|location| location.id).collect();
         order.sort_by_key(|id| (self.locations[id.index()].spec.priority, *id));
-        self.ranks = vec![Self::NOT_OPEN; order.len()];
+        self.ranks = vec![None; order.len()];
         let open = order.iter().filter(|id| {
             self.locations[id.index()].spec.state == LocationState::Open && !self.freezes.contains_key(*id)
         });
         for (rank, id) in (0..).zip(open) {
-            self.ranks[id.index()] = rank;
+            self.ranks[id.index()] = Some(rank);
         }
-        self.all_open = !self.ranks.contains(&Self::NOT_OPEN);
+        self.all_open = !self.ranks.contains(&None);
     }
 
     /// Freezes of locations, by location and id.
@@ -604,7 +601,7 @@ impl Directory {
     /// Whether new reservations are taken at a location: it is open and not frozen.
     #[must_use]
     pub fn takes(&self, id: LocationId) -> bool {
-        self.rank(id) != Self::NOT_OPEN
+        self.rank(id).is_some()
     }
 
     /// This directory with the freezes of its locations changed.

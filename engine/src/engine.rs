@@ -359,8 +359,7 @@ impl Engine {
             let shard = self.shards.read(demand.sku.shard());
             let (row, directory) = (shard.row(demand.sku), &shard.directory);
             let named = directory.location(demand.location);
-            let place_is_open =
-                named.map_or(demand.location.is_empty(), |at| directory.rank(at) != Directory::NOT_OPEN);
+            let place_is_open = named.map_or(demand.location.is_empty(), |at| directory.takes(at));
             let channel_is_open = request.channel.is_empty()
                 || directory.channel(&request.channel).is_some_and(|channel| channel.spec.active);
             if row.retired() || !row.sellable() || !place_is_open || !channel_is_open {
@@ -655,7 +654,7 @@ fn takeable(shard: &Shard, demand: &reserve::Demand<'_>) -> u64 {
     match directory.location(demand.location) {
         Some(at) => row.available_at(at).units(),
         None => {
-            let open = row.stocked().filter(|(at, _)| directory.rank(*at) != Directory::NOT_OPEN);
+            let open = row.stocked().filter(|(at, _)| directory.takes(*at));
             open.map(|(_, units)| units.units()).sum()
         }
     }

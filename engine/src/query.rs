@@ -13,7 +13,6 @@ use quartermaster_journal::Lsn;
 
 use crate::{
     capacity::Booking,
-    catalog::Directory,
     codec,
     dedup::SlotHasher,
     engine::Engine,
@@ -307,7 +306,7 @@ pub(crate) fn availability(locked: &SharedLocked<'_>, sku: SkuId, locations: &[L
     let shard = locked.shard(sku.shard());
     let (row, directory) = (shard.row(sku), &shard.directory);
     let for_sale = row.sellable() && !row.retired();
-    let open = row.stocked().filter(|(location, _)| for_sale && directory.rank(*location) != Directory::NOT_OPEN);
+    let open = row.stocked().filter(|(location, _)| for_sale && directory.takes(*location));
     let by_location = locations
         .iter()
         .map(|location| {

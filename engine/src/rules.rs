@@ -342,7 +342,7 @@ fn sum(
 ) -> StockFacts {
     let mut sum = StockFacts::default();
     for ((location, cell), (_, kept, _)) in row.cells().zip(kept) {
-        if directory.rank(location) == Directory::NOT_OPEN || !within(location) {
+        if !directory.takes(location) || !within(location) {
             continue;
         }
         let cell = Buckets { kept: *kept, ..cell };

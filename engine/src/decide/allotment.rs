@@ -35,7 +35,7 @@ pub(crate) fn pool(row: &Row, directory: &Directory) -> u64 {
     if directory.all_open() {
         return row.available();
     }
-    row.stocked().filter(|(at, _)| directory.rank(*at) != Directory::NOT_OPEN).map(|(_, units)| units.units()).sum()
+    row.stocked().filter(|(at, _)| directory.takes(*at)).map(|(_, units)| units.units()).sum()
 }
 
 /// How much of one SKU an order may take.
@@ -145,8 +145,7 @@ fn cap_of(directory: &Directory, entries: &SkuAllotments, path: &[NodeId], pool:
 
 /// Units that come to open locations when a hold is given up: those that are short keep them.
 fn freed(row: &Row, directory: &Directory, sku: SkuId, claim: &Claim) -> u64 {
-    let open = |at: LocationId| directory.rank(at) != Directory::NOT_OPEN;
-    let lines = claim.lines.iter().filter(|line| line.sku == sku && open(line.location));
+    let lines = claim.lines.iter().filter(|line| line.sku == sku && directory.takes(line.location));
     lines
         .map(|line| {
             let mut cell = row.get(line.location);
@@ -166,7 +165,7 @@ pub(crate) fn movable(look: &impl Look, sku: SkuId, from: LocationId) -> Option<
     }
     let entries = shard.allotments.get(&sku)?;
     let (row, directory) = (shard.row(sku), look.directory());
-    let lost = if directory.rank(from) == Directory::NOT_OPEN { u64::MAX } else { missing(row, from) };
+    let lost = if directory.takes(from) { missing(row, from) } else { u64::MAX };
     let free = reach(directory, entries, &[], pool(row, directory));
     (lost > free).then_some(free)
 }
@@ -174,7 +173,7 @@ pub(crate) fn movable(look: &impl Look, sku: SkuId, from: LocationId) -> Option<
 /// Whether units that leave a location free as many there, or nobody has an allotment of them.
 pub(crate) fn moves_freely(look: &impl Look, line: &Line) -> bool {
     !counts(look, line.sku)
-        || look.directory().rank(line.location) != Directory::NOT_OPEN
+        || look.directory().takes(line.location)
             && missing(look.shard(line.sku.shard()).row(line.sku), line.location) == 0
 }
 

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     allotment::LimitedBy,
     capacity::Booking,
-    catalog::Directory,
     command::{CellCode, LineSelection, Reassign},
     error::{CodedShortage, Error, Rejection},
     event::{Claim, Event, HoldEndReason, Line, Lines, Promise, ShardSet},
@@ -277,7 +276,7 @@ pub(crate) fn reassign(
     }
     let (target, available) = if request.to.is_empty() {
         // The first by priority that can take them; where none can, the most that any could.
-        let open = |location| directory.rank(location) != Directory::NOT_OPEN && location != line.location;
+        let open = |location| directory.takes(location) && location != line.location;
         let best = row.stocked().filter(|(location, available)| open(*location) && *available >= line.quantity);
         match best.min_by_key(|(location, _)| directory.rank(*location)) {
             Some(best) => best,

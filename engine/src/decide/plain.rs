@@ -6,7 +6,6 @@
 use super::{allotment, campaign};
 use crate::{
     campaign::Deduction,
-    catalog::Directory,
     command::PlainOrder,
     event::Line,
     id::{ChannelId, SkuId},
@@ -44,7 +43,7 @@ pub(crate) fn grant(shard: &Shard, order: &PlainOrder<'_>, sku: SkuId, now: Time
         return None;
     }
     let location = if order.location.is_empty() {
-        row.best(order.quantity, |at| Some(directory.rank(at)).filter(|rank| *rank != Directory::NOT_OPEN))?
+        row.best(order.quantity.units(), |at| directory.rank(at))?
     } else {
         let named = directory.location(order.location).filter(|at| directory.takes(*at))?;
         (row.available_at(named) >= order.quantity).then_some(named)?

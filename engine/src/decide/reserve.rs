@@ -390,11 +390,9 @@ impl Take<'_> {
             .iter()
             .filter(|line| line.sku == self.sku && self.row.available_at(line.location).is_zero())
             .map(|line| (line.location, Quantity::ZERO));
-        self.row
-            .stocked()
-            .chain(freed)
-            .map(|(location, available)| (directory.rank(location), location, self.available(location, available)))
-            .filter(|(rank, ..)| *rank != Directory::NOT_OPEN)
+        self.row.stocked().chain(freed).filter_map(|(location, available)| {
+            Some((directory.rank(location)?, location, self.available(location, available)))
+        })
     }
 
     /// What can be taken at a location: what the row says, with what is given back and without what was taken already.

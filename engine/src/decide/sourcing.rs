@@ -297,12 +297,12 @@ fn bound(look: &impl Look, line: &BriefLine, freed: &Freed, channel: &str) -> Op
 
 /// Leaves so many units of a stock, at the locations that come first by priority.
 fn trim(directory: &Directory, stock: &mut Vec<Stock>, units: u64) {
-    let mut order: Vec<(u32, usize)> =
+    let mut order: Vec<(Option<u32>, usize)> =
         stock.iter().enumerate().map(|(place, one)| (directory.rank(LocationId(one.location.0)), place)).collect();
     order.sort_unstable();
     let mut left = units;
     for (rank, place) in order {
-        let kept = if rank == Directory::NOT_OPEN { 0 } else { left.min(u64::from(stock[place].available)) };
+        let kept = rank.map_or(0, |_| left.min(u64::from(stock[place].available)));
         stock[place].available = u32::try_from(kept).unwrap_or(u32::MAX);
         left -= kept;
     }

@@ -501,7 +501,7 @@ impl<'a> Desk<'a> {
             row.stocked().map(|(location, _)| location).chain(self.cells.keys().copied()).collect();
         places.sort_unstable_by_key(|location| (self.directory.rank(*location), *location));
         places.dedup();
-        places.retain(|location| self.directory.rank(*location) != Directory::NOT_OPEN);
+        places.retain(|location| self.directory.takes(*location));
         for (id, supply, units) in excess {
             let mut left = units;
             for location in &places {
@@ -526,7 +526,7 @@ impl<'a> Desk<'a> {
         let here = self.cell(location).available().units();
         let Some(entries) = self.shard.allotments.get(&self.sku).filter(|_| here > 0) else { return here };
         let places = self.shard.row(self.sku).cells().map(|(at, _)| at).chain(self.cells.keys().copied());
-        let open: BTreeSet<LocationId> = places.filter(|at| self.directory.rank(*at) != Directory::NOT_OPEN).collect();
+        let open: BTreeSet<LocationId> = places.filter(|at| self.directory.takes(*at)).collect();
         let pool = open.into_iter().map(|at| self.cell(at).available().units()).sum();
         here.min(reach(self.directory, entries, &[], pool))
     }
@@ -548,7 +548,7 @@ impl<'a> Desk<'a> {
         let mut left = units;
         for (eta, supply) in order {
             let Some(work) = self.supplies.get_mut(supply) else { continue };
-            if *supply == from || self.directory.rank(work.location) == Directory::NOT_OPEN {
+            if *supply == from || !self.directory.takes(work.location) {
                 continue;
             }
             let units = left.min(work.room());
@@ -610,7 +610,7 @@ pub(crate) fn presell(
             break;
         }
         let here = at.is_none_or(|at| at == supply.location);
-        if !here || shard.directory.rank(supply.location) == Directory::NOT_OPEN {
+        if !here || !shard.directory.takes(supply.location) {
             continue;
         }
         let id = supply.line.supply;

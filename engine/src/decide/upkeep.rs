@@ -291,7 +291,7 @@ impl<L: Look> Desk<'_, L> {
         let allowed = |at: LocationId| {
             asked.is_none_or(|asked| (asked.only.is_empty() || asked.only.contains(&at)) && !asked.never.contains(&at))
         };
-        let mut places: Vec<(u32, LocationId, u64)> = row
+        let mut places: Vec<(Option<u32>, LocationId, u64)> = row
             .stocked()
             .filter(|(at, _)| *at != from && directory.takes(*at) && allowed(*at))
             .map(|(at, available)| {

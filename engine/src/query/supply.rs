@@ -3,7 +3,7 @@
 use quartermaster_journal::Lsn;
 
 use crate::{
-    catalog::{Directory, LocationState},
+    catalog::LocationState,
     decide::allotment::cap_in,
     engine::Engine,
     error::Error,
@@ -264,7 +264,7 @@ fn atp(locked: &SharedLocked<'_>, sku: SkuId, locations: &[LocationId], until: O
     let for_sale = row.sellable() && !row.retired();
     let here = |location: LocationId| {
         for_sale
-            && directory.rank(location) != Directory::NOT_OPEN
+            && directory.takes(location)
             && directory.state(location) == LocationState::Open
             && (locations.is_empty() || locations.contains(&location))
     };

@@ -228,15 +228,16 @@ impl Row {
     }
 
     /// The place of the best rank that has so many units; ranks come from `rank`, which gives `None` where nothing may be taken.
-    pub(crate) fn best(&self, units: Quantity, rank: impl Fn(LocationId) -> Option<u32>) -> Option<LocationId> {
+    pub(crate) fn best(&self, units: u64, rank: impl Fn(LocationId) -> Option<u32>) -> Option<LocationId> {
         let ranked = |location| rank(location).map(|rank| (rank, location));
         let best = match self.bitmap() {
             None => {
-                let whole = self.packed().iter().filter(|cell| self.available_of(cell) >= units);
+                let whole = self.packed().iter().filter(|cell| self.available_of(cell).units() >= units);
                 whole.filter_map(|cell| ranked(cell.location())).min()
             }
             Some(bitmap) => {
-                let whole = bitmap.iter().map(LocationId).filter(|location| self.available_at(*location) >= units);
+                let whole =
+                    bitmap.iter().map(LocationId).filter(|location| self.available_at(*location).units() >= units);
                 whole.filter_map(ranked).min()
             }
         };

@@ -47,7 +47,7 @@ fn catalogue(engine: &Engine, text: &mut String) {
     for location in directory.locations() {
         _ = writeln!(
             text,
-            "{location:?} rank={} {:?}",
+            "{location:?} rank={:?} {:?}",
             directory.rank(location.id),
             directory.location(&location.spec.code)
         );

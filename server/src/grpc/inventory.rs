@@ -200,7 +200,7 @@ impl Inventory {
         let directory = catalogue.directory();
         let locations = if message.locations.is_empty() {
             let all = directory.locations().iter().map(|location| location.id);
-            all.filter(|id| directory.rank(*id) != Directory::NOT_OPEN).collect()
+            all.filter(|id| directory.takes(*id)).collect()
         } else {
             locations_of(directory, &message.locations)?
         };
