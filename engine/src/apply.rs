@@ -185,10 +185,7 @@ impl Change {
             part.path.clone_from(&terms.path);
         }
         for line in held.lines.iter().filter(|line| line.sku.shard() == self.here) {
-            self.cell(shard, line.sku, line.location, |cell| {
-                require(line.quantity <= cell.available(), "a hold takes no more than is available")?;
-                plus(cell.promise_mut(promise), line.quantity)
-            })?;
+            self.taken(shard, *line, promise)?;
             let units = (line.sku, line.quantity);
             let charged = self.charge(&mut shard.allotments, &part.path, units, promise)?;
             part.lines.push(PartLine { charged, ..PartLine::open(line.sku, line.location, line.quantity) });
@@ -228,21 +225,28 @@ impl Change {
     fn held_plain(&self, shard: &mut Shard, held: &PlainHeld<'_>) -> Applied {
         let line = held.line;
         require(line.sku.shard() == self.here, "a plain hold lies in the shard of its line")?;
-        if shard.rules.watching {
-            self.cell(shard, line.sku, line.location, |cell| {
-                require(line.quantity <= cell.available(), "a hold takes no more than is available")?;
-                plus(&mut cell.reserved, line.quantity)
-            })?;
-        } else {
-            // Where something is available nothing is short, before and after: the list of shortfalls is right as it is.
-            let row = shard.rows.get_mut(line.sku.row()).ok_or(Misfit(KNOWN_SKU))?;
-            row.reserve(line.location, line.quantity).ok_or(Misfit("a hold takes no more than is available"))?;
-            row.set_revision(self.lsn);
-        }
+        self.taken(shard, line, Promise::Reserved)?;
         let place = shard.parts.insert_plain(Plain::begin(held, self.now, self.lsn)).ok_or(GIVEN_OUT)?;
         shard.expiries.push(held.expires_at, place);
         shard.counts.held += 1;
         Ok(())
+    }
+
+    /// A hold takes the units of one of its lines.
+    #[inline]
+    fn taken(&self, shard: &mut Shard, line: Line, promise: Promise) -> Applied {
+        const AVAILABLE: &str = "a hold takes no more than is available";
+        if promise == Promise::Reserved && !shard.rules.watching {
+            // Where something is available nothing is short, before and after: the list of shortfalls is right as it is.
+            let row = shard.rows.get_mut(line.sku.row()).ok_or(Misfit(KNOWN_SKU))?;
+            row.reserve(line.location, line.quantity).ok_or(Misfit(AVAILABLE))?;
+            row.set_revision(self.lsn);
+            return Ok(());
+        }
+        self.cell(shard, line.sku, line.location, |cell| {
+            require(line.quantity <= cell.available(), AVAILABLE)?;
+            plus(cell.promise_mut(promise), line.quantity)
+        })
     }
 
     fn confirmed(&self, shard: &mut Shard, claim: &Claim) -> Applied {

@@ -466,7 +466,8 @@ impl Directory {
     /// The location with this code.
     #[must_use]
     pub fn location(&self, code: &str) -> Option<LocationId> {
-        self.location_by_code.get(code).copied()
+        // Most orders name none, and nothing has that code.
+        if code.is_empty() { None } else { self.location_by_code.get(code).copied() }
     }
 
     /// The channel with this code.

@@ -49,6 +49,7 @@ use crate::{
     reservation::{HeaderRef, State},
     route,
     shard::{EndedRetention, LockObserver, Locked, Shard, Shards},
+    table::Tag,
     time::{Micros, Timestamp},
 };
 
@@ -193,9 +194,12 @@ impl Engine {
         now: Timestamp,
         seen: Seen,
     ) -> Result<Answer, Error> {
-        let plain = match command {
-            Command::Reserve(reserve) => PlainOrder::of(request, reserve),
-            _ => None,
+        let (plain, seen) = match command {
+            Command::Reserve(reserve) => match PlainOrder::of(request, reserve) {
+                None if seen.is_nothing() => (None, self.look_at_ids(&request.id, &reserve.buyer_id)),
+                plain => (plain, seen),
+            },
+            _ => (None, seen),
         };
         let (fingerprint, mut slot, seen) = match &plain {
             Some(order) => self.begin(order, seen),
@@ -317,6 +321,7 @@ impl Engine {
     fn reserve(&self, draft: &Draft<'_>, request: &Reserve, slot: Slotted<'_, '_>) -> Result<(Lsn, Verdict), Error> {
         let catalogue = self.catalogue.read();
         let skus = resolve(&catalogue, request.lines.iter().map(|line| line.sku.as_str()))?;
+        self.ask_for_rows(&skus);
         let kits = if catalogue.kits().is_empty() { None } else { Kits::of(&catalogue, request, &skus)? };
         drop(catalogue);
         if let Some(kits) = kits {
@@ -353,7 +358,6 @@ impl Engine {
             return None;
         }
         let mut short = SmallVec::<[reserve::Short<'_>; 4]>::new();
-        let mut others = SmallVec::<[&reserve::Demand<'_>; 4]>::new();
         let mut rests_on = Lsn::ZERO;
         for demand in demands {
             let shard = self.shards.read(demand.sku.shard());
@@ -374,8 +378,6 @@ impl Engine {
                 }
                 short.push(shortage(&shard, demand, cap));
                 rests_on = rests_on.max(row.revision()).max(directory.revision());
-            } else {
-                others.push(demand);
             }
         }
         if short.is_empty() || demands.windows(2).any(|pair| pair[0].sku == pair[1].sku) {
@@ -383,7 +385,11 @@ impl Engine {
             return None;
         }
         // Closed locations may leave more lines short than the sums show, and all that are short are told.
-        for demand in others {
+        let mut known = short.clone().into_iter().peekable();
+        for demand in demands {
+            if known.next_if(|(known, ..)| std::ptr::eq(*known, demand)).is_some() {
+                continue;
+            }
             let shard = self.shards.read(demand.sku.shard());
             let one = shortage(&shard, demand, cap(&shard, request, demand));
             if one.1 < demand.quantity {
@@ -604,9 +610,22 @@ impl Engine {
     }
 }
 
-/// The ids of codes.
-fn resolve<'a>(catalogue: &Catalogue, codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
-    codes.map(|code| catalogue.sku(code).ok_or_else(|| Error::UnknownSku { code: code.into() })).collect()
+/// The ids of codes. Where some of them are found is asked for together.
+fn resolve<'a>(catalogue: &Catalogue, mut codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
+    let mut skus = SmallVec::with_capacity(codes.size_hint().0);
+    let mut some = SmallVec::<[(Tag, &str); ORDERS_AHEAD]>::new();
+    loop {
+        some.clear();
+        some.extend(codes.by_ref().take(ORDERS_AHEAD).map(|code| (catalogue.tag_of(code), code)));
+        if some.is_empty() {
+            return Ok(skus);
+        }
+        some.iter().for_each(|(tag, _)| catalogue.ask_for_place(*tag));
+        some.iter().for_each(|(tag, _)| _ = catalogue.ask_for_code(*tag));
+        for (tag, code) in &some {
+            skus.push(catalogue.sku_of(*tag, code).ok_or_else(|| Error::UnknownSku { code: (*code).into() })?);
+        }
+    }
 }
 
 pub(crate) type SlotGuard<'a> = (MutexGuard<'a, Slot>, u64);

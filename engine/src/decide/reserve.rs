@@ -124,7 +124,7 @@ pub(crate) fn take(
     let freed_ahead = replaced.as_ref().map_or(&[][..], Claim::presold);
     let presale = request.asked.as_deref().map_or(Presale::No, |asked| asked.presale);
 
-    let mut lines = Lines::new();
+    let mut lines = Lines::with_capacity(demands.len());
     let mut presold = Vec::new();
     // Where the lines of the SKU begin that is being served: demands come by SKU.
     let mut own = (0, None);
@@ -362,9 +362,14 @@ impl Take<'_> {
 
     /// Takes up to `wanted` units by priority; gives how many.
     fn anywhere(&mut self, directory: &Directory, wanted: u64) -> u64 {
-        let whole =
-            self.candidates(directory).filter(|(_, _, available)| *available >= wanted).min_by_key(|(rank, ..)| *rank);
-        if let Some((_, location, _)) = whole {
+        let whole = if self.freed.is_empty() && self.lines.len() == self.own {
+            // What the row says is what can be taken.
+            self.row.best(wanted, |at| directory.rank(at))
+        } else {
+            let whole = self.candidates(directory).filter(|(_, _, available)| *available >= wanted);
+            whole.min_by_key(|(rank, ..)| *rank).map(|(_, location, _)| location)
+        };
+        if let Some(location) = whole {
             self.push(location, wanted);
             return wanted;
         }

@@ -122,8 +122,17 @@ impl Engine {
         (seen, tag)
     }
 
+    /// Asks for the rows of an order's lines, and for their cells.
+    pub(super) fn ask_for_rows(&self, skus: &[SkuId]) {
+        let skus = &skus[..skus.len().min(ORDERS_AHEAD)];
+        let shard = |sku: &SkuId| self.shards.try_read(sku.shard()).into_iter();
+        skus.iter().for_each(|sku| self.shards.ask_for(sku.shard()));
+        skus.iter().for_each(|sku| shard(sku).for_each(|shard| shard.ask_for(*sku)));
+        skus.iter().for_each(|sku| shard(sku).for_each(|shard| shard.ask_for_more(*sku)));
+    }
+
     /// Asks for what is found by the hashes of two ids alone.
-    fn look_at_ids(&self, request_id: &str, buyer_id: &str) -> Seen {
+    pub(super) fn look_at_ids(&self, request_id: &str, buyer_id: &str) -> Seen {
         let hash = (!request_id.is_empty()).then(|| SlotHasher.hash(request_id));
         hash.into_iter().for_each(|hash| near::ask_for_whole(&self.slots[SlotHasher::slot(hash)]));
         let buyer = self.owners.buyer(buyer_id);

@@ -27,7 +27,7 @@ use quartermaster_benches::{callgrind, pin};
 use quartermaster_engine::{Engine, EngineConfig, Verdict};
 use quartermaster_journal::MemoryJournal;
 
-use sizes::{AXES, Point};
+use sizes::{AXES, Axis, Point};
 
 /// As the server has it.
 #[global_allocator]
@@ -50,6 +50,9 @@ struct Arguments {
     /// Cells of the largest matrix.
     #[arg(long, default_value_t = 100_000_000)]
     cells_max: u32,
+    /// What is to grow: cells, locations, priority or lines; all of them by default.
+    #[arg(long, value_name = "AXIS", value_parser = AXES.map(|axis| axis.key))]
+    only: Option<String>,
     /// Small sizes, to see that everything works.
     #[arg(long)]
     quick: bool,
@@ -64,6 +67,13 @@ struct Arguments {
     count: bool,
 }
 
+impl Arguments {
+    /// What is gone through.
+    fn axes(&self) -> impl Iterator<Item = Axis> {
+        AXES.into_iter().filter(|axis| self.only.as_ref().is_none_or(|only| *only == axis.key))
+    }
+}
+
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     if arguments.count {
@@ -75,7 +85,7 @@ fn main() -> Result<(), Failure> {
     let mut report = Report::new("scaling");
     let counts = counted(&arguments)?;
     println!("{} rounds of {} lines; pinned: {pinned}", arguments.rounds, grouped(u64::try_from(arguments.lines)?));
-    for axis in AXES {
+    for axis in arguments.axes() {
         println!("\n{:<24}{:>12}{:>14}", axis.name, "ns", "instructions");
         let (mut times, mut instructions) = (Vec::new(), Vec::new());
         for point in axis.points(&arguments) {
@@ -119,7 +129,9 @@ fn main() -> Result<(), Failure> {
 
 /// Instructions of a reserve at the sizes that are counted, by axis and size.
 fn counted(arguments: &Arguments) -> Result<BTreeMap<(&'static str, u32), u64>, Failure> {
-    let flags = if arguments.quick { vec!["--count", "--quick"] } else { vec!["--count"] };
+    let mut flags = vec!["--count"];
+    flags.extend(arguments.quick.then_some("--quick"));
+    flags.extend(arguments.only.iter().flat_map(|only| ["--only", only]));
     let counts = match callgrind::count(&flags) {
         Err(callgrind::Fault::Missing) => {
             println!("instructions are left out: valgrind is not installed");
@@ -127,12 +139,13 @@ fn counted(arguments: &Arguments) -> Result<BTreeMap<(&'static str, u32), u64>, 
         }
         counts => counts?,
     };
-    let points = AXES.iter().flat_map(|axis| axis.counted(arguments).into_iter().map(|point| (axis.key, point.size)));
+    let points =
+        arguments.axes().flat_map(|axis| axis.counted(arguments).into_iter().map(move |point| (axis.key, point.size)));
     Ok(points.zip(counts).collect())
 }
 
 fn count_all(arguments: &Arguments) {
-    for point in AXES.iter().flat_map(|axis| axis.counted(arguments)) {
+    for point in arguments.axes().flat_map(|axis| axis.counted(arguments)) {
         let (engine, requests) = (engine(&point), requests(&point, 1, COUNTED_LINES));
         run(&engine, &requests);
         callgrind::lap(requests.len());
