@@ -1,5 +1,7 @@
 //! Fills an engine: so many SKUs at so many locations, all through `submit`, as a server would.
 
+use std::ops::Range;
+
 use quartermaster_engine::{
     Engine, Verdict,
     catalog::{LocationKind, LocationSpec, SkuSpec},
@@ -86,19 +88,23 @@ pub fn catalogue(engine: &Engine, shape: Shape, pause: &mut impl FnMut()) {
 /// # Panics
 /// When the engine refuses anything.
 pub fn stock(engine: &Engine, shape: Shape, on_hand: u32, pause: &mut impl FnMut()) {
-    let locations: Vec<String> = (0..shape.locations).map(location_code).collect();
     for part in parts(shape) {
-        let rows = part.flat_map(|sku| {
-            let units = if sku < shape.skus { on_hand } else { 0 };
-            locations.iter().map(move |location| row(sku_code(sku), location.clone(), units))
-        });
-        let import = ImportStock { rows: rows.collect(), reference: String::new() };
-        done(engine, &Command::Stock(StockCommand::Import(import)));
+        done(engine, &import(shape, part, on_hand));
         pause();
     }
 }
 
-fn parts(shape: Shape) -> impl Iterator<Item = std::ops::Range<u32>> {
+/// An import that puts `on_hand` units into each cell of these SKUs, none into those of sold-out SKUs.
+#[must_use]
+pub fn import(shape: Shape, skus: Range<u32>, on_hand: u32) -> Command {
+    let rows = skus.flat_map(|sku| {
+        let units = if sku < shape.skus { on_hand } else { 0 };
+        (0..shape.locations).map(move |location| row(sku_code(sku), location_code(location), units))
+    });
+    Command::Stock(StockCommand::Import(ImportStock { rows: rows.collect(), reference: String::new() }))
+}
+
+fn parts(shape: Shape) -> impl Iterator<Item = Range<u32>> {
     let end = shape.skus + shape.sold_out_skus;
     (0..end).step_by(1_000).map(move |start| start..(start + SKUS_PER_REQUEST).min(end))
 }

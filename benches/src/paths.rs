@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use quartermaster_engine::command::{PlainOrder, Step};
+use quartermaster_engine::command::{PlainOrder, Request, Step};
 use quartermaster_engine::engine::{Ahead, ORDERS_AHEAD, Ordered};
 use quartermaster_engine::recovery::Recovery;
 use quartermaster_engine::snapshot::Section;
@@ -41,7 +41,7 @@ pub struct Prepared {
 }
 
 /// All of them.
-pub const PATHS: [Path; 13] = [
+pub const PATHS: [Path; 14] = [
     Path { name: "reserve-1-line-priority", prepare: |calls| reserves(calls, ALL, 1, None) },
     Path { name: "reserve-1-line-located", prepare: |calls| reserves(calls, ALL, 1, Some(3)) },
     Path { name: "reserve-1-line-hot", prepare: |calls| reserves(calls, Skus::Only(7), 1, Some(3)) },
@@ -54,6 +54,7 @@ pub const PATHS: [Path; 13] = [
     Path { name: "confirm", prepare: |calls| steps(calls, &Step::Confirm) },
     Path { name: "release", prepare: |calls| steps(calls, &Step::Release) },
     Path { name: "repeat-of-a-reserve", prepare: repeats },
+    Path { name: "import-a-cell", prepare: imports },
     Path { name: "journal-append-and-write", prepare: journal },
     Path { name: "recover-an-event", prepare: recover },
     Path { name: "snapshot-a-cell", prepare: |_| snapshot() },
@@ -124,6 +125,21 @@ fn repeats(count: usize) -> Prepared {
     prepared(count, move || {
         for sent in &requests {
             assert!(measured(&engine, sent, START).expect("it was done before").replayed);
+        }
+    })
+}
+
+/// Imports of a thousand rows, by SKU as files of stock have them, per cell.
+fn imports(count: usize) -> Prepared {
+    const SKUS: u32 = 100;
+    let engine = engine(MemoryJournal::new());
+    let starts = (0..SHAPE.skus).step_by(100).cycle().zip(1_u32..);
+    let import = |(start, on_hand)| matrix::import(SHAPE, start..start + SKUS, 1_000_000 + on_hand);
+    let imports: Vec<_> = starts.map(import).take(count / 1_000).collect();
+    prepared(imports.len() * 1_000, move || {
+        for import in &imports {
+            let answer = counted(|| engine.submit(&Request::unnamed(), import, START));
+            black_box(answer).expect("every cell can be set");
         }
     })
 }

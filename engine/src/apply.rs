@@ -4,6 +4,7 @@
 //! process before it can be acknowledged. In recovery a record may come from another history, and what does not fit is an error.
 
 mod allotment;
+mod bulk;
 mod campaign;
 mod returns;
 mod rules;
@@ -16,8 +17,8 @@ use self::campaign::Turn;
 use crate::{
     capacity::Booking,
     event::{
-        CellChange, Claim, EndState, Event, Facts, Held, HoldEndReason, Line, Lines, PlainHeld, PlainStep, Promise,
-        Stepped,
+        Claim, EndState, Event, Held, HoldEndReason, Line, Lines, PlainHeld, PlainStep, Promise, Stepped,
+        placed::Placed,
     },
     id::{CampaignId, LocationId, ReservationId, ShardId, SkuId},
     quantity::Quantity,
@@ -25,7 +26,7 @@ use crate::{
     returns::put,
     shard::{Counts, Shard},
     sourced::{Rerouted, Sourced, Sourcing},
-    stock::{Buckets, Row},
+    stock::Buckets,
     terms::{Kept, Stage},
     time::Timestamp,
 };
@@ -36,90 +37,12 @@ pub(crate) struct Misfit(pub(crate) &'static str);
 
 type Applied = Result<(), Misfit>;
 
-/// Brings one shard forward by one event of time `now`: its own cells, its own reservation parts.
+/// Brings one shard forward by one event of time `now`, whose entries are `placed`: its own cells, its own reservation parts.
 ///
 /// # Errors
 /// If the event does not fit the state. The shard is half changed then and good for nothing.
-pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) -> Applied {
-    require(lsn > shard.lsn, "events are applied once, in order")?;
-    let change = Change { lsn, now, here: shard.id };
-    match event {
-        Event::Held(held) => change.held(shard, held)?,
-        Event::Confirmed { claim } => change.confirmed(shard, claim)?,
-        Event::HoldEnded { claim, reason, bookings } => {
-            change.hold_ended(shard, claim, *reason)?;
-            change.booked(shard, claim.reservation, bookings)?;
-        }
-        Event::Cancelled { claim, promise, end, bookings } => {
-            change.give_back(shard, claim, *promise, end.map(EndState::state))?;
-            change.booked(shard, claim.reservation, bookings)?;
-            change.kits_given_up(shard, claim)?;
-        }
-        Event::Extended { reservation, expires_at } => change.extended(shard, *reservation, *expires_at)?,
-        Event::Shipped { claim, end } => change.shipped(shard, claim, end.map(EndState::state))?,
-        Event::Reassigned { reservation, promise, line, from } => {
-            change.reassigned(shard, *reservation, *promise, *line, *from)?;
-        }
-        Event::Rerouted(rerouted) => change.rerouted(shard, rerouted, None)?,
-        Event::Merged(merged) => {
-            for part in &merged.moves {
-                change.rerouted(shard, part, merged.group())?;
-            }
-        }
-        Event::StockChanged(stock) => {
-            for cell in stock.changes.iter().filter(|cell| cell.sku.shard() == change.here) {
-                change.stock(shard, cell)?;
-            }
-        }
-        Event::SkusUpserted { skus, .. } => {
-            for sku in skus.iter().filter(|sku| sku.id.shard() == change.here) {
-                if sku.id.row() < shard.rows.len() {
-                    shard.row_mut(sku.id).set_sellable(sku.spec.sellable);
-                    shard.row_mut(sku.id).set_kit(!sku.components.is_empty());
-                    shard.rules.mark(sku.id, now);
-                } else {
-                    require(sku.id.row() == shard.rows.len(), "SKU ids are dense")?;
-                    let mut row = Row::new(sku.spec.sellable);
-                    row.set_kit(!sku.components.is_empty());
-                    shard.rows.push(row);
-                }
-            }
-        }
-        Event::SkusRetired { skus } => {
-            for sku in skus.iter().filter(|sku| sku.shard() == change.here) {
-                require(sku.row() < shard.rows.len(), KNOWN_SKU)?;
-                shard.row_mut(*sku).set_retired();
-                shard.rules.mark(*sku, now);
-            }
-        }
-        Event::CellFactsSet { facts } => {
-            for cell in facts.iter().filter(|cell| cell.sku.shard() == change.here) {
-                require(cell.sku.row() < shard.rows.len(), KNOWN_SKU)?;
-                if cell.facts == Facts::default() {
-                    shard.facts.remove(&(cell.sku, cell.location));
-                } else {
-                    shard.facts.insert((cell.sku, cell.location), cell.facts);
-                }
-            }
-        }
-        Event::Allotment(event) => change.allotment(shard, event)?,
-        Event::Campaign(event) => change.campaign(shard, event)?,
-        Event::Supply(event) => change.supply(shard, event)?,
-        Event::Returns(event) => change.returns(shard, event)?,
-        Event::Upkeep(event) => change.upkeep(shard, event)?,
-        Event::Rules(event) => change.rules(shard, event)?,
-        // Every shard gets the new directory from whoever holds all the locks.
-        Event::LocationsUpserted { .. }
-        | Event::ChannelsUpserted { .. }
-        | Event::RegionsUpserted { .. }
-        | Event::DocumentDrafted { .. }
-        | Event::DocumentActivated { .. }
-        | Event::DocumentRetired { .. } => {}
-        Event::Summary(_) => return Err(Misfit("a summary stands for an answer and is never in the journal")),
-    }
-    shard.lsn = lsn;
-    change.forget_ended(shard);
-    Ok(())
+pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event, placed: &Placed) -> Applied {
+    forward(shard, lsn, now, |change, shard| change.event(shard, event, placed))
 }
 
 /// As `apply`, for the event of a plain hold: brings its home shard forward.
@@ -127,12 +50,7 @@ pub(crate) fn apply(shard: &mut Shard, lsn: Lsn, now: Timestamp, event: &Event) 
 /// # Errors
 /// As `apply`.
 pub(crate) fn apply_plain(shard: &mut Shard, lsn: Lsn, now: Timestamp, held: &PlainHeld<'_>) -> Applied {
-    require(lsn > shard.lsn, "events are applied once, in order")?;
-    let change = Change { lsn, now, here: shard.id };
-    change.held_plain(shard, held)?;
-    shard.lsn = lsn;
-    change.forget_ended(shard);
-    Ok(())
+    forward(shard, lsn, now, |change, shard| change.held_plain(shard, held))
 }
 
 /// As `apply`, for what happens to a plain reservation: brings its home shard forward.
@@ -140,15 +58,27 @@ pub(crate) fn apply_plain(shard: &mut Shard, lsn: Lsn, now: Timestamp, held: &Pl
 /// # Errors
 /// As `apply`.
 pub(crate) fn apply_step(shard: &mut Shard, lsn: Lsn, now: Timestamp, step: &PlainStep) -> Applied {
+    let claim = step.claim();
+    forward(shard, lsn, now, |change, shard| match step.what {
+        Stepped::Confirmed => change.confirmed(shard, &claim),
+        Stepped::HoldEnded(reason) => change.hold_ended(shard, &claim, reason),
+        Stepped::Shipped(end) => change.shipped(shard, &claim, end.map(EndState::state)),
+    })
+}
+
+/// Brings a shard forward by one event, its part of which is `change`.
+#[inline]
+fn forward(
+    shard: &mut Shard,
+    lsn: Lsn,
+    now: Timestamp,
+    change: impl FnOnce(&Change, &mut Shard) -> Applied,
+) -> Applied {
     require(lsn > shard.lsn, "events are applied once, in order")?;
-    let (change, claim) = (Change { lsn, now, here: shard.id }, step.claim());
-    match step.what {
-        Stepped::Confirmed => change.confirmed(shard, &claim)?,
-        Stepped::HoldEnded(reason) => change.hold_ended(shard, &claim, reason)?,
-        Stepped::Shipped(end) => change.shipped(shard, &claim, end.map(EndState::state))?,
-    }
+    let common = Change { lsn, now, here: shard.id };
+    change(&common, shard)?;
     shard.lsn = lsn;
-    change.forget_ended(shard);
+    common.forget_ended(shard);
     Ok(())
 }
 
@@ -168,6 +98,53 @@ struct Change {
 }
 
 impl Change {
+    /// One shard's part of an event.
+    fn event(&self, shard: &mut Shard, event: &Event, placed: &Placed) -> Applied {
+        match event {
+            Event::Held(held) => self.held(shard, held)?,
+            Event::Confirmed { claim } => self.confirmed(shard, claim)?,
+            Event::HoldEnded { claim, reason, bookings } => {
+                self.hold_ended(shard, claim, *reason)?;
+                self.booked(shard, claim.reservation, bookings)?;
+            }
+            Event::Cancelled { claim, promise, end, bookings } => {
+                self.give_back(shard, claim, *promise, end.map(EndState::state))?;
+                self.booked(shard, claim.reservation, bookings)?;
+                self.kits_given_up(shard, claim)?;
+            }
+            Event::Extended { reservation, expires_at } => self.extended(shard, *reservation, *expires_at)?,
+            Event::Shipped { claim, end } => self.shipped(shard, claim, end.map(EndState::state))?,
+            Event::Reassigned { reservation, promise, line, from } => {
+                self.reassigned(shard, *reservation, *promise, *line, *from)?;
+            }
+            Event::Rerouted(rerouted) => self.rerouted(shard, rerouted, None)?,
+            Event::Merged(merged) => {
+                for part in &merged.moves {
+                    self.rerouted(shard, part, merged.group())?;
+                }
+            }
+            Event::StockChanged(stock) => self.stock_changed(shard, stock, placed)?,
+            Event::SkusUpserted { skus, .. } => self.skus_upserted(shard, skus, placed)?,
+            Event::SkusRetired { skus } => self.skus_retired(shard, skus, placed)?,
+            Event::CellFactsSet { facts } => self.facts_set(shard, facts, placed)?,
+            Event::Allotment(event) => self.allotment(shard, event)?,
+            Event::Campaign(event) => self.campaign(shard, event)?,
+            Event::Supply(event) => self.supply(shard, event)?,
+            Event::Returns(event) => self.returns(shard, event)?,
+            Event::Upkeep(event) => self.upkeep(shard, event)?,
+            Event::Rules(event) => self.rules(shard, event)?,
+            // Every shard gets the new directory from whoever holds all the locks.
+            Event::LocationsUpserted { .. }
+            | Event::ChannelsUpserted { .. }
+            | Event::RegionsUpserted { .. }
+            | Event::DocumentDrafted { .. }
+            | Event::DocumentActivated { .. }
+            | Event::DocumentRetired { .. } => {}
+            Event::Summary(_) => return Err(Misfit("a summary stands for an answer and is never in the journal")),
+        }
+        Ok(())
+    }
+
     fn held(&self, shard: &mut Shard, held: &Held) -> Applied {
         if let Some(plain) = held.plain() {
             // An exchange brings its hold to the shards of the return as well.
@@ -413,22 +390,6 @@ impl Change {
         let header = shard.parts.whole_mut(&id).and_then(|part| part.header.as_mut());
         let sourcing = header.and_then(|header| header.sourcing.as_mut()).ok_or(GIVEN_BACK)?;
         sourcing.book(bookings).ok_or(GIVEN_BACK)
-    }
-
-    fn stock(&self, shard: &mut Shard, change: &CellChange) -> Applied {
-        self.cell(shard, change.sku, change.location, |cell| {
-            for (bucket, delta) in [
-                (&mut cell.on_hand, change.on_hand),
-                (&mut cell.safety, change.safety),
-                (&mut cell.quality_control, change.quality_control),
-                (&mut cell.damaged, change.damaged),
-                (&mut cell.in_repair, change.in_repair),
-                (&mut cell.incoming, change.incoming),
-            ] {
-                *bucket = bucket.checked_add_signed(delta).ok_or(Misfit("a stock change stays within its bucket"))?;
-            }
-            require(cell.on_hand == change.on_hand_after, "an event tells the figure it leaves")
-        })
     }
 
     fn cell(

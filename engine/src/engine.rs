@@ -43,8 +43,9 @@ use crate::{
     },
     dedup::{Entry, Retention, SLOTS, Slot, SlotHasher},
     error::{Error, Rejection},
-    event::{Event, ShardSet},
+    event::{Event, ShardSet, placed::Placed},
     id::{ReservationId, SHARDS, ShardId, SkuId},
+    near,
     owners::Owners,
     reservation::{HeaderRef, State},
     route,
@@ -536,12 +537,14 @@ impl Engine {
                     (!bookings.is_empty()).then(|| capacity.take().unwrap_or_else(|| self.capacity.lock()));
                 let shards = event.shards();
                 assert!(locked.cover(&shards), "Invariant: every shard that an event changes is locked");
+                let placed = Placed::of(&event);
                 let lsn = self.journal.append(bytes)?;
                 if let Some(booked) = &mut booked {
                     booked.apply(lsn, draft.now, &bookings);
                 }
                 for shard in locked.each().filter(|shard| shards.contains(shard.id)) {
-                    apply(shard, lsn, draft.now, &event).expect("Invariant: an event fits the state it was decided on");
+                    apply(shard, lsn, draft.now, &event, &placed)
+                        .expect("Invariant: an event fits the state it was decided on");
                     self.owners.forget(shard);
                 }
                 if let Some(held) = event.held() {
@@ -613,10 +616,10 @@ impl Engine {
 /// The ids of codes. Where some of them are found is asked for together.
 fn resolve<'a>(catalogue: &Catalogue, mut codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
     let mut skus = SmallVec::with_capacity(codes.size_hint().0);
-    let mut some = SmallVec::<[(Tag, &str); ORDERS_AHEAD]>::new();
+    let mut some = SmallVec::<[(Tag, &str); near::TOGETHER]>::new();
     loop {
         some.clear();
-        some.extend(codes.by_ref().take(ORDERS_AHEAD).map(|code| (catalogue.tag_of(code), code)));
+        some.extend(codes.by_ref().take(near::TOGETHER).map(|code| (catalogue.tag_of(code), code)));
         if some.is_empty() {
             return Ok(skus);
         }

@@ -5,6 +5,7 @@
 
 pub mod allotment;
 pub mod campaign;
+pub(crate) mod placed;
 pub mod returns;
 pub mod rules;
 pub mod supply;
@@ -587,10 +588,6 @@ impl Event {
     pub fn reservation(&self) -> Option<ReservationId> {
         match self {
             Self::Held(held) => Some(held.reservation),
-            Self::Confirmed { claim }
-            | Self::HoldEnded { claim, .. }
-            | Self::Cancelled { claim, .. }
-            | Self::Shipped { claim, .. } => Some(claim.reservation),
             Self::Extended { reservation, .. } | Self::Reassigned { reservation, .. } => Some(*reservation),
             Self::Rerouted(rerouted) => Some(rerouted.reservation),
             Self::Allotment(event) => event.reservation(),
@@ -599,6 +596,17 @@ impl Event {
             Self::Returns(event) => event.reservation(),
             Self::Upkeep(event) => event.reservation(),
             Self::Rules(event) => event.reservation(),
+            event => event.claim().map(|claim| claim.reservation),
+        }
+    }
+
+    /// What goes on or ends of an earlier reservation, if it is one of the steps that nearly every reservation takes.
+    pub(crate) fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Confirmed { claim }
+            | Self::HoldEnded { claim, .. }
+            | Self::Cancelled { claim, .. }
+            | Self::Shipped { claim, .. } => Some(claim),
             _ => None,
         }
     }

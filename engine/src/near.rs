@@ -6,6 +6,9 @@
 /// Bytes that come together.
 pub(crate) const LINE_BYTES: usize = 64;
 
+/// So many things are asked for together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
+pub(crate) const TOGETHER: usize = 32;
+
 /// Asks for where `value` begins.
 #[inline]
 pub(crate) fn ask_for<T>(value: &T) {

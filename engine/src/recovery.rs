@@ -247,7 +247,7 @@ impl Recovery {
             let applied = match &read.told {
                 Told::Plain(PlainEvent::Held(held)) => apply_plain(shard, lsn, time, held),
                 Told::Plain(PlainEvent::Stepped(step)) => apply_step(shard, lsn, time, step),
-                Told::Other(other) => apply(shard, lsn, time, &other.event),
+                Told::Other(other) => apply(shard, lsn, time, &other.event, &other.placed),
             };
             applied.map_err(|Misfit(invariant)| RecoveryError::Misfit { lsn, invariant })?;
             if let Some((id, _)) = read.told.begun()

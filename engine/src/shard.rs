@@ -289,6 +289,12 @@ impl<'a> Locked<'a> {
         &self.0[place]
     }
 
+    /// Asks for the rows of SKUs of these shards, then for their cells.
+    pub(crate) fn ask_for(&self, skus: &[SkuId]) {
+        skus.iter().for_each(|sku| near::ask_for(self.shard(sku.shard()).row(*sku)));
+        skus.iter().for_each(|sku| self.shard(sku.shard()).ask_for_more(*sku));
+    }
+
     /// Whether all of these are locked.
     pub(crate) fn cover(&self, shards: &ShardSet) -> bool {
         let mut rest = *shards;

@@ -60,14 +60,7 @@ pub(super) fn put_event(bytes: &mut Vec<u8>, event: &Event) -> bool {
         Event::Held(held) if held.shortages.iter().any(|short| short.component.is_some()) => return false,
         Event::HoldEnded { bookings, .. } | Event::Cancelled { bookings, .. } if !bookings.is_empty() => return false,
         Event::Held(Held { replaced: Some(claim), .. }) if is_prosts(claim) => return false,
-        Event::Confirmed { claim }
-        | Event::HoldEnded { claim, .. }
-        | Event::Cancelled { claim, .. }
-        | Event::Shipped { claim, .. }
-            if is_prosts(claim) =>
-        {
-            return false;
-        }
+        event if event.claim().is_some_and(is_prosts) => return false,
         Event::Held(held) => put_message(bytes, 5, |bytes| put_held(bytes, held)),
         Event::Confirmed { claim } => put_message(bytes, 6, |bytes| put_claim(bytes, 1, claim)),
         Event::HoldEnded { claim, reason, bookings: _ } => put_message(bytes, 7, |bytes| {

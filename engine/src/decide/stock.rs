@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     event::{CellChange, CellFacts, Event, StockChangeKind, StockChanged},
     id::{LocationId, SkuId},
+    near,
     quantity::Quantity,
     shard::Locked,
     stock::{Buckets, Row},
@@ -179,18 +180,21 @@ fn step(locked: &Locked<'_>, request: &MoveStock, skus: &[SkuId]) -> Result<Deci
 /// Sets cells to what an import says; what is promised stays.
 fn import(locked: &Locked<'_>, request: &ImportStock, skus: &[SkuId]) -> Result<Decision, Error> {
     let mut changes = Vec::with_capacity(skus.len());
-    for (row, sku) in request.rows.iter().zip(skus) {
-        let mut change = Change::begin(locked, &row.cell, *sku)?;
-        change.after = Buckets {
-            on_hand: row.on_hand,
-            safety: row.safety,
-            quality_control: row.quality_control,
-            damaged: row.damaged,
-            in_repair: row.in_repair,
-            ..change.before
-        };
-        change.set(Bucket::Incoming, row.incoming)?;
-        changes.push(change.finish());
+    for (rows, skus) in request.rows.chunks(near::TOGETHER).zip(skus.chunks(near::TOGETHER)) {
+        locked.ask_for(skus);
+        for (row, sku) in rows.iter().zip(skus) {
+            let mut change = Change::begin(locked, &row.cell, *sku)?;
+            change.after = Buckets {
+                on_hand: row.on_hand,
+                safety: row.safety,
+                quality_control: row.quality_control,
+                damaged: row.damaged,
+                in_repair: row.in_repair,
+                ..change.before
+            };
+            change.set(Bucket::Incoming, row.incoming)?;
+            changes.push(change.finish());
+        }
     }
     changes.sort_unstable_by_key(|change| (change.sku, change.location));
     let reason = StockReason::IMPORT;

@@ -18,8 +18,8 @@ use crate::{
     table::Tag,
 };
 
-/// Orders that are looked at together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
-pub const ORDERS_AHEAD: usize = 32;
+/// Orders that are looked at together.
+pub const ORDERS_AHEAD: usize = near::TOGETHER;
 
 /// What a look ahead looks at of an order.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,7 +124,7 @@ impl Engine {
 
     /// Asks for the rows of an order's lines, and for their cells.
     pub(super) fn ask_for_rows(&self, skus: &[SkuId]) {
-        let skus = &skus[..skus.len().min(ORDERS_AHEAD)];
+        let skus = &skus[..skus.len().min(near::TOGETHER)];
         let shard = |sku: &SkuId| self.shards.try_read(sku.shard()).into_iter();
         skus.iter().for_each(|sku| self.shards.ask_for(sku.shard()));
         skus.iter().for_each(|sku| shard(sku).for_each(|shard| shard.ask_for(*sku)));

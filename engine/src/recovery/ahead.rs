@@ -6,9 +6,6 @@
 use super::{read::Read, together::Mine};
 use crate::{event::Line, owners::Owners};
 
-/// Records looked at together: enough to keep a processor's loads busy, few enough that what they brought is still in its first caches.
-pub(super) const RECORDS_AHEAD: usize = 32;
-
 /// Asks for what `records` will change of what is the hand's. Changes nothing.
 pub(super) fn look(records: &[&Read<'_>], mine: &Mine<'_>, owners: &Owners) {
     for (index, hash) in records.iter().filter_map(|read| read.slot()) {

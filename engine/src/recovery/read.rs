@@ -10,7 +10,7 @@ use super::RecoveryError;
 use crate::{
     codec::{self, Peek},
     dedup::SlotHasher,
-    event::{Event, Line, PlainEvent, ShardSet},
+    event::{Event, Line, PlainEvent, ShardSet, placed::Placed},
     id::ReservationId,
     owners::{Buyer, Owners},
     time::Timestamp,
@@ -40,6 +40,7 @@ pub(super) enum Told<'a> {
 pub(super) struct Other<'a> {
     pub(super) head: Peek<'a>,
     pub(super) event: Event,
+    pub(super) placed: Placed,
     pub(super) shards: ShardSet,
     /// It books work or gives some back.
     pub(super) books: bool,
@@ -56,8 +57,8 @@ impl<'a> Read<'a> {
                 let (head, event) =
                     codec::decode_parts(bytes).map_err(|source| RecoveryError::Record { lsn, source })?;
                 let (shards, books) = (event.shards(), !event.bookings().is_empty());
-                let changes_catalogue = changes_catalogue(&event);
-                (head, Told::Other(Box::new(Other { head, event, shards, books, changes_catalogue })))
+                let (placed, changes_catalogue) = (Placed::of(&event), changes_catalogue(&event));
+                (head, Told::Other(Box::new(Other { head, event, placed, shards, books, changes_catalogue })))
             }
         };
         Ok(Self {
@@ -113,13 +114,7 @@ impl Told<'_> {
         match self {
             Self::Plain(PlainEvent::Held(_)) => None,
             Self::Plain(PlainEvent::Stepped(step)) => Some(step.reservation),
-            Self::Other(other) => match &other.event {
-                Event::Confirmed { claim }
-                | Event::HoldEnded { claim, .. }
-                | Event::Cancelled { claim, .. }
-                | Event::Shipped { claim, .. } => Some(claim.reservation),
-                _ => None,
-            },
+            Self::Other(other) => other.event.claim().map(|claim| claim.reservation),
         }
     }
 
@@ -129,11 +124,7 @@ impl Told<'_> {
             Self::Plain(plain) => slice::from_ref(plain.line()),
             Self::Other(other) => match &other.event {
                 Event::Held(held) => &held.lines,
-                Event::Confirmed { claim }
-                | Event::HoldEnded { claim, .. }
-                | Event::Cancelled { claim, .. }
-                | Event::Shipped { claim, .. } => &claim.lines,
-                _ => &[],
+                event => event.claim().map_or(&[], |claim| &claim.lines),
             },
         }
     }

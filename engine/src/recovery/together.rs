@@ -9,9 +9,7 @@ use quartermaster_journal::Lsn;
 use quartermaster_sync::{Mutex, MutexGuard, RwLockWriteGuard, crew::Crew};
 
 use super::{
-    Recovery, RecoveryError,
-    ahead::{self, RECORDS_AHEAD},
-    check,
+    Recovery, RecoveryError, ahead, check,
     read::{Read, Told},
 };
 use crate::{
@@ -19,6 +17,7 @@ use crate::{
     engine::Engine,
     event::ShardSet,
     id::{SHARDS, ShardId},
+    near,
     shard::Shard,
     time::Timestamp,
 };
@@ -145,7 +144,7 @@ impl Recovery {
         let engine = &self.engine;
         let mut mine = Mine::lock(engine, hand, hands);
         let mut capacity = (hand == 0).then(|| engine.capacity.lock());
-        for next in run.chunks(RECORDS_AHEAD) {
+        for next in run.chunks(near::TOGETHER) {
             ahead::look(next, &mine, &engine.owners);
             for read in next {
                 let at_lsn = |error| (read.lsn, error);

@@ -21,7 +21,7 @@ use super::{
 use crate::node::Node;
 
 /// Parts that may wait to be durable at once: enough to keep the disk busy, little against the journal's queue.
-const PARTS_WAITING_MAX: usize = 4;
+const PARTS_WAITING_MAX: usize = 16;
 
 /// How often a part is offered to a full journal, and how long it waits in between: ten seconds in all.
 const OFFERS_MAX: u32 = 200;

@@ -94,6 +94,8 @@ impl InventoryService for Inventory {
             caller.check(&self.node, &mut message)?;
             rows.add(message, is_first)?;
             is_first = false;
+            // Messages come faster than they are read: calls that wait for this thread have their turn.
+            tokio::task::yield_now().await;
         }
         Ok(Response::new(import::run(&self.node, &caller, rows).await?))
     }

@@ -141,7 +141,7 @@ pub(crate) const IMPORT_ROWS_MAX: Limit = Limit::new(
     "Rows of an import: they are held in memory until all are checked.",
 );
 pub(crate) const IMPORT_CHUNK_ROWS: Limit =
-    Limit::new("import_chunk_rows", 10_000, "rows", "Rows that an import writes as one event.");
+    Limit::new("import_chunk_rows", 1_000, "rows", "Rows that an import writes as one event.");
 pub(crate) const AVAILABILITY_PAIRS_MAX: Limit = Limit::new(
     "availability_pairs_max",
     10_000,

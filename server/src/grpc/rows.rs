@@ -229,13 +229,13 @@ mod tests {
         let mut rows = Rows::default();
         let many = |first: usize| (first..first + 10_000).map(|sku| row(&format!("A{sku}"), "L", 1)).collect();
         rows.add(message("i", many(0)), true).unwrap();
-        assert_eq!((rows.len(), rows.chunks()), (10_000, 1));
+        assert_eq!((rows.len(), rows.chunks()), (10_000, 10));
         rows.add(message("", many(10_000)), false).unwrap();
         rows.add(message("i", vec![row("B", "L", 7)]), false).unwrap();
-        assert_eq!((rows.len(), rows.chunks(), rows.request_id.as_str()), (20_001, 3, "i"));
-        let last = rows.chunk(2);
+        assert_eq!((rows.len(), rows.chunks(), rows.request_id.as_str()), (20_001, 21, "i"));
+        let last = rows.chunk(20);
         assert_eq!((last.len(), last[0].cell.sku.as_str(), last[0].on_hand), (1, "B", Quantity(7)));
-        assert_eq!((rows.chunk(1)[0].cell.sku.as_str(), rows.chunk(3).len()), ("A10000", 0));
+        assert_eq!((rows.chunk(10)[0].cell.sku.as_str(), rows.chunk(21).len()), ("A10000", 0));
         rows.check_cells().unwrap();
     }
 

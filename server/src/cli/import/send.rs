@@ -19,12 +19,14 @@ use super::progress::Progress;
 use crate::cli::remote::may_retry;
 use crate::cli::show;
 
-/// Regions, SKUs or locations in a request; fewer when they are long.
+/// Regions or locations in a request; fewer when they are long. Each request has the whole directory compiled anew.
 const ENTRIES_MAX: usize = 5_000;
+/// SKUs in a request: reservations wait for as many, and pass in between.
+const SKUS_MAX: usize = 1_000;
 /// Channels in a request.
 const CHANNELS_MAX: usize = 1_000;
-/// Stock rows in a message of the stream.
-const ROWS_MAX: usize = 5_000;
+/// Stock rows in a message of the stream. A server reads a message in one go, and other calls in between.
+const ROWS_MAX: usize = 1_000;
 /// Bytes of entries in a request: half of what a server takes by default, and of what a record of its journal may be.
 pub(super) const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
@@ -131,7 +133,7 @@ impl<'p> Sender<'p> {
                 let answer = catalog.clone().upsert_skus(request).await?.into_inner();
                 Ok((answer.replayed, answer.created, answer.updated))
             };
-            sent.parts.push(self.upsert("skus", &skus, ENTRIES_MAX, call).await?);
+            sent.parts.push(self.upsert("skus", &skus, SKUS_MAX, call).await?);
         }
         if !stock.is_empty() {
             let rows = Arc::new((stock, sku_codes, location_codes));
