@@ -6,7 +6,7 @@ use super::{DecodeError, promise_from_wire, promise_to_wire, shards_from_wire, s
 use crate::{
     campaign::{Campaign, Closing, Deduction, Item, Tally, Tranche, Waiter},
     event::{
-        Line,
+        Line, Lines,
         campaign::{CampaignEvent, DropReason, Granted},
     },
     id::{CampaignId, ChannelId, LocationId, ReservationId, SkuId},
@@ -76,7 +76,7 @@ pub(super) fn from_wire(event: wire::CampaignEvent) -> Result<CampaignEvent, Dec
                 location: LocationId(location),
                 quantity: Quantity(quantity),
             });
-            let lines = lines.collect::<super::Lines>();
+            let lines = lines.collect::<Lines>();
             let units = lines.iter().map(|line| line.quantity.units()).sum();
             CampaignEvent::Granted(Granted {
                 reservation: ReservationId(granted.reservation),
