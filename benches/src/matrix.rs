@@ -97,9 +97,10 @@ pub fn stock(engine: &Engine, shape: Shape, on_hand: u32, pause: &mut impl FnMut
 /// An import that puts `on_hand` units into each cell of these SKUs, none into those of sold-out SKUs.
 #[must_use]
 pub fn import(shape: Shape, skus: Range<u32>, on_hand: u32) -> Command {
+    let locations: Vec<String> = (0..shape.locations).map(location_code).collect();
     let rows = skus.flat_map(|sku| {
         let units = if sku < shape.skus { on_hand } else { 0 };
-        (0..shape.locations).map(move |location| row(sku_code(sku), location_code(location), units))
+        locations.iter().map(move |location| row(sku_code(sku), location.clone(), units))
     });
     Command::Stock(StockCommand::Import(ImportStock { rows: rows.collect(), reference: String::new() }))
 }

@@ -131,12 +131,13 @@ fn repeats(count: usize) -> Prepared {
 
 /// Imports of a thousand rows, by SKU as files of stock have them, per cell.
 fn imports(count: usize) -> Prepared {
-    const SKUS: u32 = 100;
+    const ROWS: usize = 1_000;
+    const SKUS: u32 = 1_000 / SHAPE.locations;
     let engine = engine(MemoryJournal::new());
-    let starts = (0..SHAPE.skus).step_by(100).cycle().zip(1_u32..);
-    let import = |(start, on_hand)| matrix::import(SHAPE, start..start + SKUS, 1_000_000 + on_hand);
-    let imports: Vec<_> = starts.map(import).take(count / 1_000).collect();
-    prepared(imports.len() * 1_000, move || {
+    let parts = (0..SHAPE.skus / SKUS).map(|part| part * SKUS..(part + 1) * SKUS).cycle().zip(1_000_001_u32..);
+    let imports: Vec<_> =
+        parts.map(|(skus, on_hand)| matrix::import(SHAPE, skus, on_hand)).take(count / ROWS).collect();
+    prepared(imports.len() * ROWS, move || {
         for import in &imports {
             let answer = counted(|| engine.submit(&Request::unnamed(), import, START));
             black_box(answer).expect("every cell can be set");

@@ -246,9 +246,7 @@ fn without_traces(head: &Peek<'_>, held: &Held) -> Vec<u8> {
         sourced,
         terms: held.terms.clone(),
     };
-    let mut bytes = Vec::new();
-    encode_parts(head, &Event::Held(held), &mut bytes);
-    bytes
+    record_of(head, &Event::Held(held))
 }
 
 fn unknown(field: &'static str, value: impl Into<i64>) -> DecodeError {

@@ -675,10 +675,7 @@ fn takeable(shard: &Shard, demand: &reserve::Demand<'_>) -> u64 {
     let (row, directory) = (shard.row(demand.sku), &shard.directory);
     match directory.location(demand.location) {
         Some(at) => row.available_at(at).units(),
-        None => {
-            let open = row.stocked().filter(|(at, _)| directory.takes(*at));
-            open.map(|(_, units)| units.units()).sum()
-        }
+        None => allotments::pool(row, directory),
     }
 }
 

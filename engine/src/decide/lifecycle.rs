@@ -276,12 +276,12 @@ pub(crate) fn reassign(
     }
     let (target, available) = if request.to.is_empty() {
         // The first by priority that can take them; where none can, the most that any could.
-        let open = |location| directory.takes(location) && location != line.location;
-        let best = row.stocked().filter(|(location, available)| open(*location) && *available >= line.quantity);
-        match best.min_by_key(|(location, _)| directory.rank(*location)) {
-            Some(best) => best,
+        let rank = |location| directory.rank(location).filter(|_| location != line.location);
+        match row.best(line.quantity.units(), rank) {
+            Some(best) => (best, row.available_at(best)),
             None => {
-                let most = row.stocked().filter(|(location, _)| open(*location)).map(|(_, available)| available).max();
+                let others = row.stocked().filter(|(location, _)| rank(*location).is_some());
+                let most = others.map(|(_, available)| available).max();
                 (line.location, most.unwrap_or(Quantity::ZERO))
             }
         }

@@ -6,8 +6,8 @@
 use super::{Decision, location};
 use crate::{
     command::{
-        AdjustStock, Bucket, CellCode, FactRow, ImportStock, MoveStock, ReceiveStock, SetStock, StockCommand,
-        StockReason,
+        AdjustStock, Bucket, CellCode, FactRow, ImportRow, ImportStock, MoveStock, ReceiveStock, SetStock,
+        StockCommand, StockReason,
     },
     error::Error,
     event::{CellChange, CellFacts, Event, StockChangeKind, StockChanged},
@@ -183,22 +183,27 @@ fn import(locked: &Locked<'_>, request: &ImportStock, skus: &[SkuId]) -> Result<
     for (rows, skus) in request.rows.chunks(near::TOGETHER).zip(skus.chunks(near::TOGETHER)) {
         locked.ask_for(skus);
         for (row, sku) in rows.iter().zip(skus) {
-            let mut change = Change::begin(locked, &row.cell, *sku)?;
-            change.after = Buckets {
-                on_hand: row.on_hand,
-                safety: row.safety,
-                quality_control: row.quality_control,
-                damaged: row.damaged,
-                in_repair: row.in_repair,
-                ..change.before
-            };
-            change.set(Bucket::Incoming, row.incoming)?;
-            changes.push(change.finish());
+            changes.push(imported(locked, row, *sku)?);
         }
     }
     changes.sort_unstable_by_key(|change| (change.sku, change.location));
     let reason = StockReason::IMPORT;
     Ok(event(StockChangeKind::Imported, reason, &request.reference, changes))
+}
+
+/// A cell as a row of an import has it.
+fn imported(locked: &Locked<'_>, row: &ImportRow, sku: SkuId) -> Result<CellChange, Error> {
+    let mut change = Change::begin(locked, &row.cell, sku)?;
+    change.after = Buckets {
+        on_hand: row.on_hand,
+        safety: row.safety,
+        quality_control: row.quality_control,
+        damaged: row.damaged,
+        in_repair: row.in_repair,
+        ..change.before
+    };
+    change.set(Bucket::Incoming, row.incoming)?;
+    Ok(change.finish())
 }
 
 /// Sets what planning knows of cells. A cell need not hold anything yet.
