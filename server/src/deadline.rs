@@ -11,7 +11,7 @@ use crate::refusal;
 /// The header of a gRPC call that carries its caller's patience.
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Until when the caller waits. Among the extensions of a request, for handlers that should not begin what nobody will see.
+/// Until when the caller waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     /// When it is over.

@@ -20,15 +20,15 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tokio::sync::Semaphore;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::config::Config;
-use crate::deadline::GRPC_TIMEOUT;
+use crate::deadline::{Deadline, GRPC_TIMEOUT};
 use crate::methods::{Method, Methods};
 use crate::refusal;
-use crate::serve::{Arrival, Call, Calls, STREAM_BODIES_MAX};
+use crate::serve::{AnswerBody, Arrival, Call, Calls, STREAM_BODIES_MAX};
 use crate::watch::request_id::X_REQUEST_ID;
 
 const JSON: &str = "application/json";
@@ -84,7 +84,7 @@ impl View {
     }
 
     /// Answers one request, a wrong one with what would have been right.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
         let methods = self.calls.methods();
         let path = request.uri().path();
         if path == "/" || path == crate::openapi::PATH {
@@ -96,14 +96,14 @@ impl View {
                 );
             }
             // They tell what reflection tells, to the same callers.
-            return match self.calls.gate().admit_to_description(&request) {
+            return match self.calls.gate().admit_to_description(request.headers(), &arrival.source) {
                 Err(denial) => error::respond(methods, &denial.into()),
                 Ok(()) if path == "/" => with_type(Full::from(index::page(methods)), "text/plain; charset=utf-8"),
                 Ok(()) => with_type(Full::from(crate::openapi::text()), JSON),
             };
         }
         let Some(id) = methods.find(path) else {
-            return self.unknown(request);
+            return self.unknown(request, &arrival);
         };
         if request.method() != HttpMethod::POST {
             let hint = format!("{path} is called by POST with content-type: {JSON}");
@@ -114,10 +114,10 @@ impl View {
             Ok(form) => form,
             Err(refused) => return error::respond_as(methods, StatusCode::UNSUPPORTED_MEDIA_TYPE, &refused),
         };
-        match self.calls.admit(Some(id), Arrival::of(&request), request.headers()) {
+        match self.calls.admit(Some(id), &arrival, request.headers()) {
             Ok(call) => {
                 let shown = call.id();
-                let mut response = match self.calls.gate().admit(Some(id), methods, &mut request) {
+                let mut response = match self.calls.gate().admit(Some(id), methods, &mut request, &arrival.source) {
                     Ok(()) => self.call(call, method, form, request).await,
                     Err(denial) => {
                         let status = Status::from(denial);
@@ -134,14 +134,14 @@ impl View {
 
     async fn call(&self, call: Box<Call>, method: &Method, form: Form, request: Request<Incoming>) -> Response<Body> {
         let methods = self.calls.methods();
-        let inner = match self.translated(&call, method, form, request).await {
-            Ok(inner) => inner,
+        let (mut inner, deadline) = match self.translated(&call, method, form, request).await {
+            Ok(translated) => translated,
             Err(status) => {
                 call.end(status.code());
                 return error::respond(methods, &status);
             }
         };
-        let (head, body) = self.calls.run(call, inner).await.into_parts();
+        let (head, body) = self.calls.run(call, &mut inner, deadline, Instant::now()).await.into_parts();
         if let Some(status) = Status::from_header_map(&head.headers)
             && status.code() != Code::Ok
         {
@@ -158,14 +158,14 @@ impl View {
         }
     }
 
-    /// The same request as gRPC sends it. Its time began with its arrival, the reading of the body included.
+    /// The same request as gRPC sends it, and until when it has time: that began with its arrival, the reading of the body included.
     async fn translated(
         &self,
         call: &Call,
         method: &Method,
         form: Form,
         request: Request<Incoming>,
-    ) -> Result<Request<Body>, Status> {
+    ) -> Result<(Request<Body>, Option<Deadline>), Status> {
         let (parts, body) = request.into_parts();
         let headers = grpc_headers(&parts.headers)?;
         let deadline = self.calls.deadline(call, &headers)?;
@@ -182,8 +182,7 @@ impl View {
         *inner.uri_mut() = parts.uri;
         *inner.headers_mut() = headers;
         *inner.extensions_mut() = parts.extensions;
-        deadline.map(|deadline| inner.extensions_mut().insert(deadline));
-        Ok(inner)
+        Ok((inner, deadline))
     }
 
     /// The messages of the request, framed.
@@ -209,12 +208,12 @@ impl View {
         }
     }
 
-    fn unknown(&self, mut request: Request<Incoming>) -> Response<Body> {
+    fn unknown(&self, mut request: Request<Incoming>, arrival: &Arrival) -> Response<Body> {
         let methods = self.calls.methods();
-        if let Ok(call) = self.calls.admit(None, Arrival::of(&request), request.headers()) {
+        if let Ok(call) = self.calls.admit(None, arrival, request.headers()) {
             call.end(Code::Unimplemented);
         }
-        if let Err(denial) = self.calls.gate().admit(None, methods, &mut request) {
+        if let Err(denial) = self.calls.gate().admit(None, methods, &mut request, &arrival.source) {
             return error::respond(methods, &denial.into());
         }
         let shown: String = request.uri().path().chars().take(200).collect();
@@ -314,7 +313,7 @@ fn grpc_headers(outer: &HeaderMap) -> Result<HeaderMap, Status> {
 }
 
 /// The one message of a unary answer.
-async fn unary(body: Body) -> Result<Bytes, Status> {
+async fn unary(body: AnswerBody) -> Result<Bytes, Status> {
     let collected = body.collect().await?;
     let status = collected.trailers().and_then(Status::from_header_map);
     if let Some(status) = status

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
 use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
 use crate::admission::Priority;
@@ -36,6 +37,7 @@ pub struct Method {
     pub priority: Priority,
     /// Messages and streaming.
     pub descriptor: MethodDescriptor,
+    is_unary: bool,
 }
 
 impl Method {
@@ -46,7 +48,7 @@ impl Method {
 
     /// One message in, one out.
     pub fn is_unary(&self) -> bool {
-        !self.descriptor.is_client_streaming() && !self.descriptor.is_server_streaming()
+        self.is_unary
     }
 
     /// Whether it concerns the server and not the business: such calls leave no event, so that the audit log tells of them.
@@ -70,7 +72,8 @@ impl Method {
 pub struct Methods {
     pool: DescriptorPool,
     all: Vec<Method>,
-    by_path: HashMap<String, MethodId>,
+    /// Found once a call, and what is looked for cannot grow it: a quick hash will do.
+    by_path: HashMap<String, MethodId, RandomState>,
 }
 
 impl Methods {
@@ -91,7 +94,8 @@ impl Methods {
         }
         let mut all: Vec<Method> = pool.services().flat_map(|service| methods_of(&service)).collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
-        let by_path = all.iter().enumerate().map(|(index, method)| (method.path.clone(), MethodId(index))).collect();
+        let mut by_path = HashMap::with_hasher(RandomState::with_seeds(0x9A7B, 0x4D0F, 0xCA11, 0x5EED));
+        by_path.extend(all.iter().enumerate().map(|(index, method)| (method.path.clone(), MethodId(index))));
         Methods { pool, all, by_path }
     }
 
@@ -135,6 +139,7 @@ fn methods_of(service: &ServiceDescriptor) -> Vec<Method> {
         name: descriptor.name().to_owned(),
         path: format!("/{name}/{}", descriptor.name()),
         priority: Priority::of_method(&name, descriptor.name()),
+        is_unary: !descriptor.is_client_streaming() && !descriptor.is_server_streaming(),
         descriptor,
     });
     methods.collect()

@@ -27,6 +27,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tonic_reflection::server::Builder;
 
+pub(crate) use answer::AnswerBody;
 pub(crate) use arrival::{Arrival, Source};
 pub(crate) use calls::{Call, Calls, STREAM_BODIES_MAX};
 
@@ -248,7 +249,8 @@ impl Server {
         }
         let connections =
             Connections::of(&self.config).at_most(room).with_tls(self.security.tls.as_ref().map(Tls::for_callers));
-        let connections = connections.drained_by(self.health.drains());
+        // gRPC has no use for the date, and the JSON view tells it.
+        let connections = connections.undated().drained_by(self.health.drains());
         self.metrics.set_connections_max(connections.max());
         let metrics = Some(Arc::clone(&self.metrics));
         let (stopper, stop_accepting) = shutdown::order();

@@ -84,7 +84,7 @@ impl Watch {
     pub(crate) fn ended(&self, tag: &Tag, method: Option<&Method>, code: Code, total: Duration, times: Option<Times>) {
         for (histogram, nanos) in self.steps.iter().zip(times.unwrap_or_default()) {
             if let Some(nanos) = nanos {
-                histogram.observe(Duration::from_nanos(nanos));
+                histogram.observe_nanos(nanos);
             }
         }
         let name = || method.map_or("unknown", |method| method.path.trim_start_matches('/'));

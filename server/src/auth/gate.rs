@@ -81,6 +81,7 @@ impl Gate {
         method: Option<MethodId>,
         methods: &Methods,
         request: &mut Request<B>,
+        source: &Source,
     ) -> Result<(), Denial> {
         if self.stands_open() {
             return Ok(());
@@ -89,7 +90,6 @@ impl Gate {
         if rule == Rule::Free {
             return Ok(());
         }
-        let source = Source::of(request);
         let what = What::Method(method);
         let principal = self.known(request.headers(), source, rule, what)?;
         let priority = method.map_or(Priority::Read, |id| methods.get(id).priority);
@@ -108,24 +108,23 @@ impl Gate {
     ///
     /// # Errors
     /// When who asks is not known, or may not.
-    pub(crate) fn admit_to_metrics<B>(&self, request: &Request<B>) -> Result<(), Denial> {
+    pub(crate) fn admit_to_metrics(&self, headers: &HeaderMap, source: &Source) -> Result<(), Denial> {
         if !self.metrics_auth {
             return Ok(());
         }
         let rule = Rule::Roles(roles::METRICS, Reach::Open);
-        self.known(request.headers(), Source::of(request), rule, What::Page("GET /metrics")).map(drop)
+        self.known(headers, source, rule, What::Page("GET /metrics")).map(drop)
     }
 
     /// Lets in a reader of what describes the API, where reflection needs a token.
     ///
     /// # Errors
     /// When who asks is not known.
-    pub(crate) fn admit_to_description<B>(&self, request: &Request<B>) -> Result<(), Denial> {
+    pub(crate) fn admit_to_description(&self, headers: &HeaderMap, source: &Source) -> Result<(), Denial> {
         if !self.reflection_auth {
             return Ok(());
         }
-        self.known(request.headers(), Source::of(request), Rule::Known, What::Page("GET a description of the API"))
-            .map(drop)
+        self.known(headers, source, Rule::Known, What::Page("GET a description of the API")).map(drop)
     }
 
     /// Who makes a request, and may; none where that does not matter.

@@ -1,15 +1,13 @@
 //! All services together: calls about reservations, which nearly all are, go straight to theirs, all others through tonic's router.
 
-use http::Request;
+use std::mem;
+
+use http::{Request, Response};
 use quartermaster_proto::v1::allocation_service_server::AllocationServiceServer;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
 
-use super::{
-    allocation::Allocation,
-    legible::Legible,
-    straight::{Answering, Straight},
-};
+use super::{allocation::Allocation, legible::Legible, straight::Straight};
 
 /// Calls about reservations.
 pub(super) type Allocations = Straight<Legible<AllocationServiceServer<Allocation>>>;
@@ -41,13 +39,12 @@ impl Services {
     }
 
     /// Answers a call. They are always ready: the bound on calls in work is the frame's.
-    pub(crate) fn call(&self, request: Request<Body>) -> Answering {
-        if let Some(allocations) = &self.allocations
-            && is_of::<Allocations>(request.uri().path())
-        {
-            return allocations.answer(request);
+    pub(crate) async fn call(&self, request: &mut Request<Body>) -> Response<Body> {
+        match &self.allocations {
+            Some(allocations) if is_of::<Allocations>(request.uri().path()) => allocations.answer(request).await,
+            // Boxed, so that reservations do not carry about the room that this needs.
+            _ => Box::pin(self.others.clone().call(mem::take(request))).await.unwrap_or_else(|never| match never {}),
         }
-        Box::pin(self.others.clone().call(request))
     }
 }
 

@@ -18,6 +18,7 @@ mod tests;
 use std::{
     convert::Infallible,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -88,9 +89,6 @@ impl Method {
     }
 }
 
-/// A call that is being answered.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
 impl<S> Straight<S> {
     /// Messages of more than `message_bytes_max` are refused before they are read.
     pub(crate) fn new(node: &Arc<Node>, message_bytes_max: usize, others: S) -> Self {
@@ -100,46 +98,65 @@ impl<S> Straight<S> {
 
 impl<S> Straight<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answering>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync,
 {
     /// Answers a call.
-    pub(crate) fn answer(&self, request: Request<Body>) -> Answering {
-        let (node, limit) = (Arc::clone(&self.node), self.message_bytes_max);
-        match Method::of(&request) {
-            None => self.others.clone().call(request),
-            Some(Method::Reserve) => Box::pin(reserve(node, limit, self.others.clone(), request)),
-            Some(Method::ReserveBatch) => {
-                Box::pin(async move { Ok(answered(reserve_batch(&node, limit, request).await)) })
-            }
+    pub(crate) async fn answer(&self, request: &mut Request<Body>) -> Response<Body> {
+        let limit = self.message_bytes_max;
+        match Method::of(request) {
+            None => self.pass(request).await,
+            Some(Method::Reserve) => self.reserve(request).await,
+            Some(Method::ReserveBatch) => answered(Box::pin(reserve_batch(&self.node, limit, request)).await),
             Some(Method::ReserveStream) => {
-                let caller = Caller::of_http(&request);
-                let inbound = inbound::messages(request.into_body(), limit);
-                Box::pin(std::future::ready(Ok(frame::response(stream::answers(node, caller, inbound)))))
+                let caller = Caller::of_http(request);
+                let inbound = inbound::messages(mem::take(request.body_mut()), limit);
+                frame::response(stream::answers(Arc::clone(&self.node), caller, inbound))
             }
         }
+    }
+
+    /// Leaves a call to the generated service. Boxed, so that those of the lane do not carry about the room that this needs.
+    async fn pass(&self, request: &mut Request<Body>) -> Response<Body> {
+        Box::pin(self.others.clone().call(mem::take(request))).await.unwrap_or_else(|never| match never {})
+    }
+
+    /// Answers a Reserve; one that is unusual is passed on.
+    async fn reserve(&self, request: &mut Request<Body>) -> Response<Body> {
+        let caller = Caller::of_http(request);
+        // Bounds are held against messages, not against commands.
+        if caller.is_bound() {
+            return self.pass(request).await;
+        }
+        let whole = inbound::whole(mem::take(request.body_mut())).await;
+        let decided = whole.message(self.message_bytes_max).and_then(|message| decide(&self.node, &caller, message));
+        let Some((lsn, answer)) = decided else {
+            *request.body_mut() = Body::new(whole);
+            return self.pass(request).await;
+        };
+        let settled = self.node.settle(lsn).await;
+        answered(settled.and(answer).map_err(Status::from))
     }
 }
 
 impl<S> Service<Request<Body>> for Straight<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answering>
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Sync
         + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.others.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answering {
-        self.answer(request)
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let lane = self.clone();
+        Box::pin(async move { Ok(lane.answer(&mut request).await) })
     }
 }
 
@@ -152,31 +169,6 @@ fn answered(answer: Result<Bytes, Status>) -> Response<Body> {
         Ok(frame) => frame::response_of_one(frame),
         Err(status) => legible::status(status).into_http(),
     }
-}
-
-/// Answers a Reserve; one that is unusual is left to `others`.
-async fn reserve<S>(
-    node: Arc<Node>,
-    limit: usize,
-    mut others: S,
-    request: Request<Body>,
-) -> Result<Response<Body>, Infallible>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    let caller = Caller::of_http(&request);
-    // Bounds are held against messages, not against commands.
-    if caller.is_bound() {
-        return others.call(request).await;
-    }
-    let (parts, body) = request.into_parts();
-    let whole = inbound::whole(body).await;
-    let decided = whole.message(limit).and_then(|message| decide(&node, &caller, message));
-    let Some((lsn, answer)) = decided else {
-        return others.call(Request::from_parts(parts, Body::new(whole))).await;
-    };
-    let settled = node.settle(lsn).await;
-    Ok(answered(settled.and(answer).map_err(Status::from)))
 }
 
 /// Decides a Reserve of the lane. Its answer may be told when everything up to the position is durable.
@@ -225,9 +217,9 @@ fn framed(put: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 }
 
 /// Answers a ReserveBatch.
-async fn reserve_batch(node: &Node, limit: usize, request: Request<Body>) -> Result<Bytes, Status> {
-    let caller = Caller::of_http(&request);
-    let message = inbound::single(request.into_body(), limit).await?;
+async fn reserve_batch(node: &Node, limit: usize, request: &mut Request<Body>) -> Result<Bytes, Status> {
+    let caller = Caller::of_http(request);
+    let message = inbound::single(mem::take(request.body_mut()), limit).await?;
     let mut items = Vec::new();
     read(&caller, &message, &limits::BATCH_REQUESTS_MAX, &mut items)?;
     caller.charge(items.len())?;

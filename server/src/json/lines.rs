@@ -7,17 +7,16 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use prost_reflect::MessageDescriptor;
 use serde_json::json;
-use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::error;
 use super::frames::Frames;
 use super::to_json;
-use crate::serve::Calls;
+use crate::serve::{AnswerBody, Calls};
 
 /// The body of the answer, translated as it comes.
 pub(super) struct JsonLines {
-    body: Body,
+    body: AnswerBody,
     output: MessageDescriptor,
     calls: Calls,
     frames: Frames,
@@ -25,7 +24,7 @@ pub(super) struct JsonLines {
 }
 
 impl JsonLines {
-    pub(super) fn new(body: Body, output: MessageDescriptor, calls: Calls) -> JsonLines {
+    pub(super) fn new(body: AnswerBody, output: MessageDescriptor, calls: Calls) -> JsonLines {
         JsonLines { body, output, calls, frames: Frames::default(), ended: false }
     }
 

@@ -76,7 +76,11 @@ impl Histogram {
     /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
         // Saturating: 584 years.
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.observe_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts one duration of so many nanoseconds.
+    pub fn observe_nanos(&self, nanos: u64) {
         let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);

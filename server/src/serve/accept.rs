@@ -7,15 +7,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tonic::body::Body;
+use tonic::Status;
 
 use super::addresses::Addresses;
+use super::arrival::Arrival;
 use super::connection::Connection;
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
@@ -27,8 +29,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers the requests of all connections.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    /// What answers are made of.
+    type Body: Body<Data = Bytes, Error = Status> + Send + Unpin + 'static;
+
     /// Answers one.
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(&self, request: Request<Incoming>, arrival: Arrival)
+    -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 /// What holds for every connection of a listener.
@@ -62,6 +68,11 @@ impl Connections {
     /// Through TLS, where there is any.
     pub(super) fn with_tls(self, tls: Option<PortTls>) -> Connections {
         Connections { each: self.each.with_tls(tls), ..self }
+    }
+
+    /// With answers over HTTP/2 that tell no date by themselves.
+    pub(super) fn undated(self) -> Connections {
+        Connections { each: self.each.undated(), ..self }
     }
 
     /// No more than `max`, whatever the configuration says.

@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::accept::Answer;
+use super::arrival::Arrival;
 use crate::auth::{Denial, Gate};
 use crate::health::{Health, Phase};
 use crate::metrics::Metrics;
@@ -81,7 +82,9 @@ impl Admin {
 }
 
 impl Answer for Admin {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    type Body = Body;
+
+    async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT_TYPE, "GET only\n".to_owned());
             response.headers_mut().insert(ALLOW, http::HeaderValue::from_static("GET, HEAD"));
@@ -92,7 +95,7 @@ impl Answer for Admin {
             // Never depends on the journal: an orchestrator must not restart a server because a disk is slow.
             "/healthz" => respond(StatusCode::OK, TEXT_TYPE, "alive\n".to_owned()),
             "/readyz" => self.readiness(),
-            path => match self.gate.admit_to_metrics(&request) {
+            path => match self.gate.admit_to_metrics(request.headers(), &arrival.source) {
                 Ok(()) => self.shown(path).await,
                 Err(denial) => denied(&denial),
             },

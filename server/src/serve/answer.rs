@@ -24,8 +24,9 @@ use crate::shutdown::Stop;
 const QUIET: Duration = Duration::from_millis(500);
 
 /// What is sent to the caller.
-pub(super) struct Answer {
+pub(crate) struct AnswerBody {
     body: Body,
+    /// None once it has ended, and of what is no call.
     call: Option<Box<Call>>,
     quiet: Option<Quiet>,
     /// Counts it as long as it is there.
@@ -38,11 +39,16 @@ struct Quiet {
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl Answer {
+impl AnswerBody {
     /// The body of `call`. Given a stop it is a stream, counted as open and to be ended when it is quiet then.
-    pub(super) fn new(body: Body, call: Box<Call>, stream: Option<(Stop, OpenStream)>) -> Answer {
+    pub(super) fn new(body: Body, call: Box<Call>, stream: Option<(Stop, OpenStream)>) -> AnswerBody {
         let (quiet, open) = stream.map(|(stop, open)| (Quiet::new(stop), open)).unzip();
-        Answer { body, call: Some(call), quiet, _open: open }
+        AnswerBody { body, call: Some(call), quiet, _open: open }
+    }
+
+    /// The body of an answer that is not counted any more, or never was.
+    pub(super) fn uncounted(body: Body) -> AnswerBody {
+        AnswerBody { body, call: None, quiet: None, _open: None }
     }
 
     fn end(&mut self, code: Code) {
@@ -81,7 +87,7 @@ impl Quiet {
     }
 }
 
-impl hyper::body::Body for Answer {
+impl hyper::body::Body for AnswerBody {
     type Data = Bytes;
     type Error = Status;
 

@@ -1,19 +1,19 @@
 //! A call on its way to its service: counted, admitted, timed, handled. The JSON view sends its calls down the same path.
 
 use std::future::{Future, poll_fn};
-use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use hyper::body::Body as _;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::answer::Answer;
+use super::answer::AnswerBody;
 use super::arrival::Arrival;
 use super::tunables::Tunables;
 use crate::admission::{Admission, Permit, Priority, Refused};
@@ -90,26 +90,23 @@ impl Calls {
         &self.gate
     }
 
-    /// Answers a gRPC request.
-    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        match self.begin(request) {
-            ControlFlow::Continue(running) => running.await,
-            ControlFlow::Break(refused) => refused,
-        }
-    }
-
-    /// Lets a call in, or says why not. What runs is boxed: a call is a task of its own, into which its future is copied several times.
-    fn begin(
-        &self,
-        mut request: Request<Body>,
-    ) -> ControlFlow<Response<Body>, Pin<Box<impl Future<Output = Response<Body>> + Send>>> {
+    /// Answers a gRPC request. It stays with the caller, and whoever needs it takes it from there: each of the hands that it goes through would
+    /// else have room for one of its own, into which it is copied.
+    pub(super) async fn answer(&self, request: &mut Request<Body>, arrival: &Arrival) -> Response<AnswerBody> {
         let method = self.methods.find(request.uri().path());
-        match self.admit(method, Arrival::of(&request), request.headers()) {
-            Ok(call) => match self.gate.admit(method, &self.methods, &mut request) {
-                Ok(()) => ControlFlow::Continue(Box::pin(self.run(call, request))),
-                Err(denial) => ControlFlow::Break(call.refuse(denial.into())),
-            },
-            Err(refused) => ControlFlow::Break(self.tunables.refusal_response(refused)),
+        let call = match self.admit(method, arrival, request.headers()) {
+            Ok(call) => call,
+            Err(refused) => return self.tunables.refusal_response(refused).map(AnswerBody::uncounted),
+        };
+        if let Err(denial) = self.gate.admit(method, &self.methods, request, &arrival.source) {
+            return call.refuse(denial.into());
+        }
+        match self.deadline(&call, request.headers()) {
+            Ok(deadline) => {
+                let now = call.admitted;
+                self.run(call, request, deadline, now).await
+            }
+            Err(status) => call.refuse(status),
         }
     }
 
@@ -120,10 +117,10 @@ impl Calls {
     pub(crate) fn admit(
         &self,
         method: Option<MethodId>,
-        arrival: Arrival,
+        arrival: &Arrival,
         headers: &HeaderMap,
     ) -> Result<Box<Call>, Refused> {
-        let Arrival { at: arrived, caller, address } = arrival;
+        let (arrived, caller, address) = (arrival.at, arrival.source.caller, arrival.source.address);
         let now = Instant::now();
         let waited = now.saturating_duration_since(arrived);
         self.metrics.queue_wait(waited);
@@ -175,54 +172,47 @@ impl Calls {
         Deadline::of(headers, waits.then_some(self.tunables.default_deadline()), call.arrived)
     }
 
-    /// Hands an admitted call to its service and answers it, at the latest when its time is up: that of the [`Deadline`] among the
-    /// request's extensions, which the JSON view took before it read the body, else the one its headers ask for.
-    pub(crate) fn run(
+    /// Hands an admitted call to its service and answers it, at the latest when its time is up. The clock said `now` a moment ago.
+    pub(crate) async fn run(
         &self,
         mut call: Box<Call>,
-        mut request: Request<Body>,
-    ) -> impl Future<Output = Response<Body>> + Send {
-        let asked = self.deadline(&call, request.headers());
-        let begun = asked.map(|asked| {
-            let taken: Option<Deadline> = request.extensions().get().copied();
-            let deadline = taken.or(asked);
-            deadline.map(|deadline| request.extensions_mut().insert(deadline));
-            // Whoever took it has waited for the body since.
-            let now = if taken.is_some() { Instant::now() } else { call.admitted };
-            (deadline, now, self.services.call(request))
-        });
-        async move {
-            let (deadline, mut now, work) = match begun {
-                Ok(begun) => begun,
-                Err(status) => return call.refuse(status),
-            };
-            if call.waited >= MAY_BE_GONE_AFTER {
-                yield_now().await;
-                now = Instant::now();
-            }
-            let mut response = match call.recorded(within(deadline, now, work)).await {
-                Ok(Ok(response)) => response,
-                Err(deadline) => return call.refuse(refusal::deadline(deadline.time)),
-            };
-            response.headers_mut().insert(X_REQUEST_ID, call.tag.id.header());
-            // An answer that is only a status has it among the headers.
-            if let Some(code) = code_of(response.headers()) {
-                call.end(code);
-                return response;
-            }
-            let streams = call.method.is_some_and(|id| self.methods.get(id).descriptor.is_server_streaming());
-            let stop = streams.then(|| (self.stop.clone(), self.metrics.stream()));
-            response.map(|body| Body::new(Answer::new(body, call, stop)))
+        request: &mut Request<Body>,
+        deadline: Option<Deadline>,
+        mut now: Instant,
+    ) -> Response<AnswerBody> {
+        if call.waited >= MAY_BE_GONE_AFTER {
+            yield_now().await;
+            now = Instant::now();
         }
+        // It stays where it is, too.
+        let work = pin!(self.services.call(request));
+        let mut response = match call.recorded(within(deadline, now, work)).await {
+            Ok(response) => response,
+            Err(deadline) => return call.refuse(refusal::deadline(deadline.time)),
+        };
+        response.headers_mut().insert(X_REQUEST_ID, call.tag.id.header());
+        // An answer that is only a status has it among the headers.
+        if response.body().is_end_stream()
+            && let Some(code) = code_of(response.headers())
+        {
+            call.end(code);
+            return response.map(AnswerBody::uncounted);
+        }
+        let streams = call.method.is_some_and(|id| self.methods.get(id).descriptor.is_server_streaming());
+        let stop = streams.then(|| (self.stop.clone(), self.metrics.stream()));
+        response.map(|body| AnswerBody::new(body, call, stop))
     }
 }
 
 /// What `work` comes to, or its deadline when that is over. The clock is read before each step of the work and not only when there is
 /// nothing to do: a call that has waited for a thread, or for its message, until nobody listens any more does not begin, and takes nothing.
 /// Before the first step it was read a moment ago, at `now`.
-async fn within<F: Future>(deadline: Option<Deadline>, now: Instant, work: F) -> Result<F::Output, Deadline> {
+async fn within<F: Future>(
+    deadline: Option<Deadline>,
+    now: Instant,
+    mut work: Pin<&mut F>,
+) -> Result<F::Output, Deadline> {
     let Some(deadline) = deadline else { return Ok(work.await) };
-    let mut work = pin!(work);
     let mut over = pin!(sleep_until(deadline.at));
     let mut now = Some(now);
     poll_fn(|context| {
@@ -244,10 +234,10 @@ impl Call {
     }
 
     /// The call ends here with `status`.
-    pub(crate) fn refuse(self, status: Status) -> Response<Body> {
+    fn refuse(self, status: Status) -> Response<AnswerBody> {
         let id = self.id();
         self.end(status.code());
-        let mut response = status.into_http();
+        let mut response = status.into_http().map(AnswerBody::uncounted);
         response.headers_mut().insert(X_REQUEST_ID, id);
         response
     }

@@ -15,10 +15,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::accept::Answer;
-use super::arrival::{self, Source};
+use super::arrival::{Arrival, Source};
 use super::link::Link;
 use super::progress::{Progress, Taken, Wire};
-use crate::admission::{Caller, network};
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
 use crate::shutdown::Stop;
@@ -49,6 +48,8 @@ const HTTP1_BUFFER_BYTES: usize = 16 << 10;
 pub(super) struct Connection {
     /// None in the clear.
     tls: Option<PortTls>,
+    /// Whether HTTP/2's answers tell the date.
+    dated: bool,
     streams_max: u32,
     handshake_time: Duration,
     keepalive_interval: Duration,
@@ -66,6 +67,7 @@ impl Connection {
     pub(super) fn of(config: &Config) -> Connection {
         Connection {
             tls: None,
+            dated: true,
             streams_max: config.concurrency_per_connection,
             handshake_time: config.handshake_timeout,
             keepalive_interval: config.keepalive_interval,
@@ -79,6 +81,11 @@ impl Connection {
     /// The same through TLS, where there is any.
     pub(super) fn with_tls(self, tls: Option<PortTls>) -> Connection {
         Connection { tls, ..self }
+    }
+
+    /// The same with answers over HTTP/2 that tell no date by themselves.
+    pub(super) fn undated(self) -> Connection {
+        Connection { dated: false, ..self }
     }
 
     /// Serves one to its end. How it ended is the peer's business: what was asked on it is counted by call.
@@ -95,7 +102,6 @@ impl Connection {
         // A peer that is gone already shows at the first read.
         let _gone = stream.set_nodelay(true);
         let Ok(address) = stream.peer_addr() else { return };
-        let caller = Caller::at(address.ip());
         let link = tokio::select! {
             link = Link::open(stream, self.tls.as_ref(), self.handshake_time) => link,
             // Nothing was asked on it yet.
@@ -104,19 +110,20 @@ impl Connection {
         let Some(link) = link else {
             return metrics.iter().for_each(|metrics| metrics.shed(ShedCause::TlsHandshake));
         };
-        let source = Arc::new(Source { network: network(address.ip()), certificate: link.peer() });
+        let source = Arc::new(Source::new(address, link.peer()));
         let progress = Arc::new(Progress::default());
         let io = TokioIo::new(Wire::new(link, Arc::clone(&progress)));
         let builder = self.builder();
-        let respond = service_fn(|mut request: Request<Incoming>| {
+        let respond = service_fn(|request: Request<Incoming>| {
             // Here the headers have just been read; the answer begins when a thread turns to it.
-            arrival::note(&mut request, caller, address, &source);
+            let arrival = Arrival::now(&source);
             let (service, progress) = (service.clone(), Arc::clone(&progress));
             progress.asked();
-            async move {
-                let response = service.answer(request).await;
+            // Boxed as a whole, and nothing within it again: a call of HTTP/2 is a task of its own, into which it is copied several times.
+            Box::pin(async move {
+                let response = service.answer(request, arrival).await;
                 Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))
-            }
+            })
         });
         let mut connection = pin!(builder.serve_connection(io, respond));
         let mut age = pin!(sleep(self.age_max));
@@ -176,6 +183,7 @@ impl Connection {
         builder
             .http2()
             .timer(TokioTimer::new())
+            .auto_date_header(self.dated)
             .max_concurrent_streams(self.streams_max)
             .keep_alive_interval(self.keepalive_interval)
             .keep_alive_timeout(self.keepalive_time)

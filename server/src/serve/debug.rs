@@ -14,6 +14,7 @@ use tonic::body::Body;
 
 use super::accept::Answer;
 use super::admin::respond;
+use super::arrival::Arrival;
 use crate::metrics::{Memory, Metrics};
 
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
@@ -67,7 +68,9 @@ impl Debug {
 }
 
 impl Answer for Debug {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    type Body = Body;
+
+    async fn answer(&self, request: Request<Incoming>, _: Arrival) -> Response<Body> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT_TYPE, "GET only\n".to_owned());
             response.headers_mut().insert(ALLOW, http::HeaderValue::from_static("GET, HEAD"));

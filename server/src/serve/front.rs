@@ -1,13 +1,16 @@
 //! One port for all: gRPC goes to the services, everything else to the JSON view.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, Response};
+use http::header::{CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
 use super::accept::Answer;
+use super::answer::AnswerBody;
+use super::arrival::Arrival;
 use super::calls::Calls;
 use crate::json::View;
 
@@ -30,12 +33,19 @@ impl Front {
 }
 
 impl Answer for Front {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    type Body = AnswerBody;
+
+    async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Response<AnswerBody> {
         if is_grpc(request.headers()) {
-            self.ways.calls.answer(request.map(Body::new)).await
+            self.ways.calls.answer(&mut request.map(Body::new), &arrival).await
         } else {
             // Boxed, so that calls of gRPC do not carry about the room that this needs.
-            Box::pin(self.ways.view.answer(request)).await
+            let mut response = Box::pin(self.ways.view.answer(request, arrival)).await;
+            // HTTP's dates are of letters, digits and signs: they fit.
+            if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())) {
+                response.headers_mut().insert(DATE, date);
+            }
+            response.map(AnswerBody::uncounted)
         }
     }
 }

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::body::Body;
 
 use super::link::Link;
 
@@ -112,14 +111,14 @@ impl AsyncWrite for Wire {
 }
 
 /// An answer's body that tells whether its next part is owed.
-pub(super) struct Taken {
-    body: Body,
+pub(super) struct Taken<B: Body> {
+    body: B,
     progress: Arc<Progress>,
     owed: bool,
 }
 
-impl Taken {
-    pub(super) fn new(body: Body, progress: Arc<Progress>) -> Taken {
+impl<B: Body> Taken<B> {
+    pub(super) fn new(body: B, progress: Arc<Progress>) -> Taken<B> {
         let mut taken = Taken { body, progress, owed: false };
         taken.owe();
         taken
@@ -141,9 +140,9 @@ impl Taken {
     }
 }
 
-impl hyper::body::Body for Taken {
-    type Data = <Body as hyper::body::Body>::Data;
-    type Error = <Body as hyper::body::Body>::Error;
+impl<B: Body + Unpin> Body for Taken<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -167,7 +166,7 @@ impl hyper::body::Body for Taken {
     }
 }
 
-impl Drop for Taken {
+impl<B: Body> Drop for Taken<B> {
     fn drop(&mut self) {
         self.repay();
     }

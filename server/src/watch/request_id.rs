@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use compact_str::CompactString;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header, of requests and answers.
@@ -17,9 +18,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longest id that is taken from a caller, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// An id of 1 to 64 characters that are safe in any log and header. Cheap to clone.
+/// An id of 1 to 64 characters that are safe in any log and header. Those that the server makes stand in place, without an allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+pub struct RequestId(CompactString);
 
 /// The place of a call in the trace of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,8 @@ impl Ids {
     /// The id of a call with `headers`, which belongs to `parent`. What the caller sent and cannot be used is passed over: an id is a
     /// help, and no reason to refuse a call.
     pub fn of(&self, headers: &HeaderMap, parent: Option<&TraceParent>) -> RequestId {
-        match (headers.get(&X_REQUEST_ID).filter(|value| is_safe(value.as_bytes())), parent) {
-            (Some(value), _) => RequestId(value.clone()),
+        match (headers.get(&X_REQUEST_ID).and_then(|value| safe(value.as_bytes())), parent) {
+            (Some(text), _) => RequestId::made(text),
             (None, Some(parent)) => RequestId::made(&hex(&parent.trace_id)),
             (None, None) => {
                 // Relaxed: it counts, and orders nothing.
@@ -60,7 +61,7 @@ impl Ids {
                 let mut length = put_hex(&mut text, 0, self.start);
                 text[length] = b'-';
                 length = put_hex(&mut text, length + 1, number);
-                RequestId(HeaderValue::from_bytes(&text[..length]).unwrap_or_else(|_| HeaderValue::from_static("-")))
+                RequestId::made(str::from_utf8(&text[..length]).unwrap_or("-"))
             }
         }
     }
@@ -69,20 +70,20 @@ impl Ids {
 impl RequestId {
     /// One of safe characters.
     pub(crate) fn made(text: &str) -> RequestId {
-        RequestId(HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-")))
+        RequestId(text.into())
     }
 
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or("-")
+        &self.0
     }
 
     /// As a header of one answer. No other has it, so that HTTP/2's tables of headers, on both sides, are better off without it: that is
     /// what marking it sensitive says.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        let mut value = self.0.clone();
+        let mut value = HeaderValue::from_str(&self.0).unwrap_or_else(|_| HeaderValue::from_static("-"));
         value.set_sensitive(true);
         value
     }
@@ -119,9 +120,11 @@ fn put_hex(text: &mut [u8; IDS_BYTES_MAX], place: usize, number: u64) -> usize {
     place + digits
 }
 
-fn is_safe(id: &[u8]) -> bool {
-    let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@#".contains(byte);
-    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(safe)
+/// A caller's id, if it can be used.
+fn safe(id: &[u8]) -> Option<&str> {
+    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@#".contains(byte);
+    let fits = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(is_safe);
+    str::from_utf8(id).ok().filter(|_| fits)
 }
 
 /// Lower-case hexadecimal.

@@ -50,6 +50,7 @@ async fn http2_and_protobuf_bodies_work_as_well() {
     let request = Request::post(uri).header("content-type", "application/json; charset=utf-8");
     let answer = client.request(request.body(Full::from("{}")).unwrap()).await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    assert!(answer.headers()["date"].to_str().unwrap().ends_with(" GMT"), "HTTP wants a date of whoever has a clock");
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["position"]["lsn"], LSN.to_string());
