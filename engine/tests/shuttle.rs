@@ -1,6 +1,6 @@
 //! The real engine under shuttle's scheduler: its locks, atomics and journal, in thousands of interleavings that a seed decides.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p quartermaster-engine --release --test shuttle --target-dir target/shuttle`
+//! `RUSTFLAGS="--cfg shuttle" cargo test -p quartermaster-engine --test shuttle --target host-tuple`
 //!
 //! Schedules of each test: `SHUTTLE_SCHEDULES`; their seed: `SHUTTLE_SEED`. A failing schedule is printed, and `SHUTTLE_REPLAY` with what was
 //! printed runs it again. After every schedule: no deadlock, the auditor content, nothing promised that is not there, every unit accounted

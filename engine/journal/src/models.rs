@@ -1,7 +1,7 @@
 //! The hand-offs of the log under loom: the real `Log`, on a disk in memory, under every interleaving and every value that
 //! the memory model lets a load return.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p quartermaster-journal --release --lib models --target-dir target/loom`
+//! `RUSTFLAGS="--cfg loom" CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test -p quartermaster-journal --lib --target host-tuple models`
 //!
 //! Exhausted at three preemptions; `LOOM_MAX_PREEMPTIONS` changes that. A hang is a lost wake-up: loom ends with "deadlock".
 //! Outside of these models are the counters, which order nothing, and waits that end by time, which loom does not know.
