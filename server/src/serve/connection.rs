@@ -119,7 +119,7 @@ impl Connection {
             let arrival = Arrival::now(&source);
             let (service, progress) = (service.clone(), Arc::clone(&progress));
             progress.asked();
-            // Boxed as a whole, and nothing within it again: a call of HTTP/2 is a task of its own, into which it is copied several times.
+            // Boxed as a whole: a call of HTTP/2 is a task of its own, into which it is copied several times.
             Box::pin(async move {
                 let response = service.answer(request, arrival).await;
                 Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))
