@@ -161,12 +161,19 @@ impl Buyer {
             while batch.len() < BATCH {
                 batch.push(self.next());
             }
+            let mut copies = Vec::new();
+            for call in &batch {
+                copies.extend(std::iter::repeat_n(call, if self.random.chance(TWICE) { 2 } else { 1 }));
+            }
+            for (id, operation) in &copies {
+                self.ledger.ask(id, operation);
+            }
             // One sync makes the answers of the batch before known, and the intents of this one.
             self.ledger.sync().map_err(|error| error.to_string())?;
             if waits {
                 tokio::time::sleep(PAUSE).await;
             }
-            let answers = self.send(client, &batch).await;
+            let answers = self.send(client, &copies).await;
             for (id, operation) in batch {
                 match answers.get(&id) {
                     Some(answer) => self.hear(id, operation, answer)?,
@@ -177,8 +184,8 @@ impl Buyer {
         self.ledger.sync().map_err(|error| error.to_string())
     }
 
-    /// Sends a batch; gives for each call that was answered its answer, of two the one with an effect.
-    async fn send(&mut self, client: &Client, batch: &[(String, Operation)]) -> BTreeMap<String, Answer> {
+    /// Sends copies of calls at once; gives for each call that was answered its answer, of two the one with an effect.
+    async fn send(&mut self, client: &Client, copies: &[&(String, Operation)]) -> BTreeMap<String, Answer> {
         let mut calls = JoinSet::new();
         let mut begin = |id: &str, operation: &Operation| {
             let (client, id, operation) = (client.clone(), id.to_owned(), operation.clone());
@@ -188,11 +195,8 @@ impl Buyer {
                 (id, sent, heard)
             });
         };
-        for (id, operation) in batch {
+        for (id, operation) in copies {
             begin(id, operation);
-            if self.random.chance(TWICE) {
-                begin(id, operation);
-            }
         }
         if self.random.chance(AGAIN * 8.0) && !self.past.is_empty() {
             let (id, operation) = &self.past[self.random.index(self.past.len())];
@@ -255,13 +259,11 @@ impl Buyer {
         Ok(())
     }
 
-    /// Decides what to ask next, and notes it.
+    /// Decides what to ask next.
     fn next(&mut self) -> (String, Operation) {
         self.asked += 1;
         let id = format!("{}-{}", self.name, self.asked);
-        let operation = self.choose();
-        self.ledger.ask(&id, &operation);
-        (id, operation)
+        (id, self.choose())
     }
 
     fn choose(&mut self) -> Operation {

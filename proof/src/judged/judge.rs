@@ -116,7 +116,7 @@ impl Judge {
     }
 
     fn take_in(&mut self, buyer: usize, call: Call, verdict: &mut Verdict) {
-        let effect = call.answers.iter().find(|answer| answer.outcome.is_effect()).cloned();
+        let effect = call.effect().cloned();
         self.tally.repeated += u64::try_from(call.answers.len().saturating_sub(1)).unwrap_or(0);
         for answer in &call.answers {
             if let Outcome::Refused { error } = &answer.outcome {
@@ -133,7 +133,7 @@ impl Judge {
                 self.tally.effects += 1;
                 self.enter(buyer, call, &effect, verdict);
             }
-            None if call.answers.is_empty() => self.unknown.push((buyer, call)),
+            None if call.is_open() => self.unknown.push((buyer, call)),
             None => self.tally.refused += 1,
         }
     }

@@ -29,8 +29,23 @@ pub struct Call {
     pub id: String,
     /// What was asked.
     pub operation: Operation,
-    /// Every answer that was heard, in order. Empty: the outcome is unknown.
+    /// How often it was asked.
+    pub sent: usize,
+    /// Every answer that was heard, in order.
     pub answers: Vec<Answer>,
+}
+
+impl Call {
+    /// The answer that something changed.
+    pub fn effect(&self) -> Option<&Answer> {
+        self.answers.iter().find(|answer| answer.outcome.is_effect())
+    }
+
+    /// Whether it may have happened without an answer that says so. One copy that was refused tells nothing of another that was never
+    /// answered: a refusal is not remembered, and what it rests on may be gone a moment later.
+    pub fn is_open(&self) -> bool {
+        self.effect().is_none() && self.answers.len() < self.sent
+    }
 }
 
 impl Ledger {
@@ -42,7 +57,7 @@ impl Ledger {
         Ok(Ledger { file: File::create_new(path)?, lines: Vec::new() })
     }
 
-    /// Notes what is about to be asked. To be synced before it is.
+    /// Notes what is about to be asked, once for each copy. To be synced before it is.
     pub fn ask(&mut self, id: &str, operation: &Operation) {
         self.note(&Record::Asked(id.to_owned(), operation.clone()));
     }
@@ -82,8 +97,11 @@ pub fn read(path: &Path) -> io::Result<Vec<Call>> {
     for line in BufReader::new(File::open(path)?).lines() {
         match serde_json::from_str(&line?)? {
             Record::Asked(id, operation) => {
-                unheard.push(id.clone());
-                asked.insert(id.clone(), Call { id, operation, answers: Vec::new() });
+                let call = asked.entry(id).or_insert_with_key(|id| {
+                    unheard.push(id.clone());
+                    Call { id: id.clone(), operation, sent: 0, answers: Vec::new() }
+                });
+                call.sent += 1;
             }
             Record::Heard(id, answer) => {
                 let Some(call) = asked.get_mut(&id) else {
@@ -114,7 +132,9 @@ mod tests {
         let answer = |lsn| Answer { lsn, outcome: Outcome::Adjusted, replayed: lsn > 7 };
         ledger.ask("a", &confirm("1"));
         ledger.ask("b", &confirm("2"));
-        ledger.ask("c", &confirm("3"));
+        for _copy in 0..3 {
+            ledger.ask("c", &confirm("3"));
+        }
         ledger.hear("c", &answer(7));
         ledger.hear("b", &answer(5));
         ledger.hear("c", &answer(8));
@@ -123,7 +143,28 @@ mod tests {
         let calls = read(&path).unwrap();
         assert_eq!(calls.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
         assert_eq!(calls[0].answers, [answer(7), answer(8)]);
+        assert_eq!(calls.iter().map(|call| call.sent).collect::<Vec<_>>(), [3, 1, 1]);
         assert!(calls[2].answers.is_empty());
         assert_eq!(calls[1].operation, confirm("2"));
+    }
+
+    #[test]
+    fn a_call_is_open_until_every_copy_is_answered_or_one_with_an_effect() {
+        let answer = |happened: &bool| {
+            let outcome = if *happened { Outcome::Adjusted } else { Outcome::Rejected { reason: 1 } };
+            Answer { lsn: 1, outcome, replayed: false }
+        };
+        let call = |sent, answers: &[bool]| Call {
+            id: "a".into(),
+            operation: Operation::Confirm { reservation: "1".into() },
+            sent,
+            answers: answers.iter().map(answer).collect(),
+        };
+        assert!(call(1, &[]).is_open());
+        assert!(call(2, &[false]).is_open(), "the other copy may have found stock");
+        assert!(!call(2, &[false, false]).is_open());
+        assert!(!call(1, &[false]).is_open(), "its only copy was refused");
+        assert!(!call(2, &[true]).is_open(), "the other copy can only have been told the same");
+        assert!(!call(3, &[false, true]).is_open());
     }
 }
