@@ -200,7 +200,7 @@ pub fn unpacked(mut section: wire::ShardSection) -> Option<wire::ShardSection> {
 }
 
 /// Cells copied while their shard is locked: about a tenth of a millisecond. Few in models, whose shards are small.
-const CELLS_AT_ONCE: usize = if cfg!(shuttle) { 1 } else { 16_384 };
+const CELLS_AT_ONCE: usize = if cfg!(feature = "shuttle") { 1 } else { 16_384 };
 
 /// What is behind a shard's lock, copied flat: a few large copies instead of many small ones. Used again for the next shard, so that its memory
 /// is not new to the process while a lock is held.

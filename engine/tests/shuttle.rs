@@ -1,11 +1,10 @@
 //! The real engine under shuttle's scheduler: its locks, atomics and journal, in thousands of interleavings that a seed decides.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p quartermaster-engine --test shuttle --target host-tuple`
+//! `cargo test --workspace --features quartermaster-engine/shuttle --test shuttle`
 //!
 //! Schedules of each test: `SHUTTLE_SCHEDULES`; their seed: `SHUTTLE_SEED`. A failing schedule is printed, and `SHUTTLE_REPLAY` with what was
 //! printed runs it again. After every schedule: no deadlock, the auditor content, nothing promised that is not there, every unit accounted
 //! for, and the journal leads to the same state.
-#![cfg(shuttle)]
 
 mod support;
 
@@ -26,7 +25,7 @@ use quartermaster_engine::{
     time::{Micros, Timestamp},
 };
 use quartermaster_journal::{Journal, MemoryJournal};
-use shuttle::{
+use quartermaster_sync::shuttle::{
     Config, Runner,
     scheduler::{RandomScheduler, ReplayScheduler, Scheduler},
     thread::{self, JoinHandle},

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use loom::sync as tool;
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 use shuttle::sync as tool;
 
 #[cfg(loom)]
 pub use loom::thread_local;
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 pub use shuttle::thread_local;
 /// Shared access to what a [`RwLock`] guards.
 pub use tool::RwLockReadGuard;
