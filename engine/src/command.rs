@@ -138,6 +138,9 @@ pub enum CatalogueCommand {
 /// Lines of an order; most have one.
 pub type ReserveLines = SmallVec<[ReserveLine; 1]>;
 
+/// Lines that few orders have more of: up to here, what an order is decided with for a moment stands in place.
+pub(crate) const FEW_LINES: usize = 8;
+
 /// Asks for a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reserve {

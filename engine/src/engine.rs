@@ -31,7 +31,7 @@ use crate::{
     capacity::Capacity,
     catalog::{Catalogue, Directory},
     codec::{self, Peek},
-    command::{CatalogueCommand, Command, PlainOrder, Request, Reserve, Step, StockCommand},
+    command::{CatalogueCommand, Command, FEW_LINES, PlainOrder, Request, Reserve, Step, StockCommand},
     decide::{
         Decision,
         allotment::{self as allotments, Cap},
@@ -572,7 +572,7 @@ impl Engine {
         Retention { age: self.config.dedup_retention, entries: (self.config.dedup_entries_max / SLOTS).max(1) }
     }
 
-    fn resolve<'a>(&self, codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
+    fn resolve<'a>(&self, codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; FEW_LINES]>, Error> {
         resolve(&self.catalogue.read(), codes)
     }
 
@@ -614,7 +614,10 @@ impl Engine {
 }
 
 /// The ids of codes. Where some of them are found is asked for together.
-fn resolve<'a>(catalogue: &Catalogue, mut codes: impl Iterator<Item = &'a str>) -> Result<SmallVec<[SkuId; 4]>, Error> {
+fn resolve<'a>(
+    catalogue: &Catalogue,
+    mut codes: impl Iterator<Item = &'a str>,
+) -> Result<SmallVec<[SkuId; FEW_LINES]>, Error> {
     let mut skus = SmallVec::with_capacity(codes.size_hint().0);
     let mut some = SmallVec::<[(Tag, &str); near::TOGETHER]>::new();
     loop {

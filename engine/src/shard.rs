@@ -17,6 +17,7 @@ use crate::{
     allotment::Allotments,
     campaign::CampaignState,
     catalog::Directory,
+    command::FEW_LINES,
     event::{CellFacts, Facts, ShardSet},
     expiries::Expiries,
     id::{LocationId, ReservationId, ShardId, SkuId},
@@ -266,7 +267,7 @@ impl Shards {
 }
 
 /// Shards locked for a change.
-pub(crate) struct Locked<'a>(SmallVec<[RwLockWriteGuard<'a, Shard>; 4]>);
+pub(crate) struct Locked<'a>(SmallVec<[RwLockWriteGuard<'a, Shard>; FEW_LINES]>);
 
 impl<'a> Locked<'a> {
     pub(crate) fn one(guard: RwLockWriteGuard<'a, Shard>) -> Self {

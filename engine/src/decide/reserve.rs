@@ -17,7 +17,7 @@ use crate::{
     allotment::LimitedBy,
     capacity::Booking,
     catalog::{Directory, Path, Sku},
-    command::{Presale, Reserve, ReserveLine},
+    command::{FEW_LINES, Presale, Reserve, ReserveLine},
     error::{CodedShortage, Error, Rejection},
     event::{Claim, Event, Held, Line, Lines, Shortage},
     id::{ChannelId, LocationId, ReservationId, SkuId},
@@ -49,7 +49,7 @@ impl<'a> Demand<'a> {
 }
 
 /// The demands of a request by SKU; within a SKU those that name a location first.
-pub(crate) type Demands<'a> = SmallVec<[Demand<'a>; 4]>;
+pub(crate) type Demands<'a> = SmallVec<[Demand<'a>; FEW_LINES]>;
 
 /// A demand that is not served in full: what it gets, and why no more.
 pub(crate) type Short<'a> = (&'a Demand<'a>, u64, LimitedBy);
@@ -63,8 +63,12 @@ pub(crate) fn demands<'a>(reserve: &'a Reserve, skus: &[SkuId]) -> Result<Demand
         .zip(reserve.lines.iter().zip(skus))
         .map(|(first_line, (line, sku))| Demand { first_line, ..Demand::of(line, *sku) })
         .collect();
-    if demands.len() > 1 {
-        demands.sort_by_key(|demand| (demand.sku, demand.location.is_empty(), demand.location, demand.first_line));
+    let apart = |demands: &Demands<'_>| demands.is_sorted_by(|one, next| one.sku < next.sku);
+    if apart(&demands) {
+        return Ok(demands);
+    }
+    demands.sort_unstable_by_key(|demand| (demand.sku, demand.location.is_empty(), demand.location, demand.first_line));
+    if !apart(&demands) {
         demands.dedup_by(|next, kept| {
             let same = next.sku == kept.sku && next.location == kept.location;
             if same {
