@@ -3,7 +3,7 @@
 //! A call whose outcome is unknown is asked again under its id until it is known. Now and then a call is sent twice at once, or again
 //! long after its answer: the effect must be one and the answer the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -184,7 +184,8 @@ impl Buyer {
         self.ledger.sync().map_err(|error| error.to_string())
     }
 
-    /// Sends copies of calls at once; gives for each call that was answered its answer, of two the one with an effect.
+    /// Sends copies of calls at once; gives for each call whose outcome is known its answer, of two the one with an effect. A refusal tells
+    /// the outcome only when every copy was answered.
     async fn send(&mut self, client: &Client, copies: &[&(String, Operation)]) -> BTreeMap<String, Answer> {
         let mut calls = JoinSet::new();
         let mut begin = |id: &str, operation: &Operation| {
@@ -203,6 +204,7 @@ impl Buyer {
             begin(id, operation);
         }
         let mut answers: BTreeMap<String, Answer> = BTreeMap::new();
+        let mut missed = BTreeSet::new();
         while let Some(done) = calls.join_next().await {
             let Ok((id, sent, heard)) = done else { continue };
             match heard {
@@ -217,9 +219,13 @@ impl Buyer {
                         answers.insert(id, answer);
                     }
                 }
-                Err(status) => self.miss(sent, &status),
+                Err(status) => {
+                    self.miss(sent, &status);
+                    missed.insert(id);
+                }
             }
         }
+        answers.retain(|id, answer| answer.outcome.is_effect() || !missed.contains(id));
         answers
     }
 
