@@ -13,14 +13,14 @@ mod budget;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use quartermaster_benches::callgrind::{self, Fault};
 use quartermaster_benches::figures::Report;
 use quartermaster_benches::measure::grouped;
-use quartermaster_benches::paths::PATHS;
+use quartermaster_benches::paths::{PATHS, Path};
 
 /// As the server has it: allocations are part of a path.
 #[global_allocator]
@@ -37,8 +37,8 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Debug, Parser)]
 #[command(about = "Instructions of the guarded paths against the kept figures")]
 struct Arguments {
-    /// Goes all paths, or one, for callgrind to count.
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    /// Goes one path, for callgrind to count.
+    #[arg(long, hide = true, value_name = "PATH")]
     go: Option<String>,
     /// Shows instead where the instructions and the time of one path go.
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "reserve-1-line-located")]
@@ -56,13 +56,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(only) = &arguments.go {
-        go(only);
-        return ExitCode::SUCCESS;
-    }
-    let ended = match &arguments.budget {
-        Some(name) => budget(name, &arguments),
-        None => compare(&arguments),
+    let ended = match (&arguments.go, &arguments.budget) {
+        (Some(name), _) => go(name),
+        (None, Some(name)) => budget(name, &arguments),
+        (None, None) => compare(&arguments),
     };
     ended.unwrap_or_else(|failure| {
         eprintln!("instructions: {failure}");
@@ -70,18 +67,21 @@ fn main() -> ExitCode {
     })
 }
 
-/// Goes every path, or the one of that name; the next is made ready while nothing is counted.
-fn go(only: &str) {
-    for path in PATHS.iter().filter(|path| only.is_empty() || path.name == only) {
-        let mut prepared = (path.prepare)(TIMES);
-        (prepared.run)();
-        callgrind::lap(prepared.times);
-    }
+/// Goes the path of that name, and no other: what another left free would change what an allocation costs.
+fn go(name: &str) -> Result<ExitCode, Failure> {
+    let mut prepared = (path(name)?.prepare)(TIMES);
+    (prepared.run)();
+    callgrind::lap(prepared.times);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn path(name: &str) -> Result<&'static Path, Failure> {
+    let names = || PATHS.iter().map(|path| path.name).collect::<Vec<_>>().join(", ");
+    PATHS.iter().find(|path| path.name == name).ok_or_else(|| format!("{name} is none of {}", names()).into())
 }
 
 fn budget(name: &str, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let names = || PATHS.iter().map(|path| path.name).collect::<Vec<_>>().join(", ");
-    let path = PATHS.iter().find(|path| path.name == name).ok_or_else(|| format!("{name} is none of {}", names()))?;
+    let path = path(name)?;
     let mut report = Report::new("budget");
     match budget::print(path, &mut report) {
         Err(Fault::Missing) => println!("skipped: valgrind is not installed"),
@@ -92,19 +92,18 @@ fn budget(name: &str, arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn compare(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let figures = match callgrind::count(&["--go"]) {
-        Err(Fault::Missing) => {
-            println!("skipped: valgrind is not installed");
-            return Ok(ExitCode::SUCCESS);
-        }
-        figures => figures?,
-    };
+    if !callgrind::is_installed() {
+        println!("skipped: valgrind is not installed");
+        return Ok(ExitCode::SUCCESS);
+    }
     let kept = read(&arguments.figures)?;
     let mut report = Report::new("instructions");
     let (mut counted, mut grown) = (String::new(), 0);
     println!("{:<28}{:>14}{:>14}", "instructions a time", "counted", "kept");
-    for (path, figure) in PATHS.iter().zip(figures) {
-        let name = path.name;
+    for Path { name, .. } in &PATHS {
+        let name = *name;
+        let figure =
+            callgrind::count(&["--go", name])?.first().copied().ok_or_else(|| format!("{name} was not gone"))?;
         report.count(name, figure);
         // Writing to a string does not fail.
         let _ = writeln!(counted, "{name} {figure}");
@@ -135,7 +134,7 @@ fn compare(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// The kept figures: a name and a number a line.
-fn read(path: &Path) -> Result<BTreeMap<String, u64>, Failure> {
+fn read(path: &path::Path) -> Result<BTreeMap<String, u64>, Failure> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = |line: &str| {
         let (name, figure) = line.split_once(' ')?;
