@@ -43,7 +43,7 @@ pub use lsn::{Epoch, Lsn};
 pub use memory::MemoryJournal;
 pub use pieces::{Follows, Piece, PieceFault, PieceStart, UNFINISHED_RESTORE, cut_piece, piece_header, walk_piece};
 pub use reader::{Batch, LogPosition, LogReader, Record, Records, TornTail};
-pub use recovery::{Agreed, RecoveryReport, Visit, open_read_only};
+pub use recovery::{End, Next, RecoveryReport, Replay, Visit, open_read_only};
 pub use segment::{SEGMENT_HEADER_BYTES, SegmentInfo};
 pub use snapshot::{SnapshotReader, SnapshotStart, SnapshotStore, SnapshotWriter};
 pub use stats::{BUCKET_BOUNDS, Histogram, LogStats};

@@ -19,7 +19,7 @@ use crate::lsn::{Epoch, Lsn};
 use crate::pieces::UNFINISHED_RESTORE;
 use crate::preparer::Request;
 use crate::reader::{LogPosition, LogReader};
-use crate::recovery::{self, Agreed, RecoveryReport, Visit};
+use crate::recovery::{End, RecoveryReport, Replay, Visit};
 use crate::repair;
 use crate::segment::SegmentInfo;
 use crate::spare::Spares;
@@ -114,20 +114,19 @@ impl<S: Storage> Log<S> {
         from: Lsn,
         visit: &mut Visit<'_>,
     ) -> Result<(Log<S>, RecoveryReport), Error> {
-        Log::open_when(storage, config, from, visit, &mut || Ok(()))
+        Log::open_by(storage, config, from, |replay| replay.visit(visit))
     }
 
-    /// Like [`open`](Log::open), for a visitor that gathers records before it looks at them: `agreed` is asked once, after the last record
-    /// and before anything in the directory is changed, and may still refuse.
+    /// Like [`open`](Log::open), for a caller that takes the records at its own pace: `take` asks for all of them, and nothing in the
+    /// directory is changed before it has given back the [`End`]; it may still refuse then.
     ///
     /// # Errors
-    /// As [`open`](Log::open); [`Error::Visit`] with the last record when `agreed` refuses.
-    pub fn open_when(
+    /// As [`open`](Log::open), and with what `take` fails with.
+    pub fn open_by(
         storage: S,
         config: LogConfig,
         from: Lsn,
-        visit: &mut Visit<'_>,
-        agreed: &mut Agreed<'_>,
+        take: impl FnOnce(&mut Replay<S>) -> Result<End, Error>,
     ) -> Result<(Log<S>, RecoveryReport), Error> {
         config.check()?;
         let directory = Directory::new(storage);
@@ -135,16 +134,17 @@ impl<S: Storage> Log<S> {
         if directory.list()?.iter().any(|name| name == UNFINISHED_RESTORE) {
             return Err(Error::UnfinishedRestore { directory: directory.path() });
         }
-        let mut reader = LogReader::open_until(directory.clone(), from, None)?;
-        check_shard(&directory, &reader, config.shard)?;
-        let mut report = recovery::replay(&mut reader, from, visit)?;
-        agreed().map_err(|source| Error::Visit { lsn: reader.position().lsn, source })?;
-        repair::settle_tail(&directory, &reader)?;
+        let mut replay = Replay::open(directory.clone(), from)?;
+        check_shard(&directory, replay.reader(), config.shard)?;
+        let end = take(&mut replay)?;
+        let mut report = replay.report(&end);
+        let reader = replay.reader();
+        repair::settle_tail(&directory, reader)?;
         // A segment that lost its header took one epoch with it.
         report.epoch = if reader.is_headless() { report.epoch.next().next() } else { report.epoch.next() };
         let position = reader.position();
         let mut segments = reader.segments().to_vec();
-        drop(reader);
+        drop(replay);
 
         let spares = Arc::new(Spares::open(directory.clone(), config.segment_bytes)?);
         let (writer, current) = Writer::start(

@@ -2,6 +2,7 @@
 //!
 //! A segment is read whole into one reused buffer; records are borrowed from it.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::config::SEGMENT_BYTES_MAX;
@@ -63,6 +64,14 @@ pub struct Record<'a> {
     pub epoch: Epoch,
     /// What was appended.
     pub bytes: &'a [u8],
+}
+
+/// Where a record is in the reader's buffer.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundRecord {
+    lsn: Lsn,
+    epoch: Epoch,
+    place: Range<usize>,
 }
 
 /// The records of a [`Batch`] with their positions.
@@ -182,6 +191,12 @@ impl<S: Storage> LogReader<S> {
     /// As [`next_batch`](LogReader::next_batch).
     #[inline]
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Error> {
+        Ok(self.find_record()?.map(|found| self.record(&found)))
+    }
+
+    /// Where the next record is, for who has to look at the reader once more before the record is taken from it.
+    #[inline]
+    pub(crate) fn find_record(&mut self) -> Result<Option<FoundRecord>, Error> {
         loop {
             while self.walking.start == self.walking.end {
                 let Some(start) = self.advance()? else { return Ok(None) };
@@ -197,10 +212,15 @@ impl<S: Storage> LogReader<S> {
             self.walking.start = end;
             self.walking.next_lsn = lsn.next();
             if lsn >= self.from {
-                let bytes = &self.buffer[start..end];
-                return Ok(Some(Record { lsn, epoch: self.walking.epoch, bytes }));
+                return Ok(Some(FoundRecord { lsn, epoch: self.walking.epoch, place: start..end }));
             }
         }
+    }
+
+    /// The record that was found last.
+    #[inline]
+    pub(crate) fn record(&self, found: &FoundRecord) -> Record<'_> {
+        Record { lsn: found.lsn, epoch: found.epoch, bytes: &self.buffer[found.place.clone()] }
     }
 
     /// Where the reader stands: after the batch given last.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use common::{append, check, open, open_from, read};
 use quartermaster_journal::storage::SimOperation;
 use quartermaster_journal::{
-    AppendError, Durability, Epoch, Error, FileStorage, Journal, Log, LogConfig, Lsn, SimStorage,
+    AppendError, Durability, Epoch, Error, FileStorage, Journal, Log, LogConfig, Lsn, Next, Replay, SimStorage,
+    Storage as _,
 };
 
 #[test]
@@ -90,6 +91,38 @@ fn a_visitor_that_refuses_stops_the_open() {
         if lsn == Lsn::new(2) { Err("no".into()) } else { Ok(()) }
     });
     assert!(matches!(refused, Err(Error::Visit { lsn, .. }) if lsn == Lsn::new(2)));
+}
+
+#[test]
+fn who_takes_records_at_its_own_pace_may_refuse_behind_the_last() {
+    let storage = SimStorage::new();
+    let (log, _, _) = open(&storage, LogConfig::small()).unwrap();
+    append(&log, 30);
+    log.close().unwrap();
+    drop(log);
+    let mut found = Vec::new();
+    let mut take_all = |replay: &mut Replay<SimStorage>| loop {
+        match replay.next_record()? {
+            Next::Record(record) => found.push((record.lsn, record.epoch, record.bytes.to_vec())),
+            Next::End(end) => return Ok(end),
+        }
+    };
+    let names = |storage: &SimStorage| {
+        let mut names = storage.list().unwrap();
+        names.sort_unstable();
+        names
+    };
+    let before = names(&storage);
+    let refused = Log::open_by(storage.clone(), LogConfig::small(), Lsn::new(3), |replay| {
+        take_all(replay)?;
+        Err(Error::Visit { lsn: Lsn::new(30), source: "no".into() })
+    });
+    assert!(matches!(refused, Err(Error::Visit { .. })));
+    assert_eq!(names(&storage), before, "nothing is begun");
+    let (_, report) = Log::open_by(storage, LogConfig::small(), Lsn::new(4), &mut take_all).unwrap();
+    assert_eq!((report.epoch, report.records), (Epoch::new(2), 27));
+    check(&found[..28].to_vec(), 3, 30);
+    check(&found[28..].to_vec(), 4, 30);
 }
 
 #[test]

@@ -23,20 +23,33 @@ use crate::{
 };
 
 /// A stretch is full at so many records: enough that starting a hand's thread costs little beside its part.
-const RECORDS: usize = 16_384;
+const RECORDS: usize = 65_536;
 
 /// And at so many bytes, which bounds what decoding them takes.
-const BYTES: usize = 8 << 20;
+const BYTES: usize = 16 << 20;
 
 /// Records of the log, in order, copied out of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stretch {
     bytes: Vec<u8>,
     /// LSN of each record, and where it ends.
     ends: Vec<(Lsn, usize)>,
+    records_max: usize,
+}
+
+impl Default for Stretch {
+    fn default() -> Self {
+        Self::of(RECORDS)
+    }
 }
 
 impl Stretch {
+    /// An empty one that is full at so many records, at least 1.
+    #[must_use]
+    pub fn of(records_max: usize) -> Self {
+        Self { bytes: Vec::new(), ends: Vec::new(), records_max }
+    }
+
     /// Appends the next record.
     pub fn push(&mut self, lsn: Lsn, record: &[u8]) {
         self.bytes.extend_from_slice(record);
@@ -46,7 +59,13 @@ impl Stretch {
     /// Whether it is long enough to be worth applying.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.ends.len() >= RECORDS || self.bytes.len() >= BYTES
+        self.ends.len() >= self.records_max || self.bytes.len() >= BYTES
+    }
+
+    /// LSN of the newest record, `Lsn::ZERO` for none.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        self.ends.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn)
     }
 
     /// Forgets the records, and keeps their room.

@@ -11,6 +11,9 @@ pub trait Crew: Sync {
     /// Has each of `part(0)` to `part(hands - 1)` done once, in any order or at the same time, and returns when all are done.
     fn work(&self, part: &(dyn Fn(usize) + Sync));
 
+    /// Has both done, in any order or at the same time, and returns when both are; `one` by the caller.
+    fn both(&self, one: &mut dyn FnMut(), other: &mut (dyn FnMut() + Send));
+
     /// Whether work of so many small pieces is worth being shared out: that takes some microseconds, or tens of them with threads.
     fn pays(&self, pieces: usize) -> bool;
 }
@@ -29,6 +32,11 @@ impl Crew for Alone {
 
     fn work(&self, part: &(dyn Fn(usize) + Sync)) {
         part(0);
+    }
+
+    fn both(&self, one: &mut dyn FnMut(), other: &mut (dyn FnMut() + Send)) {
+        one();
+        other();
     }
 
     fn pays(&self, pieces: usize) -> bool {
@@ -55,6 +63,11 @@ impl Crew for InTurn {
 
     fn work(&self, part: &(dyn Fn(usize) + Sync)) {
         (0..self.0).rev().for_each(part);
+    }
+
+    fn both(&self, one: &mut dyn FnMut(), other: &mut (dyn FnMut() + Send)) {
+        other();
+        one();
     }
 
     fn pays(&self, _pieces: usize) -> bool {
@@ -100,6 +113,18 @@ impl Crew for Threads {
         });
     }
 
+    fn both(&self, one: &mut dyn FnMut(), other: &mut (dyn FnMut() + Send)) {
+        let began = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("crew-beside".to_owned());
+            let began = self.0 > 1 && thread.spawn_scoped(scope, &mut *other).is_ok();
+            one();
+            began
+        });
+        if !began {
+            other();
+        }
+    }
+
     fn pays(&self, pieces: usize) -> bool {
         pieces >= MANY
     }
@@ -119,6 +144,25 @@ mod tests {
             let mut done = done.into_inner().unwrap();
             done.sort_unstable();
             assert_eq!(done, (0..crew.hands()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn both_are_done_once_before_it_goes_on() {
+        for crew in [&Alone as &dyn Crew, &InTurn::new(3), &Threads::new(4), &Threads::new(1)] {
+            let (mut one, mut other) = (0, 0);
+            crew.both(&mut || one += 1, &mut || other += 1);
+            assert_eq!((one, other), (1, 1));
+        }
+    }
+
+    #[test]
+    fn threads_do_both_at_the_same_time_unless_there_is_one_hand() {
+        let caller = std::thread::current().id();
+        for (hands, elsewhere) in [(2, true), (1, false)] {
+            let mut by = caller;
+            Threads::new(hands).both(&mut || {}, &mut || by = std::thread::current().id());
+            assert_eq!(by != caller, elsewhere, "{hands} hands");
         }
     }
 }
