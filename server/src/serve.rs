@@ -15,6 +15,7 @@ mod front;
 mod link;
 mod progress;
 mod refusals;
+mod together;
 mod tunables;
 
 use std::io::{self, Write};

@@ -1,6 +1,7 @@
 //! One connection: how long it may say nothing, leave answers unread, and live. HTTP/1.1 and HTTP/2 on one port.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::accept::Answer;
 use super::arrival::{Arrival, Source};
 use super::link::Link;
 use super::progress::{Progress, Taken, Wire};
+use super::together::Together;
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
 use crate::shutdown::Stop;
@@ -129,9 +131,10 @@ impl Connection {
         let mut age = pin!(sleep(self.age_max));
         let mut watch = pin!(self.watch(&progress));
         let (mut leaving, mut aged) = (false, false);
+        let mut together = Together::default();
         let cut = loop {
             tokio::select! {
-                _ended = connection.as_mut() => return,
+                _ended = poll_fn(|context| together.poll(connection.as_mut(), context)) => return,
                 cut = watch.as_mut() => break cut,
                 () = age.as_mut(), if !self.age_max.is_zero() => {
                     if aged {
