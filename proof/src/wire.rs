@@ -15,6 +15,10 @@ pub mod kind {
     pub const SETTINGS: u8 = 4;
     /// Asks for a sign of life.
     pub const PING: u8 = 6;
+    /// The connection ends.
+    pub const GOAWAY: u8 = 7;
+    /// More may be sent.
+    pub const WINDOW_UPDATE: u8 = 8;
     /// More of a header block.
     pub const CONTINUATION: u8 = 9;
 }

@@ -28,10 +28,13 @@ use crate::tls::PortTls;
 /// Headers of one request together, 8 KiB: gRPC needs a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 8 << 10;
 
-/// Bytes a peer may send before the server has read them: per stream for one large message at full speed on a local network, per
-/// connection for four of those. They bound what a connection can make the server hold.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// Bytes a peer may send before the server has read them: per stream for a batch of a thousand orders at once and full speed on a local
+/// network, per connection for 32 of those. They bound what a connection can make the server hold.
+///
+/// The second is more than streams need for their bytes. h2 takes a peer for an attacker whose small frames nobody has read, each counted as 256
+/// bytes, exceed half of it: those of a stream of orders, one a frame, are twice to four times what they hold. So a dozen streams may run full.
+const STREAM_WINDOW_BYTES: u32 = 128 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Bytes of answers kept for a stream whose peer does not read.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
@@ -119,19 +122,18 @@ impl Connection {
         let respond = service_fn(|request: Request<Incoming>| {
             // Here the headers have just been read; the answer begins when a thread turns to it.
             let arrival = Arrival::now(&source);
-            let (service, progress) = (service.clone(), Arc::clone(&progress));
-            progress.asked();
+            let (service, asked) = (service.clone(), progress.asked());
             // Boxed as a whole: a call of HTTP/2 is a task of its own, into which it is copied several times.
             Box::pin(async move {
                 let response = service.answer(request, arrival).await;
-                Ok::<_, Infallible>(response.map(|body| Taken::new(body, progress)))
+                Ok::<_, Infallible>(response.map(|body| Taken::new(body, asked)))
             })
         });
         let mut connection = pin!(builder.serve_connection(io, respond));
         let mut age = pin!(sleep(self.age_max));
         let mut watch = pin!(self.watch(&progress));
         let (mut leaving, mut aged) = (false, false);
-        let mut together = Together::default();
+        let mut together = Together::new(&progress);
         let cut = loop {
             tokio::select! {
                 _ended = poll_fn(|context| together.poll(connection.as_mut(), context)) => return,

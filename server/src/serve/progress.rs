@@ -22,6 +22,8 @@ const SPOKEN_BYTES: u64 = 24 + 9;
 pub(super) struct Progress {
     heard: AtomicU64,
     asked: AtomicBool,
+    /// Requests that have no answer yet.
+    unanswered: AtomicU32,
     /// Answers with a part that waits for the peer to make room.
     owed: AtomicU32,
     /// Whether the system takes no more bytes for the peer.
@@ -32,8 +34,15 @@ pub(super) struct Progress {
 
 impl Progress {
     /// A request has come.
-    pub(super) fn asked(&self) {
+    pub(super) fn asked(self: &Arc<Self>) -> Asked {
         self.asked.store(true, Ordering::Relaxed);
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        Asked { progress: Arc::clone(self), answered: false }
+    }
+
+    /// Whether requests have no answer yet.
+    pub(super) fn owes_answers(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the peer has said what it speaks.
@@ -45,6 +54,27 @@ impl Progress {
     pub(super) fn waiting_at(&self) -> Option<u64> {
         let waits = self.owed.load(Ordering::Relaxed) > 0 || self.blocked.load(Ordering::Relaxed);
         waits.then(|| self.moved.load(Ordering::Relaxed))
+    }
+}
+
+/// A request, unanswered until there is a body that answers it or nobody is left who could.
+#[derive(Debug)]
+pub(super) struct Asked {
+    progress: Arc<Progress>,
+    answered: bool,
+}
+
+impl Asked {
+    fn answer(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.progress.unanswered.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.answer();
     }
 }
 
@@ -113,13 +143,15 @@ impl AsyncWrite for Wire {
 /// An answer's body that tells whether its next part is owed.
 pub(super) struct Taken<B: Body> {
     body: B,
-    progress: Arc<Progress>,
+    asked: Asked,
     owed: bool,
 }
 
 impl<B: Body> Taken<B> {
-    pub(super) fn new(body: B, progress: Arc<Progress>) -> Taken<B> {
-        let mut taken = Taken { body, progress, owed: false };
+    /// `body` answers what was `asked`.
+    pub(super) fn new(body: B, mut asked: Asked) -> Taken<B> {
+        asked.answer();
+        let mut taken = Taken { body, asked, owed: false };
         taken.owe();
         taken
     }
@@ -128,14 +160,14 @@ impl<B: Body> Taken<B> {
     fn owe(&mut self) {
         if !self.body.is_end_stream() {
             self.owed = true;
-            self.progress.owed.fetch_add(1, Ordering::Relaxed);
+            self.asked.progress.owed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn repay(&mut self) {
         if std::mem::take(&mut self.owed) {
-            self.progress.owed.fetch_sub(1, Ordering::Relaxed);
-            self.progress.moved.fetch_add(1, Ordering::Relaxed);
+            self.asked.progress.owed.fetch_sub(1, Ordering::Relaxed);
+            self.asked.progress.moved.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

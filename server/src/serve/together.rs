@@ -1,9 +1,10 @@
 //! Answers that are ready together leave together.
 //!
 //! A call that has its answer wakes its connection, and the runtime turns to a task woken by another one right after that, before the
-//! calls that wait in its queue: each answer would be written by itself, though dozens became durable with one fsync. So the connection
-//! is woken as if it had yielded: when the calls that are ready have had their turn and the sockets were looked at. What wakes it from
-//! there (bytes that came, a timer) is not delayed by that, and what wakes it from outside of the runtime neither.
+//! calls that wait in its queue: each answer would be written by itself, though dozens became durable with one fsync. So, while other calls
+//! of it have no answer yet, a connection is woken as if it had yielded: when the tasks that are ready have had their turn and the sockets
+//! were looked at. What wakes it from there (bytes that came, a timer) is not delayed by that, and what wakes it from outside of the runtime
+//! neither.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,22 +13,35 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::task::yield_now;
 
-/// Polls a connection with a waker that lets the calls that are ready go first.
-#[derive(Debug, Default)]
+use super::progress::Progress;
+
+/// Polls a connection with a waker that lets calls that are ready go first.
+#[derive(Debug)]
 pub(super) struct Together {
-    kept: Option<(Waker, Waker)>,
+    progress: Arc<Progress>,
+    /// Waker of the task, and the connection's.
+    wakers: Option<(Waker, Waker)>,
 }
 
-/// Wakes a task when the runtime has nothing else to do, at the latest when it looks at its sockets the next time.
-struct Later(Waker);
+/// Wakes a task: at once when it owes no answer, else when the runtime has nothing else to do, or looks at its sockets the next time.
+struct Later {
+    task: Waker,
+    progress: Arc<Progress>,
+}
 
 impl Together {
-    /// A step of `connection`, which runs in the task of `context`.
+    /// For the connection with `progress`.
+    pub(super) fn new(progress: &Arc<Progress>) -> Together {
+        Together { progress: Arc::clone(progress), wakers: None }
+    }
+
+    /// A step of `connection`, in the task of `context`.
     pub(super) fn poll<F: Future>(&mut self, connection: Pin<&mut F>, context: &Context<'_>) -> Poll<F::Output> {
-        let kept = self.kept.take().filter(|(task, _)| task.will_wake(context.waker()));
-        let (_, later) = self.kept.insert(kept.unwrap_or_else(|| {
+        let wakers = self.wakers.take().filter(|(task, _)| task.will_wake(context.waker()));
+        let (_, later) = self.wakers.insert(wakers.unwrap_or_else(|| {
             let task = context.waker().clone();
-            (task.clone(), Waker::from(Arc::new(Later(task))))
+            let later = Later { task: task.clone(), progress: Arc::clone(&self.progress) };
+            (task, Waker::from(Arc::new(later)))
         }));
         connection.poll(&mut Context::from_waker(later))
     }
@@ -39,8 +53,12 @@ impl Wake for Later {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Its first step hands the waker to the runtime, for later; outside of a runtime it wakes at once.
-        let _pending = pin!(yield_now()).poll(&mut Context::from_waker(&self.0));
+        if self.progress.owes_answers() {
+            // Its first step hands the waker to the runtime, for later; outside of a runtime it wakes at once.
+            let _pending = pin!(yield_now()).poll(&mut Context::from_waker(&self.task));
+        } else {
+            self.task.wake_by_ref();
+        }
     }
 }
 
@@ -64,9 +82,10 @@ mod tests {
         }
     }
 
-    /// Answers that are there at each step of a connection of `CALLS` calls, which all have their answer when the first of them wakes it.
-    async fn seen_by_each_step(mut together: Option<Together>) -> Vec<usize> {
+    /// Answers that are there at each step of a connection that is asked for `CALLS` of them at once.
+    async fn seen_by_each_step(progress: Arc<Progress>) -> Vec<usize> {
         let answered = Arc::new(AtomicUsize::new(0));
+        let mut together = Together::new(&progress);
         let (sender, mut answers) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..CALLS {
             let (sender, answered) = (sender.clone(), Arc::clone(&answered));
@@ -86,19 +105,18 @@ mod tests {
             }
             Poll::Pending
         }));
-        poll_fn(|context| match &mut together {
-            Some(together) => together.poll(connection.as_mut(), context),
-            None => connection.as_mut().poll(context),
-        })
-        .await;
+        poll_fn(|context| together.poll(connection.as_mut(), context)).await;
         steps
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_connection_is_woken_when_the_calls_that_are_ready_have_been_answered() {
-        let woken_at_once = tokio::spawn(seen_by_each_step(None)).await.unwrap();
-        assert!(woken_at_once.len() > 2 && woken_at_once[1] < CALLS, "what this is against: {woken_at_once:?}");
-        assert_eq!(tokio::spawn(seen_by_each_step(Some(Together::default()))).await.unwrap(), [0, CALLS]);
+    async fn a_connection_that_owes_answers_is_woken_when_those_that_are_ready_are_there() {
+        let progress = Arc::new(Progress::default());
+        let asked = progress.asked();
+        assert_eq!(tokio::spawn(seen_by_each_step(Arc::clone(&progress))).await.unwrap(), [0, CALLS]);
+        drop(asked);
+        let at_once = tokio::spawn(seen_by_each_step(progress)).await.unwrap();
+        assert!(at_once.len() > 2 && at_once[1] < CALLS, "one that owes none: {at_once:?}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -106,7 +124,9 @@ mod tests {
         let (sender, mut answer) = oneshot::channel();
         let (waits, waiting) = oneshot::channel();
         let connection = tokio::spawn(async move {
-            let (mut together, mut waits) = (Together::default(), Some(waits));
+            let progress = Arc::new(Progress::default());
+            let _asked = progress.asked();
+            let (mut together, mut waits) = (Together::new(&progress), Some(waits));
             let mut connection = pin!(async { (&mut answer).await.unwrap() });
             poll_fn(|context| {
                 let step = together.poll(connection.as_mut(), context);
@@ -123,7 +143,9 @@ mod tests {
     #[test]
     fn wakes_the_task_that_polled_it_last() {
         let bells = [(); 2].map(|()| Arc::new(Bell(AtomicUsize::new(0))));
-        let mut together = Together::default();
+        let progress = Arc::new(Progress::default());
+        let _asked = progress.asked();
+        let mut together = Together::new(&progress);
         let mut handed = Vec::new();
         for bell in [&bells[0], &bells[0], &bells[1]] {
             let task = Waker::from(Arc::clone(bell));

@@ -1,11 +1,14 @@
 //! Callers who hold places, on raw sockets: each is told good-bye in its time, and those who behave are not.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use quartermaster_proto::v1::ReserveRequest;
+use prost::Message;
+use quartermaster_proto::v1::{ReserveRequest, ReserveStreamRequest};
 use quartermaster_server::config::Config;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
@@ -13,9 +16,10 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::running::{Running, config};
-use crate::wire::{self, END_HEADERS, INITIAL_WINDOW, PREFACE, kind};
+use crate::wire::{self, END_HEADERS, END_STREAM, INITIAL_WINDOW, PREFACE, kind};
 
 const RESERVE: &str = "/quartermaster.v1.AllocationService/Reserve";
+const RESERVE_STREAM: &str = "/quartermaster.v1.AllocationService/ReserveStream";
 const SHORT: Duration = Duration::from_millis(100);
 /// Long beside every limit of these tests, short beside the defaults.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -118,4 +122,67 @@ async fn a_connection_that_does_not_go_when_it_is_told_is_closed() {
     waiting.expect("the connection was closed").unwrap_err();
     let page = running.scrape().await;
     assert!(page.contains("quartermaster_shed_total{cause=\"age\"} 1\n"), "{page}");
+}
+
+/// Streams of an order gateway that writes until flow control holds it back, one small frame an order.
+#[tokio::test]
+async fn streams_that_come_as_fast_as_they_may_are_no_attack() {
+    const STREAMS: u32 = 16;
+    // As many bytes as may come before the server has heard that its settings are known.
+    const ORDERS: usize = 600;
+    let running = Running::start(config()).await;
+    let order = ReserveRequest { request_id: "0123456789".repeat(8), ..ReserveRequest::default() };
+    let message = ReserveStreamRequest { requests: vec![order] }.encode_to_vec();
+    let numbers = || (0..STREAMS).map(|number| 2 * number + 1);
+    let (reader, mut writer) = TcpStream::connect(running.grpc).await.unwrap().into_split();
+    // Nothing is read by the server while no answer can go.
+    writer.write_all(&wire::hello(&[(INITIAL_WINDOW, 0)])).await.unwrap();
+    let mut frames = Frames::of(reader);
+    while frames.next().await.unwrap().0 != kind::WINDOW_UPDATE {}
+    let mut bytes = Vec::new();
+    for stream in numbers() {
+        bytes.extend(wire::frame(kind::HEADERS, END_HEADERS, stream, &wire::call_headers(RESERVE_STREAM, &[])));
+        let order = wire::frame(kind::DATA, 0, stream, &wire::envelope(&message));
+        bytes.extend(order.repeat(ORDERS));
+        bytes.extend(wire::frame(kind::DATA, END_STREAM, stream, &[]));
+    }
+    bytes.extend(wire::frame(kind::WINDOW_UPDATE, 0, 0, &(16_u32 << 20).to_be_bytes()));
+    bytes.extend(wire::settings(&[(INITIAL_WINDOW, 1 << 20)]));
+    let writing = tokio::spawn(async move {
+        writer.write_all(&bytes).await.unwrap();
+        writer
+    });
+    let mut ended = BTreeSet::new();
+    while ended.len() < numbers().len() {
+        let (kind, flags, stream, payload) =
+            timeout(PATIENCE, frames.next()).await.unwrap().expect("the connection is kept");
+        let said = payload.escape_ascii();
+        assert!(kind != kind::GOAWAY && kind != kind::RESET, "frame {kind} on stream {stream}: {said}");
+        if kind == kind::HEADERS && flags & END_STREAM != 0 {
+            ended.insert(stream);
+        }
+    }
+    assert!(ended.iter().copied().eq(numbers()), "{ended:?}");
+    drop(writing.await.unwrap());
+}
+
+/// What a server sends, frame by frame.
+struct Frames {
+    reader: BufReader<OwnedReadHalf>,
+}
+
+impl Frames {
+    fn of(reader: OwnedReadHalf) -> Frames {
+        Frames { reader: BufReader::new(reader) }
+    }
+
+    /// Kind, flags, stream and payload of the next; none when the connection ends.
+    async fn next(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.reader.read_exact(&mut head).await.ok()?;
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap()];
+        self.reader.read_exact(&mut payload).await.ok()?;
+        Some((kind, flags, u32::from_be_bytes(stream), payload))
+    }
 }
