@@ -15,6 +15,7 @@ mod front;
 mod link;
 mod progress;
 mod refusals;
+mod seldom;
 mod together;
 mod tunables;
 

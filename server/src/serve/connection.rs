@@ -1,9 +1,10 @@
 //! One connection: how long it may say nothing, leave answers unread, and live. HTTP/1.1 and HTTP/2 on one port.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::Request;
@@ -19,6 +20,7 @@ use super::accept::Answer;
 use super::arrival::{Arrival, Source};
 use super::link::Link;
 use super::progress::{Progress, Taken, Wire};
+use super::seldom::Seldom;
 use super::together::Together;
 use crate::config::Config;
 use crate::metrics::{Metrics, ShedCause};
@@ -130,33 +132,49 @@ impl Connection {
             })
         });
         let mut connection = pin!(builder.serve_connection(io, respond));
-        let mut age = pin!(sleep(self.age_max));
-        let mut watch = pin!(self.watch(&progress));
-        let (mut leaving, mut aged) = (false, false);
-        let mut together = Together::new(&progress);
-        let cut = loop {
-            tokio::select! {
-                _ended = poll_fn(|context| together.poll(connection.as_mut(), context)) => return,
-                cut = watch.as_mut() => break cut,
-                () = age.as_mut(), if !self.age_max.is_zero() => {
-                    if aged {
-                        break ShedCause::Age;
+        let mut leave = pin!(self.leave(&mut stop, &mut drains));
+        let mut cut = pin!(self.cut(&progress));
+        let (mut together, mut seldom, mut leaving) = (Together::new(&progress), Seldom::new(), false);
+        let cut = poll_fn(|context| {
+            loop {
+                if together.poll(connection.as_mut(), context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                let event = seldom.poll(context, |context| match cut.as_mut().poll(context) {
+                    Poll::Ready(cut) => Poll::Ready(Some(cut)),
+                    Poll::Pending if leaving => Poll::Pending,
+                    Poll::Pending => leave.as_mut().poll(context).map(|()| None),
+                });
+                match event {
+                    Poll::Ready(Some(cut)) => return Poll::Ready(Some(cut)),
+                    Poll::Ready(None) => {
+                        leaving = true;
+                        connection.as_mut().graceful_shutdown();
                     }
-                    (leaving, aged) = (true, true);
-                    connection.as_mut().graceful_shutdown();
-                    age.set(sleep(self.age_grace));
-                }
-                Ok(()) = drains.changed(), if !leaving => {
-                    leaving = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = stop.ordered(), if !leaving => {
-                    leaving = true;
-                    connection.as_mut().graceful_shutdown();
+                    Poll::Pending => return Poll::Pending,
                 }
             }
-        };
-        metrics.iter().for_each(|metrics| metrics.shed(cut));
+        });
+        if let Some(cut) = cut.await {
+            metrics.iter().for_each(|metrics| metrics.shed(cut));
+        }
+    }
+
+    /// Completes when the peer is to be told that it should go: it was there for long enough, or the server has been ordered to.
+    async fn leave(&self, stop: &mut Stop, drains: &mut watch::Receiver<u64>) {
+        tokio::select! {
+            () = sleep(self.age_max), if !self.age_max.is_zero() => {}
+            Ok(()) = drains.changed() => {}
+            () = stop.ordered() => {}
+        }
+    }
+
+    /// Completes when the connection is to be ended, whatever the peer does.
+    async fn cut(&self, progress: &Progress) -> Cut {
+        tokio::select! {
+            cut = self.watch(progress) => cut,
+            () = sleep(self.age_max + self.age_grace), if !self.age_max.is_zero() => ShedCause::Age,
+        }
     }
 
     /// Completes when the peer holds the connection without using it: first when it has not said what it speaks, later when it has taken
