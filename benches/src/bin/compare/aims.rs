@@ -93,13 +93,17 @@ impl Look<'_> {
 
     /// Our rate as a multiple of another's in the same heat.
     fn rate(self, heat: Heat, ours: Entry, other: Entry, at_least: f64) -> Self {
+        self.rated(heat, ours, other, Asked::AtLeast(at_least))
+    }
+
+    fn rated(self, heat: Heat, ours: Entry, other: Entry, asked: Asked) -> Self {
         let measured = self.results.heat(heat).and_then(|heat| heat.ratio(ours, other, |round| round.rate));
         let what = if ours.wire == other.wire && ours.scenario == other.scenario {
             format!("{}; {}: rate against {}", ours.scenario.name(), ours.wire, other.kind.name())
         } else {
             format!("{}; {}: rate against {other}", ours.scenario.name(), ours.wire)
         };
-        self.add(what, Asked::AtLeast(at_least), " x", measured)
+        self.add(what, asked, " x", measured)
     }
 
     fn median(&self, heat: Heat, entry: Entry, figure: impl Fn(&Figures) -> u64) -> Option<u64> {
@@ -135,6 +139,10 @@ impl Look<'_> {
                 .rate(Heat::Calls, calls, entry(RedisAlways, scenario, CALLS), 1.1)
                 .rate(Heat::Bulk, piped, always, 6.0)
                 .rate(Heat::Bulk, entry(Ours, scenario, LARGE_BATCHES), always, 6.0);
+        }
+        for redis in [RedisAlways, RedisEverysec] {
+            let (few, calls) = (entry(Ours, Zipf, FEW), entry(redis, Zipf, CALLS));
+            self = self.rated(Heat::Multiplexed, few, calls, Asked::Told);
         }
         for (scenario, calls, bulk) in [
             (Hot, Heat::Calls, Heat::Bulk),

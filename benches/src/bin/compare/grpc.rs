@@ -11,17 +11,18 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
 
 use crate::Failure;
+use crate::caller::Connection;
 use crate::contender::{Granted, Lane as AnyLane, Wire};
 use crate::demand::Order;
 use crate::message::{Answer, BatchAnswer, ItemAnswer, Orders, Outgoing, StreamAnswer};
 
-const RESERVE: PathAndQuery = PathAndQuery::from_static("/quartermaster.v1.AllocationService/Reserve");
+const RESERVE: &str = "/quartermaster.v1.AllocationService/Reserve";
 const RESERVE_BATCH: PathAndQuery = PathAndQuery::from_static("/quartermaster.v1.AllocationService/ReserveBatch");
 const RESERVE_STREAM: PathAndQuery = PathAndQuery::from_static("/quartermaster.v1.AllocationService/ReserveStream");
 
 /// One caller.
 pub(crate) enum Lane {
-    Single(Grpc<Channel>),
+    Single(Connection),
     Batch(Grpc<Channel>),
     Stream { orders: mpsc::Sender<Outgoing>, answers: Streaming<StreamAnswer> },
 }
@@ -29,6 +30,13 @@ pub(crate) enum Lane {
 /// Connects.
 pub(crate) async fn lanes(address: &str, wire: Wire) -> Result<Vec<AnyLane>, Failure> {
     let (lanes, connections) = wire.lanes();
+    if let Wire::Single { .. } = wire {
+        let mut opened = Vec::new();
+        for _ in 0..connections {
+            opened.push(Connection::open(address, RESERVE).await?);
+        }
+        return Ok(opened.iter().cycle().take(lanes).cloned().map(|one| AnyLane::Grpc(Lane::Single(one))).collect());
+    }
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
     let mut channels = Vec::new();
     for _ in 0..connections {
@@ -38,10 +46,9 @@ pub(crate) async fn lanes(address: &str, wire: Wire) -> Result<Vec<AnyLane>, Fai
     for number in 0..lanes {
         let client = Grpc::new(channels[number % channels.len()].clone());
         made.push(AnyLane::Grpc(match wire {
-            Wire::Single { .. } => Lane::Single(client),
             Wire::Batch { .. } => Lane::Batch(client),
             Wire::Piped { depth, .. } => stream(client, depth).await?,
-            Wire::Transaction { .. } => return Err("gRPC knows no transactions".into()),
+            Wire::Single { .. } | Wire::Transaction { .. } => return Err("no lane of this kind".into()),
         }));
     }
     Ok(made)
@@ -57,26 +64,23 @@ async fn stream(mut client: Grpc<Channel>, depth: usize) -> Result<Lane, Failure
 
 impl Lane {
     pub(crate) async fn step(&mut self, orders: &Arc<[Order]>) -> Result<Granted, Failure> {
-        let outgoing = |range, listed| Outgoing { orders: Arc::clone(orders), range, listed };
+        let outgoing = |range| Outgoing { orders: Arc::clone(orders), range };
         let mut granted = Granted::default();
         match self {
-            Lane::Single(client) => {
-                for (place, order) in orders.iter().enumerate() {
-                    client.ready().await?;
-                    let request = Request::new(outgoing(place..place + 1, false));
-                    let answer: Answer = client.unary(request, RESERVE, Orders::new()).await?.into_inner();
-                    granted = granted + of_answer(order, &answer)?;
+            Lane::Single(connection) => {
+                for order in orders.iter() {
+                    granted = granted + of_answer(order, &connection.reserve(order).await?)?;
                 }
             }
             Lane::Batch(client) => {
                 client.ready().await?;
-                let request = Request::new(outgoing(0..orders.len(), true));
+                let request = Request::new(outgoing(0..orders.len()));
                 let answer: BatchAnswer = client.unary(request, RESERVE_BATCH, Orders::new()).await?.into_inner();
                 granted = of_items(orders, &answer.results)?;
             }
             Lane::Stream { orders: sender, answers } => {
                 for place in 0..orders.len() {
-                    sender.send(outgoing(place..place + 1, true)).await?;
+                    sender.send(outgoing(place..place + 1)).await?;
                 }
                 for order in orders.iter() {
                     let answer = answers.message().await?.ok_or("the stream ended")?;

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod aims;
+mod caller;
 mod chart;
 mod contender;
 mod demand;

@@ -8,20 +8,18 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::demand::{HELD_FOR, Order};
 
-/// Orders to be sent: one by itself, or some in the list of a batch's or a stream's message.
+/// Orders to be sent in the list of a batch's or a stream's message.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     pub(crate) orders: Arc<[Order]>,
     pub(crate) range: Range<usize>,
-    /// Each is a field of its own within the message.
-    pub(crate) listed: bool,
 }
 
 impl Outgoing {
@@ -30,12 +28,20 @@ impl Outgoing {
         for order in &self.orders[self.range.clone()] {
             bytes.clear();
             encode(order, &mut bytes);
-            if self.listed {
-                field(1, bytes.len(), out);
-            }
+            field(1, bytes.len(), out);
             out.put_slice(&bytes);
         }
     }
+}
+
+/// One order as gRPC frames it: no compression, four bytes of length, the message.
+pub(crate) fn framed(order: &Order) -> Bytes {
+    let mut out = Vec::with_capacity(128 + 5);
+    out.resize(5, 0);
+    encode(order, &mut out);
+    let length = u32::try_from(out.len() - 5).unwrap_or(u32::MAX);
+    out[1..5].copy_from_slice(&length.to_be_bytes());
+    out.into()
 }
 
 /// A `ReserveRequest`.
@@ -205,11 +211,11 @@ mod tests {
         let orders: Arc<[Order]> = Demand::new().of(Scenario::ThreeLines).draw(1_000).into();
         let batch = api::ReserveBatchRequest { requests: orders.iter().map(request).collect() };
         let mut bytes = Vec::new();
-        Outgoing { orders: Arc::clone(&orders), range: 0..1_000, listed: true }.encode(&mut bytes);
+        Outgoing { orders: Arc::clone(&orders), range: 0..1_000 }.encode(&mut bytes);
         assert_eq!(bytes, batch.encode_to_vec());
-        bytes.clear();
-        Outgoing { orders: Arc::clone(&orders), range: 7..8, listed: false }.encode(&mut bytes);
-        assert_eq!(bytes, request(&orders[7]).encode_to_vec());
+        let alone = request(&orders[7]).encode_to_vec();
+        let length = u8::try_from(alone.len()).expect("orders are short");
+        assert_eq!(framed(&orders[7]), [&[0, 0, 0, 0, length], &alone[..]].concat());
     }
 
     #[test]

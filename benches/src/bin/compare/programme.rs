@@ -61,6 +61,8 @@ impl Heat {
                 several(Zipf, FEW, &[Ours, DurableEcho, BareEcho]),
                 several(Zipf, MANY, &[Ours, DurableEcho, BareEcho]),
                 several(Hot, MANY, &[Ours]),
+                // As many under way as few connections have: its clients take a connection a caller.
+                several(Zipf, CALLS, &[RedisAlways, RedisEverysec]),
             ],
             Heat::Connections => {
                 CONNECTIONS.map(|count| several(Zipf, connections(count), &[Ours, DurableEcho])).to_vec()
