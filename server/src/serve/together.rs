@@ -1,64 +1,80 @@
 //! Answers that are ready together leave together.
 //!
 //! A call that has its answer wakes its connection, and the runtime turns to a task woken by another one right after that, before the
-//! calls that wait in its queue: each answer would be written by itself, though dozens became durable with one fsync. So, while other calls
-//! of it have no answer yet, a connection is woken as if it had yielded: when the tasks that are ready have had their turn and the sockets
-//! were looked at. What wakes it from there (bytes that came, a timer) is not delayed by that, and what wakes it from outside of the runtime
-//! neither.
+//! calls that wait in its queue: each answer would be written by itself, though dozens became durable with one fsync. So a connection that
+//! was woken by a call, and owes other answers, yields first: it goes on when the tasks that are ready have had their turn and the sockets
+//! were looked at. What wakes it otherwise (bytes that came, a timer, a thread outside of the runtime) is not delayed.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use tokio::task::yield_now;
+use tokio::task::{try_id, yield_now};
 
 use super::progress::Progress;
 
-/// Polls a connection with a waker that lets calls that are ready go first.
+/// Polls a connection, calls that are ready first.
 #[derive(Debug)]
 pub(super) struct Together {
-    progress: Arc<Progress>,
+    wakes: Arc<Wakes>,
+    /// Its last step was to yield: it does that once, whoever wakes it meanwhile.
+    has_yielded: bool,
     /// Waker of the task, and the connection's.
     wakers: Option<(Waker, Waker)>,
 }
 
-/// Wakes a task: at once when it owes no answer, else when the runtime has nothing else to do, or looks at its sockets the next time.
-struct Later {
-    task: Waker,
+/// What the wakers of a connection note for its next step. Relaxed: a step is ordered after the wake that leads to it.
+#[derive(Debug)]
+struct Wakes {
     progress: Arc<Progress>,
+    /// The next step is to yield.
+    by_a_call: AtomicBool,
+}
+
+/// Wakes a task, and notes whether it is one of the runtime's tasks that does. It does not hand the task to the runtime for later by itself: the
+/// runtime may be going through what it was handed just then.
+struct Noting {
+    task: Waker,
+    wakes: Arc<Wakes>,
 }
 
 impl Together {
     /// For the connection with `progress`.
     pub(super) fn new(progress: &Arc<Progress>) -> Together {
-        Together { progress: Arc::clone(progress), wakers: None }
+        let wakes = Wakes { progress: Arc::clone(progress), by_a_call: AtomicBool::new(false) };
+        Together { wakes: Arc::new(wakes), has_yielded: false, wakers: None }
     }
 
     /// A step of `connection`, in the task of `context`.
-    pub(super) fn poll<F: Future>(&mut self, connection: Pin<&mut F>, context: &Context<'_>) -> Poll<F::Output> {
+    pub(super) fn poll<F: Future>(&mut self, connection: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let yields = self.wakes.by_a_call.swap(false, Ordering::Relaxed) && !self.has_yielded;
+        // The first step of a yield asks the runtime to wake the task later.
+        self.has_yielded = yields && pin!(yield_now()).poll(context).is_pending();
+        if self.has_yielded {
+            return Poll::Pending;
+        }
         let wakers = self.wakers.take().filter(|(task, _)| task.will_wake(context.waker()));
-        let (_, later) = self.wakers.insert(wakers.unwrap_or_else(|| {
+        let (_, noting) = self.wakers.insert(wakers.unwrap_or_else(|| {
             let task = context.waker().clone();
-            let later = Later { task: task.clone(), progress: Arc::clone(&self.progress) };
-            (task, Waker::from(Arc::new(later)))
+            let noting = Noting { task: task.clone(), wakes: Arc::clone(&self.wakes) };
+            (task, Waker::from(Arc::new(noting)))
         }));
-        connection.poll(&mut Context::from_waker(later))
+        connection.poll(&mut Context::from_waker(noting))
     }
 }
 
-impl Wake for Later {
+impl Wake for Noting {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.progress.owes_answers() {
-            // Its first step hands the waker to the runtime, for later; outside of a runtime it wakes at once.
-            let _pending = pin!(yield_now()).poll(&mut Context::from_waker(&self.task));
-        } else {
-            self.task.wake_by_ref();
+        if try_id().is_some() && self.wakes.progress.owes_answers() {
+            self.wakes.by_a_call.store(true, Ordering::Relaxed);
         }
+        self.task.wake_by_ref();
     }
 }
 
@@ -121,7 +137,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn is_woken_from_outside_of_the_runtime() {
-        let (sender, mut answer) = oneshot::channel();
+        let (sender, mut answer) = oneshot::channel::<u32>();
         let (waits, waiting) = oneshot::channel();
         let connection = tokio::spawn(async move {
             let progress = Arc::new(Progress::default());
@@ -140,6 +156,25 @@ mod tests {
         assert_eq!(connection.await.unwrap(), 7);
     }
 
+    /// What the runtime keeps for later is gone through by waking it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_connection_may_yield_by_itself() {
+        let progress = Arc::new(Progress::default());
+        let _asked = progress.asked();
+        let mut together = Together::new(&progress);
+        let connection = tokio::spawn(async move {
+            let mut connection = pin!(async {
+                for _ in 0..3 {
+                    yield_now().await;
+                }
+                7
+            });
+            poll_fn(|context| together.poll(connection.as_mut(), context)).await
+        });
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), connection).await;
+        assert_eq!(ended.expect("the runtime lives").unwrap(), 7);
+    }
+
     #[test]
     fn wakes_the_task_that_polled_it_last() {
         let bells = [(); 2].map(|()| Arc::new(Bell(AtomicUsize::new(0))));
@@ -153,7 +188,7 @@ mod tests {
                 handed.push(context.waker().clone());
                 Poll::<()>::Pending
             }));
-            assert!(together.poll(connection.as_mut(), &Context::from_waker(&task)).is_pending());
+            assert!(together.poll(connection.as_mut(), &mut Context::from_waker(&task)).is_pending());
         }
         assert!(handed[0].will_wake(&handed[1]), "a waker is made for a task, not for each step");
         handed.into_iter().for_each(Waker::wake);
