@@ -9,6 +9,8 @@ mod answer;
 mod arrival;
 mod calls;
 mod connection;
+#[cfg(test)]
+mod counted;
 mod debug;
 mod files;
 mod front;

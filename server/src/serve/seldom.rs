@@ -38,11 +38,10 @@ impl Seldom {
             self.task = Some(context.waker().clone());
             self.bell.task.lock().clone_from(&self.task);
         }
-        if !self.bell.rang.load(Ordering::Acquire) {
+        // Before the step: what rings in the meantime counts.
+        if !self.bell.rang.swap(false, Ordering::Acquire) {
             return Poll::Pending;
         }
-        // Before the step: what rings in the meantime counts.
-        self.bell.rang.swap(false, Ordering::AcqRel);
         let step = step(&mut Context::from_waker(&self.waker));
         if step.is_ready() {
             self.bell.rang.store(true, Ordering::Release);
@@ -65,21 +64,12 @@ impl Wake for Bell {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
+    use super::super::counted::Counted;
     use super::*;
-
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
 
     #[test]
     fn looks_once_and_then_when_it_was_woken_or_had_something() {
-        let tasks = [(); 2].map(|()| Arc::new(Count(AtomicUsize::new(0))));
+        let tasks = [(); 2].map(|()| Arc::new(Counted::default()));
         let wakers = tasks.clone().map(Waker::from);
         let mut seldom = Seldom::new();
         let mut looked = Vec::new();
@@ -106,6 +96,6 @@ mod tests {
             assert_eq!(polled, if looked.contains(&number) { outcome } else { Poll::Pending });
         }
         assert_eq!(looked, [0, 2, 3, 5]);
-        assert_eq!(tasks.map(|task| task.0.load(Ordering::SeqCst)), [1, 1], "the task that polled last is woken");
+        assert_eq!(tasks.map(|task| task.woken()), [1, 1], "the task that polled last is woken");
     }
 }

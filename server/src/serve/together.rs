@@ -85,18 +85,11 @@ mod tests {
 
     use tokio::sync::oneshot;
 
+    use super::super::counted::Counted;
     use super::*;
 
     /// Fewer than the steps after which a runtime looks at its sockets: until then whoever is woken later waits.
     const CALLS: usize = 20;
-
-    struct Bell(AtomicUsize);
-
-    impl Wake for Bell {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
 
     /// Answers that are there at each step of a connection that is asked for `CALLS` of them at once.
     async fn seen_by_each_step(progress: Arc<Progress>) -> Vec<usize> {
@@ -177,13 +170,11 @@ mod tests {
 
     #[test]
     fn wakes_the_task_that_polled_it_last() {
-        let bells = [(); 2].map(|()| Arc::new(Bell(AtomicUsize::new(0))));
-        let progress = Arc::new(Progress::default());
-        let _asked = progress.asked();
-        let mut together = Together::new(&progress);
+        let tasks = [(); 2].map(|()| Arc::new(Counted::default()));
+        let mut together = Together::new(&Arc::new(Progress::default()));
         let mut handed = Vec::new();
-        for bell in [&bells[0], &bells[0], &bells[1]] {
-            let task = Waker::from(Arc::clone(bell));
+        for task in [&tasks[0], &tasks[0], &tasks[1]] {
+            let task = Waker::from(Arc::clone(task));
             let mut connection = pin!(poll_fn(|context| {
                 handed.push(context.waker().clone());
                 Poll::<()>::Pending
@@ -192,6 +183,6 @@ mod tests {
         }
         assert!(handed[0].will_wake(&handed[1]), "a waker is made for a task, not for each step");
         handed.into_iter().for_each(Waker::wake);
-        assert_eq!(bells.map(|bell| bell.0.load(Ordering::SeqCst)), [2, 1]);
+        assert_eq!(tasks.map(|task| task.woken()), [2, 1]);
     }
 }
