@@ -148,11 +148,13 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Few tags for many numbers, some of them neighbours: runs join, wrap round and part again.
+        /// Few tags for many numbers, some of them neighbours: runs join, wrap round and part again. What is there is looked for after each
+        /// step; what is not, with the step's tag then and with every tag at the end.
         #[test]
         fn the_table_finds_what_a_map_finds(steps in prop::collection::vec((0_u64..40, 0_u32..60, any::<bool>()), 1..300)) {
             let (mut table, mut model) = (Table::default(), BTreeSet::new());
             let tag = |seed: u64| Tag::of(if seed < 20 { seed } else { seed.wrapping_mul(0x0DDB_1A5E) });
+            let find = |table: &Table, tag, number| table.find(tag, |other| other == number);
             for (seed, number, goes) in steps {
                 if goes {
                     prop_assert_eq!(table.remove(tag(seed), number), model.remove(&(tag(seed).0, number)));
@@ -160,12 +162,17 @@ mod tests {
                     table.insert(tag(seed), number);
                 }
                 prop_assert_eq!(table.length, model.len());
-                for seed in 0..40 {
-                    for number in 0..60 {
-                        let found = table.find(tag(seed), |other| other == number);
-                        prop_assert_eq!(found, model.contains(&(tag(seed).0, number)).then_some(number));
-                    }
+                for (tag, number) in &model {
+                    prop_assert_eq!(find(&table, Tag(*tag), *number), Some(*number));
                 }
+                for number in 0..60 {
+                    let is_there = model.contains(&(tag(seed).0, number));
+                    prop_assert_eq!(find(&table, tag(seed), number), is_there.then_some(number));
+                }
+            }
+            for (seed, number) in (0..40).flat_map(|seed| (0..60).map(move |number| (seed, number))) {
+                let is_there = model.contains(&(tag(seed).0, number));
+                prop_assert_eq!(find(&table, tag(seed), number), is_there.then_some(number));
             }
         }
     }

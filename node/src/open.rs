@@ -258,8 +258,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
 
-    /// Records in a stretch: each by itself, some, and more than there are.
-    const LENGTHS: [usize; 4] = [1, 7, 20, 1_000];
+    /// Records in a stretch: each by itself, though none were asked for, some, and more than there are.
+    const LENGTHS: [usize; 5] = [0, 1, 7, 20, 1_000];
 
     fn crews() -> [Box<dyn Crew>; 3] {
         [Box::new(Alone), Box::new(InTurn::new(3)), Box::new(Threads::new(2))]

@@ -173,6 +173,11 @@ impl<S: Storage> LogReader<S> {
         Ok(reader)
     }
 
+    /// The first record that was asked for.
+    pub(crate) fn from(&self) -> Lsn {
+        self.from
+    }
+
     /// The next batch; nothing at the end of the log.
     ///
     /// # Errors

@@ -13,7 +13,6 @@ pub type Visit<'a> = dyn FnMut(Lsn, Epoch, &[u8]) -> Result<(), VisitError> + 'a
 #[derive(Debug)]
 pub struct Replay<S: Storage> {
     reader: LogReader<S>,
-    from: Lsn,
     records: u64,
 }
 
@@ -34,7 +33,7 @@ impl<S: Storage> Replay<S> {
     /// Of the records from `from`.
     pub(crate) fn open(directory: Directory<S>, from: Lsn) -> Result<Replay<S>, Error> {
         let reader = LogReader::open_until(directory, from, None)?;
-        Ok(Replay { reader, from, records: 0 })
+        Ok(Replay { reader, records: 0 })
     }
 
     /// The next record, or the end.
@@ -85,7 +84,7 @@ impl<S: Storage> Replay<S> {
 
     /// A caller that continues at `from` has seen everything before it as durable, so the log must reach that far.
     fn check_reach(&self) -> Result<(), Error> {
-        let (wanted, last) = (self.from, self.reader.position().lsn);
+        let (wanted, last) = (self.reader.from(), self.reader.position().lsn);
         if wanted > last.next() {
             return Err(Error::BeyondEnd { directory: self.reader.directory().path(), wanted, last });
         }

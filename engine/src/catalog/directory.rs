@@ -262,13 +262,8 @@ impl Directory {
     pub fn with_locations(&self, changed: &[Location]) -> Self {
         let mut next = self.clone();
         for location in changed {
-            let entry = Arc::new(location.clone());
-            if location.id.index() < next.locations.len() {
-                next.locations[location.id.index()] = entry;
-            } else {
-                assert_eq!(location.id.index(), next.locations.len(), "location ids are dense");
+            if put(&mut next.locations, location.id.index(), location) {
                 next.location_by_code.insert(location.spec.code.as_str().into(), location.id);
-                next.locations.push(entry);
             }
         }
         next.rank_all();
@@ -411,19 +406,26 @@ impl Directory {
     pub fn with_channels(&self, changed: &[Channel]) -> Self {
         let mut next = self.clone();
         for channel in changed {
-            let entry = Arc::new(channel.clone());
-            if channel.id.index() < next.channels.len() {
-                next.channels[channel.id.index()] = entry;
-            } else {
-                assert_eq!(channel.id.index(), next.channels.len(), "channel ids are dense");
+            if put(&mut next.channels, channel.id.index(), channel) {
                 next.channel_by_code.insert(channel.spec.code.as_str().into(), channel.id);
-                next.channels.push(entry);
             }
         }
         next.leaves_units = next.channels.iter().any(|channel| channel.spec.safety_units > 0);
         next.parents = next.channels.iter().map(|own| next.channel(&own.spec.parent).map(|around| around.id)).collect();
         next
     }
+}
+
+/// Puts an entry in its place, or behind the last one. Says whether it is new.
+fn put<T: Clone>(entries: &mut Vec<Arc<T>>, place: usize, entry: &T) -> bool {
+    let entry = Arc::new(entry.clone());
+    let Some(old) = entries.get_mut(place) else {
+        assert_eq!(place, entries.len(), "ids are dense");
+        entries.push(entry);
+        return true;
+    };
+    *old = entry;
+    false
 }
 
 /// Selling nodes from the innermost outward.

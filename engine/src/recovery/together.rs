@@ -44,10 +44,10 @@ impl Default for Stretch {
 }
 
 impl Stretch {
-    /// An empty one that is full at so many records, at least 1.
+    /// An empty one that is full at so many records, and not before it has one.
     #[must_use]
     pub fn of(records_max: usize) -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), records_max }
+        Self { bytes: Vec::new(), ends: Vec::new(), records_max: records_max.max(1) }
     }
 
     /// Appends the next record.
