@@ -5,7 +5,12 @@ mod support;
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
-use proptest::{collection::vec, prelude::*, sample::Index, test_runner::RngSeed};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::Index,
+    test_runner::{RngSeed, TestRunner},
+};
 use quartermaster_engine::{
     Engine, EngineConfig, Error, Verdict, codec,
     command::Command,
@@ -213,40 +218,27 @@ fn case(steps: std::ops::Range<usize>) -> impl Strategy<Value = Case> {
         .prop_map(|(weights, steps)| Case::new(weights, steps))
 }
 
-proptest! {
-    #![proptest_config(config(0))]
-
-    fn one_half(case in case(1..160), stop: Index) {
+fn everything(half: u64) {
+    let mut runner = TestRunner::new(config(half));
+    let outcome = runner.run(&(case(1..160), any::<Index>()), |(case, stop)| {
         run(&case, stop).map_err(TestCaseError::fail)?;
-    }
-}
-
-proptest! {
-    #![proptest_config(config(1))]
-
-    fn other_half(case in case(1..160), stop: Index) {
-        run(&case, stop).map_err(TestCaseError::fail)?;
-    }
-}
-
-/// What was tried in this test, where that is asked for.
-fn tell_counts() {
+        Ok(())
+    });
     if std::env::var_os("MIXED_COUNTS").is_some() {
         COUNTS.with(|counts| {
             counts.borrow().iter().for_each(|((kind, outcome), count)| println!("{kind} {outcome} {count}"))
         });
     }
+    outcome.unwrap_or_else(|failed| panic!("{failed}"));
 }
 
 /// All features at once keep every rule.
 #[test]
 fn all_features_together_keep_every_rule() {
-    one_half();
-    tell_counts();
+    everything(0);
 }
 
 #[test]
 fn all_features_together_keep_every_rule_in_other_cases() {
-    other_half();
-    tell_counts();
+    everything(1);
 }
