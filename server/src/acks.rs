@@ -3,12 +3,16 @@
 //! The committer raises the watermark first and takes the waiters second; a waiter looks at the watermark again under the same
 //! lock before it is parked. So either it sees the new watermark or the committer sees the waiter: no wake-up is lost.
 //!
+//! A thread of its own would wake a task of the runtime by a call of the system for every few waiters: a worker that it wakes turns to the first
+//! of them at once and sleeps again before the next is woken. So the committer wakes a single task, the [`Herald`], and that wakes the waiters,
+//! which costs the runtime next to nothing from within.
+//!
 //! What is parked is bounded by the calls in work: each waiting future holds at most one place.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use quartermaster_journal::Lsn;
@@ -34,6 +38,16 @@ pub struct Acks {
 struct Parked {
     by_lsn: BTreeMap<Place, Waker>,
     tickets: u64,
+    /// The task that wakes them; without one, whoever raises the watermark does.
+    herald: Option<Waker>,
+}
+
+impl Parked {
+    /// Takes out those that a watermark has passed.
+    fn take(&mut self, durable: Lsn) -> BTreeMap<Place, Waker> {
+        let later = self.by_lsn.split_off(&Place { lsn: durable.next(), ticket: 0 });
+        std::mem::replace(&mut self.by_lsn, later)
+    }
 }
 
 /// Where a waiter is parked: by LSN, then in the order of arrival.
@@ -59,18 +73,28 @@ impl Acks {
         self.parked.lock().by_lsn.len()
     }
 
-    /// Everything up to `durable` is on disk: wakes the waiters at or below it. Going backwards changes nothing.
+    /// Everything up to `durable` is on disk: has the waiters at or below it woken. Going backwards changes nothing.
     /// Called by the journal's committer, with none of its locks held.
     pub fn advance(&self, durable: Lsn) {
         if self.durable.fetch_max(durable.get(), Ordering::Release) >= durable.get() {
             return;
         }
-        let ready = {
-            let mut parked = self.parked.lock();
-            let later = parked.by_lsn.split_off(&Place { lsn: durable.next(), ticket: 0 });
-            std::mem::replace(&mut parked.by_lsn, later)
-        };
-        ready.into_values().for_each(Waker::wake);
+        let herald = self.parked.lock().herald.clone();
+        match herald {
+            Some(herald) => herald.wake(),
+            None => self.wake_passed(),
+        }
+    }
+
+    /// A future that wakes the waiters wherever it is polled, for as long as there are any to come: to be spawned in the runtime that they wait in.
+    pub fn herald(self: &Arc<Acks>) -> Herald {
+        Herald { acks: Arc::downgrade(self) }
+    }
+
+    /// Wakes the waiters that the watermark has passed.
+    fn wake_passed(&self) {
+        let passed = self.parked.lock().take(self.durable());
+        passed.into_values().for_each(Waker::wake);
     }
 
     /// The journal is closed for good: every waiter above the watermark gets [`JournalClosed`], those to come as well.
@@ -91,6 +115,43 @@ impl Acks {
         }
         // The watermark may have risen for the last time between the two looks, and a failure never comes before that.
         self.failed.load(Ordering::Acquire).then(|| if self.durable() >= lsn { Ok(()) } else { Err(JournalClosed) })
+    }
+}
+
+impl Drop for Acks {
+    fn drop(&mut self) {
+        let herald = self.parked.lock().herald.take();
+        // It finds that there is nobody left, and ends.
+        herald.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Wakes waiters, see [`Acks::herald`]. When it is dropped, whoever raises the watermark wakes them again.
+#[derive(Debug)]
+#[must_use = "it wakes nobody unless it is polled"]
+pub struct Herald {
+    acks: Weak<Acks>,
+}
+
+impl Future for Herald {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(acks) = self.acks.upgrade() else { return Poll::Ready(()) };
+        // Before the look: who raises the watermark after it wakes this task again.
+        let _before = acks.parked.lock().herald.replace(context.waker().clone());
+        acks.wake_passed();
+        Poll::Pending
+    }
+}
+
+impl Drop for Herald {
+    fn drop(&mut self) {
+        if let Some(acks) = self.acks.upgrade() {
+            let _own = acks.parked.lock().herald.take();
+            // It may have been woken for these.
+            acks.wake_passed();
+        }
     }
 }
 
@@ -210,12 +271,63 @@ mod tests {
         assert_eq!(bell.0.load(Ordering::SeqCst), 1);
     }
 
+    fn poll_herald(herald: &mut Herald, bell: &Arc<Bell>) -> Poll<()> {
+        Pin::new(herald).poll(&mut Context::from_waker(&Waker::from(Arc::clone(bell))))
+    }
+
+    #[test]
+    fn a_herald_is_woken_once_and_wakes_whom_the_watermark_has_passed() {
+        let (acks, own) = (Acks::new(), bell());
+        let mut herald = acks.herald();
+        let mut waits: Vec<_> = (1..=9).map(|lsn| (acks.wait(Lsn::new(lsn)), bell())).collect();
+        waits.iter_mut().for_each(|(wait, bell)| assert!(poll(wait, bell).is_pending()));
+        acks.advance(Lsn::new(1));
+        assert!(poll_herald(&mut herald, &own).is_pending());
+        acks.advance(Lsn::new(5));
+        acks.advance(Lsn::new(6));
+        let woken = |waits: &[(Wait<'_>, Arc<Bell>)]| -> Vec<usize> {
+            waits.iter().map(|(_, bell)| bell.0.load(Ordering::SeqCst)).collect()
+        };
+        assert_eq!(woken(&waits), [1, 0, 0, 0, 0, 0, 0, 0, 0], "nobody cried out the first");
+        assert_eq!(own.0.load(Ordering::SeqCst), 2, "once for each time that the watermark rose");
+        assert!(poll_herald(&mut herald, &own).is_pending());
+        assert_eq!(woken(&waits), [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+        acks.advance(Lsn::new(7));
+        drop(herald);
+        assert_eq!(woken(&waits), [1, 1, 1, 1, 1, 1, 1, 0, 0], "it leaves nobody behind");
+        acks.advance(Lsn::new(8));
+        assert_eq!(woken(&waits), [1, 1, 1, 1, 1, 1, 1, 1, 0], "without it they are woken at once");
+    }
+
+    #[test]
+    fn a_herald_ends_when_nobody_can_wait_any_more() {
+        let (acks, own) = (Acks::new(), bell());
+        let mut herald = acks.herald();
+        assert!(poll_herald(&mut herald, &own).is_pending());
+        drop(acks);
+        assert_eq!(own.0.load(Ordering::SeqCst), 1);
+        assert!(poll_herald(&mut herald, &own).is_ready());
+    }
+
     /// Threads append and wait while another makes durable what was appended, in uneven steps. A lost wake-up hangs the test.
     #[test]
     fn no_wake_up_is_lost_between_threads() {
+        append_and_wait(&Acks::new());
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_where_a_herald_wakes() {
+        let acks = Acks::new();
+        let herald = acks.herald();
+        let crying = thread::spawn(|| tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(herald));
+        append_and_wait(&acks);
+        drop(acks);
+        crying.join().unwrap();
+    }
+
+    fn append_and_wait(acks: &Acks) {
         const WAITERS: u64 = 4;
         const EACH: u64 = 5_000;
-        let acks = Acks::new();
         let appended = AtomicU64::new(0);
         let durable = thread::scope(|scope| {
             let committer = scope.spawn(|| {

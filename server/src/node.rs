@@ -33,7 +33,7 @@ use quartermaster_proto::v1;
 pub use data_dir::OpenError;
 pub use quartermaster_node::{Recovered, SnapshotError, SnapshotTaken};
 
-use crate::acks::{Acks, JournalClosed};
+use crate::acks::{Acks, Herald, JournalClosed};
 use crate::backup::Backups;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -296,6 +296,11 @@ impl Node {
         let settled = self.acks.wait(lsn).await.map_err(|JournalClosed| ApiError::JournalClosed);
         steps::settled(began);
         settled
+    }
+
+    /// Wakes those who [`settle`](Node::settle), in the runtime that it is spawned in.
+    pub fn herald(&self) -> Herald {
+        self.acks.herald()
     }
 
     /// To be held while many changes are made of which only the last is waited for: the disk is left alone meanwhile, unless others wait.

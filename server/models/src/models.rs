@@ -39,13 +39,18 @@ impl Wake for Bell {
     }
 }
 
-/// Runs a wait to its end, asleep in between: without its wake-up it never comes back.
+/// Runs a wait to its end.
 fn block_on(acks: &Acks, lsn: u64) -> Result<(), JournalClosed> {
+    run(acks.wait(Lsn::new(lsn)))
+}
+
+/// Runs a future to its end, asleep in between: without its wake-up it never comes back.
+fn run<F: Future>(future: F) -> F::Output {
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
-    let mut wait = pin!(acks.wait(Lsn::new(lsn)));
+    let mut future = pin!(future);
     loop {
-        if let Poll::Ready(outcome) = wait.as_mut().poll(&mut Context::from_waker(&waker)) {
+        if let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return outcome;
         }
         let mut rung = bell.rung.lock().expect("no panic");
@@ -71,6 +76,40 @@ fn who_parks_while_the_watermark_rises_is_woken() {
         assert_eq!(acks.durable(), Lsn::new(2), "answered before it was durable");
         committer.join().expect("no panic");
         assert_eq!(acks.waiting(), 0);
+    });
+}
+
+#[test]
+fn who_parks_is_woken_by_the_herald_which_ends_with_the_last_of_them() {
+    explore(|| {
+        let acks = Acks::new();
+        let herald = acks.herald();
+        let herald = thread::spawn(move || run(herald));
+        let committer = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || acks.advance(Lsn::new(1)))
+        };
+        assert_eq!(block_on(&acks, 1), Ok(()));
+        committer.join().expect("no panic");
+        drop(acks);
+        herald.join().expect("it ends");
+    });
+}
+
+#[test]
+fn who_parks_is_woken_though_the_herald_is_dropped() {
+    explore(|| {
+        let acks = Acks::new();
+        let mut herald = acks.herald();
+        assert!(pin!(&mut herald).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let herald = thread::spawn(move || drop(herald));
+        let committer = {
+            let acks = Arc::clone(&acks);
+            thread::spawn(move || acks.advance(Lsn::new(1)))
+        };
+        assert_eq!(block_on(&acks, 1), Ok(()));
+        committer.join().expect("no panic");
+        herald.join().expect("no panic");
     });
 }
 

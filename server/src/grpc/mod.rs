@@ -52,14 +52,21 @@ use self::{legible::Legible, straight::Straight};
 use crate::node::Node;
 
 /// All services of a node behind tonic's router, as [`services`] has them.
+///
+/// # Panics
+/// As [`services`].
 #[must_use]
 pub fn routes(node: &Arc<Node>, message_bytes_max: usize) -> Routes {
     services(node, message_bytes_max).into_routes()
 }
 
 /// All services of a node. Messages of more than `message_bytes_max` are refused before they are read.
+///
+/// # Panics
+/// Outside of a runtime: what wakes the calls that wait for the disk is spawned in the one that they wait in.
 #[must_use]
 pub fn services(node: &Arc<Node>, message_bytes_max: usize) -> Services {
+    tokio::spawn(node.herald());
     let allocation = AllocationServiceServer::new(Allocation::new(Arc::clone(node)));
     let inventory = InventoryServiceServer::new(Inventory::new(Arc::clone(node)));
     let catalog = CatalogServiceServer::new(Catalog::new(Arc::clone(node)));

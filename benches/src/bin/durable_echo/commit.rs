@@ -3,7 +3,7 @@
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc, thread};
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Bytes that each request leaves in the file.
 const RECORD_BYTES: usize = 64;
@@ -22,10 +22,14 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Makes the file and starts the thread.
+    /// Makes the file and starts the thread, and the task that lets the answers go: a thread would wake the runtime for every few of them, and
+    /// the bound would be lower than what is held against it.
     ///
     /// # Errors
     /// When the file cannot be made.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub(crate) fn start(path: &Path) -> io::Result<Arc<Self>> {
         let file = File::create(path)?;
         for offset in (0..FILE_BYTES).step_by(CHUNK_BYTES) {
@@ -34,7 +38,16 @@ impl Committer {
         file.sync_all()?;
         let committer = Arc::new(Self::default());
         let thread = Arc::clone(&committer);
-        thread::Builder::new().name("commit".into()).spawn(move || thread.run(&file))?;
+        let (durable, mut batches) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(batch) = batches.recv().await {
+                for done in Vec::into_iter(batch) {
+                    // Who has hung up needs no answer.
+                    let _ = oneshot::Sender::send(done, ());
+                }
+            }
+        });
+        thread::Builder::new().name("commit".into()).spawn(move || thread.run(&file, &durable))?;
         Ok(committer)
     }
 
@@ -59,8 +72,7 @@ impl Committer {
         waiting.len() == 1
     }
 
-    fn run(&self, file: &File) {
-        let mut batch = Vec::new();
+    fn run(&self, file: &File, durable: &mpsc::UnboundedSender<Vec<oneshot::Sender<()>>>) {
         let mut offset = 0;
         loop {
             let mut waiting = self.waiting.lock();
@@ -70,9 +82,7 @@ impl Committer {
             drop(waiting);
             // As the server's committer does, lest the bound be lower than what is held against it.
             thread::yield_now();
-            let mut waiting = self.waiting.lock();
-            std::mem::swap(&mut batch, &mut waiting);
-            drop(waiting);
+            let batch = std::mem::take(&mut *self.waiting.lock());
             // A whole number of sectors, as any log would write.
             let bytes = vec![0x5A; (batch.len() * RECORD_BYTES).next_multiple_of(512)];
             if offset + bytes.len() > FILE_BYTES {
@@ -81,9 +91,8 @@ impl Committer {
             file.write_all_at(&bytes, offset_of(offset)).expect("the file can be written");
             file.sync_data().expect("the file can be synced");
             offset += bytes.len();
-            for done in batch.drain(..) {
-                // Who has hung up needs no answer.
-                let _ = done.send(());
+            if durable.send(batch).is_err() {
+                return;
             }
         }
     }

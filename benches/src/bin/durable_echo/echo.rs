@@ -39,8 +39,9 @@ pub(crate) fn serve(arguments: &Serve) -> Result<(), Box<dyn std::error::Error>>
         Some(directory) => tempfile::tempdir_in(directory),
         None => tempfile::tempdir(),
     }?;
-    let committer = if arguments.no_sync { None } else { Some(Committer::start(&temporary.path().join("committed"))?) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let committer = if arguments.no_sync { None } else { Some(Committer::start(&temporary.path().join("committed"))?) };
     runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen).await?;
         println!("ready grpc={}", listener.local_addr()?);
