@@ -230,6 +230,7 @@ fn from_snapshot(arguments: &Arguments, crews: &[Threads], directory: &Path, fou
     );
     let taken = take_snapshot(&node);
     println!("  written in {:.2} s, {} bytes", taken.duration.as_secs_f64(), grouped(taken.bytes));
+    found.note_each("cell_written_ns", taken.duration, shape.cells());
     drop(node);
     committer.stop().expect("the log is closed");
     for _ in 0..arguments.rounds {
@@ -275,7 +276,8 @@ fn live_with(node: &Arc<Node>, shape: Shape, found: &mut Found) {
         } else {
             let rate = |seen: &Seen| per_second(seen.count, seen.span);
             found.note("snapshot_throughput_ratio", ratio(rate(&busy), rate(&quiet)));
-            found.note_each("cell_written_ns", taken.duration, shape.cells());
+            // With the reservations that were made up to then, which take as many bytes as the cells and more.
+            found.note_each("cell_written_beside_ns", taken.duration, shape.cells());
         }
         println!(
             "  written in {:.2} s, {} bytes; reserving {how}:",

@@ -220,6 +220,13 @@ impl Look<'_> {
                 "cell_written_ns",
             )
             .tool(
+                "snapshot: the same beside a thread that reserves, with its reservations",
+                Asked::Told,
+                " ns",
+                "recovery",
+                "cell_written_beside_ns",
+            )
+            .tool(
                 "snapshot: throughput while it is taken",
                 Asked::AtLeast(0.95),
                 " x",
