@@ -233,6 +233,7 @@ impl<S: Storage> Shared<S> {
         }
         let mut report = StepReport::default();
         let mut counted_bytes = 0;
+        let began = Instant::now();
         if let Some((batch, image)) = commit.writing.next() {
             let rotated = commit.writer.write(&batch, image)?;
             report.records = u64::from(batch.record_count);
@@ -244,7 +245,7 @@ impl<S: Storage> Shared<S> {
                 self.spare_wanted.raise();
             }
         }
-        report.synced = self.sync_if_due(commit, sync)?;
+        report.synced = self.sync_if_due(commit, sync, began)?;
         report.sync_due = commit.sync_due;
         report.more = !commit.writing.is_empty();
         report.durable_lsn = commit.writer.position().lsn;
@@ -254,7 +255,8 @@ impl<S: Storage> Shared<S> {
         Ok(report)
     }
 
-    fn sync_if_due(&self, commit: &mut Commit<S>, sync: Sync) -> Result<bool, Error> {
+    /// The time of a sync is counted from when its step `began`: the write before it goes to the disk, too.
+    fn sync_if_due(&self, commit: &mut Commit<S>, sync: Sync, began: Instant) -> Result<bool, Error> {
         if !commit.writer.is_dirty() {
             commit.sync_due = None;
             return Ok(false);
@@ -269,10 +271,9 @@ impl<S: Storage> Shared<S> {
             }
         };
         if due {
-            let started = Instant::now();
             commit.writer.sync()?;
             commit.sync_due = None;
-            self.count_sync(started.elapsed());
+            self.count_sync(began.elapsed());
         }
         Ok(due)
     }

@@ -114,6 +114,11 @@ impl<F: StorageFile> NamedFile<F> {
         Ok(())
     }
 
+    /// Whole sectors written from now on go around the system's cache, where it lets them.
+    pub(crate) fn bypass_cache(&self) {
+        self.file.bypass_cache();
+    }
+
     pub(crate) fn sync(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(|source| Error::from_io(Operation::Sync, self.path.clone(), source))
     }

@@ -47,5 +47,5 @@ pub use recovery::{End, Next, RecoveryReport, Replay, Visit, open_read_only};
 pub use segment::{SEGMENT_HEADER_BYTES, SegmentInfo};
 pub use snapshot::{SnapshotReader, SnapshotStart, SnapshotStore, SnapshotWriter};
 pub use stats::{BUCKET_BOUNDS, Histogram, LogStats};
-pub use storage::{FileStorage, SimStorage, Storage, StorageFile};
+pub use storage::{DiskFile, FileStorage, SimStorage, Storage, StorageFile};
 pub use trim::TrimReport;

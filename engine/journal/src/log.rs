@@ -8,7 +8,7 @@ use quartermaster_sync::{Condvar, Mutex};
 
 use crate::backlog::Backlog;
 use crate::committer::Commit;
-use crate::config::LogConfig;
+use crate::config::{Durability, LogConfig};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::frame;
@@ -146,7 +146,8 @@ impl<S: Storage> Log<S> {
         let mut segments = reader.segments().to_vec();
         drop(replay);
 
-        let spares = Arc::new(Spares::open(directory.clone(), config.segment_bytes)?);
+        let spares =
+            Arc::new(Spares::open(directory.clone(), config.segment_bytes, config.durability == Durability::Fsync)?);
         let (writer, current) = Writer::start(
             directory.clone(),
             Arc::clone(&spares),

@@ -255,7 +255,7 @@ fn a_call_for_a_spare_is_not_lost() {
 #[test]
 fn no_spare_is_given_out_twice() {
     explore(|| {
-        let spares = Arc::new(Spares::open(Directory::new(SimStorage::new()), 1 << 10).expect("it is new"));
+        let spares = Arc::new(Spares::open(Directory::new(SimStorage::new()), 1 << 10, true).expect("it is new"));
         let preparer = {
             let spares = Arc::clone(&spares);
             spawn(move || {

@@ -20,6 +20,8 @@ const READY_TARGET: usize = 1;
 pub(crate) struct Spares<S: Storage> {
     directory: Directory<S>,
     segment_bytes: u64,
+    /// Every write of a segment is waited for: the system's cache would only be on the way.
+    bypass_cache: bool,
     shelf: Mutex<Shelf<S::File>>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct Spare<F> {
 
 impl<S: Storage> Spares<S> {
     /// Collects the spares that an earlier process left, and removes what it left unfinished or of another size.
-    pub(crate) fn open(directory: Directory<S>, segment_bytes: u64) -> Result<Spares<S>, Error> {
+    pub(crate) fn open(directory: Directory<S>, segment_bytes: u64, bypass_cache: bool) -> Result<Spares<S>, Error> {
         let mut shelf = Shelf { ready: Vec::new(), used: Vec::new(), next_number: 1 };
         let mut names = directory.list()?;
         names.sort_unstable();
@@ -54,16 +56,19 @@ impl<S: Storage> Spares<S> {
             }
             directory.remove(&name)?;
         }
-        Ok(Spares { directory, segment_bytes, shelf: Mutex::new(shelf) })
+        Ok(Spares { directory, segment_bytes, bypass_cache, shelf: Mutex::new(shelf) })
     }
 
     /// A finished spare; made on the spot when none is ready.
     pub(crate) fn take(&self) -> Result<Spare<S::File>, Error> {
         let ready = self.shelf.lock().ready.pop();
-        match ready {
-            Some(spare) => Ok(spare),
-            None => self.make(),
-        }
+        let spare = match ready {
+            Some(spare) => spare,
+            None => self.make()?,
+        };
+        // Here too, as it may be one that an earlier process left.
+        self.prefer_disk(&spare.file);
+        Ok(spare)
     }
 
     /// Makes one spare if fewer are ready than should be; says whether it did.
@@ -124,7 +129,14 @@ impl<S: Storage> Spares<S> {
         Ok(Spare { name, file })
     }
 
+    fn prefer_disk(&self, file: &NamedFile<S::File>) {
+        if self.bypass_cache {
+            file.bypass_cache();
+        }
+    }
+
     fn fill(&self, file: &NamedFile<S::File>) -> Result<(), Error> {
+        self.prefer_disk(file);
         let mut offset = 0;
         while offset < self.segment_bytes {
             let end = self.segment_bytes.min(offset + ZERO_STRIDE_BYTES);

@@ -27,7 +27,7 @@ pub struct LogStats {
     pub syncs: u64,
     /// Time spent in them, in nanoseconds.
     pub sync_nanos: u64,
-    /// Time of each of them, in microseconds.
+    /// Time of each of them with the write before it, in microseconds.
     pub sync_time: Histogram,
     /// Records of each batch.
     pub batch_records: Histogram,

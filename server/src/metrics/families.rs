@@ -146,7 +146,7 @@ families! {
     WAL_BYTES: Counter "quartermaster_wal_bytes_total" [] "Bytes written to the journal, headers and padding included.";
     WAL_BATCHES: Counter "quartermaster_wal_batches_total" [] "Batches written to the journal.";
     WAL_FSYNCS: Counter "quartermaster_wal_fsyncs_total" [] "Calls of fdatasync on the journal.";
-    WAL_FSYNC_DURATION: Histogram(labels::FSYNC_BOUNDS) "quartermaster_wal_fsync_duration_seconds" [] "Time of each fdatasync.";
+    WAL_FSYNC_DURATION: Histogram(labels::FSYNC_BOUNDS) "quartermaster_wal_fsync_duration_seconds" [] "Time of each fdatasync, with the write before it.";
     WAL_BATCH_EVENTS: Histogram(labels::BATCH_BOUNDS) "quartermaster_wal_batch_events" [] "Events of each batch.";
     WAL_SEGMENTS: Gauge "quartermaster_wal_segments" [] "Segment files of the journal.";
     WAL_SPARES: Gauge "quartermaster_wal_spare_segments" [] "Segment files made ahead of use; 0 for long: no space for the next.";

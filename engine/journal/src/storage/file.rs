@@ -2,12 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::{LockError, Storage, StorageFile};
+use super::{DiskFile, LockError, Storage};
 
 /// Name of the file that a writer keeps locked and writes its process id into.
 const LOCK_NAME: &str = "LOCK";
@@ -40,7 +39,7 @@ impl FileStorage {
 }
 
 impl Storage for FileStorage {
-    type File = File;
+    type File = DiskFile;
     type Lock = File;
 
     fn path_of(&self, name: &str) -> PathBuf {
@@ -61,16 +60,17 @@ impl Storage for FileStorage {
         Ok(names)
     }
 
-    fn create(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path_of(name))
+    fn create(&self, name: &str) -> io::Result<DiskFile> {
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path_of(name));
+        opened.map(DiskFile::from)
     }
 
-    fn open(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(self.path_of(name))
+    fn open(&self, name: &str) -> io::Result<DiskFile> {
+        OpenOptions::new().read(true).write(true).open(self.path_of(name)).map(DiskFile::from)
     }
 
-    fn open_read_only(&self, name: &str) -> io::Result<File> {
-        File::open(self.path_of(name))
+    fn open_read_only(&self, name: &str) -> io::Result<DiskFile> {
+        File::open(self.path_of(name)).map(DiskFile::from)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -107,23 +107,5 @@ impl Storage for FileStorage {
             }
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
         }
-    }
-}
-
-impl StorageFile for File {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read_exact_at(buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.write_all_at(bytes, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        File::sync_data(self)
     }
 }

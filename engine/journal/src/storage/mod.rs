@@ -1,11 +1,13 @@
 //! The seam to the disk: one directory of files, small enough that a simulator can stand in for it.
 
+mod disk_file;
 mod file;
 mod sim;
 
 use std::io;
 use std::path::PathBuf;
 
+pub use disk_file::DiskFile;
 pub use file::FileStorage;
 pub use sim::{CrashStyle, Fault, SimFile, SimLock, SimOperation, SimStorage};
 
@@ -102,6 +104,10 @@ pub trait StorageFile: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Whatever the system reports; the content must then be taken as lost, and the call never repeated.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Asks for whole sectors that are written from now on to go around the system's cache, for a file that is written once and seldom read.
+    /// A hint: by default, and where the system refuses, they are written as others are. To be given by whoever writes to the file.
+    fn bypass_cache(&self) {}
 }
 
 /// Why a directory could not be claimed.
