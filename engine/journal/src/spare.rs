@@ -8,6 +8,7 @@ use quartermaster_sync::Mutex;
 
 use crate::directory::{Directory, NamedFile};
 use crate::error::Error;
+use crate::layout::{SECTOR_BYTES, disk_length};
 use crate::storage::Storage;
 
 /// How much is zeroed before it is synced: one sync of a whole segment would hold up the committer's.
@@ -137,6 +138,9 @@ impl<S: Storage> Spares<S> {
 
     fn fill(&self, file: &NamedFile<S::File>) -> Result<(), Error> {
         self.prefer_disk(file);
+        // By itself: where the disk takes no single sector around the cache, as it will be asked to, the zeros go through the cache, too, which is
+        // then spared reading them when the first record comes.
+        file.write_zeros(0, disk_length(SECTOR_BYTES))?;
         let mut offset = 0;
         while offset < self.segment_bytes {
             let end = self.segment_bytes.min(offset + ZERO_STRIDE_BYTES);
