@@ -61,6 +61,12 @@ fn run<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Raises the watermark on a thread of its own.
+fn advancing(acks: &Arc<Acks>, lsn: u64) -> thread::JoinHandle<()> {
+    let acks = Arc::clone(acks);
+    thread::spawn(move || acks.advance(Lsn::new(lsn)))
+}
+
 #[test]
 fn who_parks_while_the_watermark_rises_is_woken() {
     explore(|| {
@@ -85,10 +91,7 @@ fn who_parks_is_woken_by_the_herald_which_ends_with_the_last_of_them() {
         let acks = Acks::new();
         let herald = acks.herald();
         let herald = thread::spawn(move || run(herald));
-        let committer = {
-            let acks = Arc::clone(&acks);
-            thread::spawn(move || acks.advance(Lsn::new(1)))
-        };
+        let committer = advancing(&acks, 1);
         assert_eq!(block_on(&acks, 1), Ok(()));
         committer.join().expect("no panic");
         drop(acks);
@@ -103,10 +106,7 @@ fn who_parks_is_woken_though_the_herald_is_dropped() {
         let mut herald = acks.herald();
         assert!(pin!(&mut herald).poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let herald = thread::spawn(move || drop(herald));
-        let committer = {
-            let acks = Arc::clone(&acks);
-            thread::spawn(move || acks.advance(Lsn::new(1)))
-        };
+        let committer = advancing(&acks, 1);
         assert_eq!(block_on(&acks, 1), Ok(()));
         committer.join().expect("no panic");
         herald.join().expect("no panic");
@@ -117,12 +117,7 @@ fn who_parks_is_woken_though_the_herald_is_dropped() {
 fn two_waiters_and_two_who_advance() {
     explore(|| {
         let acks = Acks::new();
-        let others: Vec<_> = [1, 2]
-            .map(|lsn| {
-                let acks = Arc::clone(&acks);
-                thread::spawn(move || acks.advance(Lsn::new(lsn)))
-            })
-            .into();
+        let others = [1, 2].map(|lsn| advancing(&acks, lsn));
         let waiter = {
             let acks = Arc::clone(&acks);
             thread::spawn(move || assert_eq!(block_on(&acks, 1), Ok(())))
@@ -180,10 +175,7 @@ fn a_failure_reaches_everyone_above_the_watermark_and_nobody_below() {
 fn who_gives_up_leaves_no_place_behind_and_takes_no_one_elses_wake_up() {
     explore(|| {
         let acks = Acks::new();
-        let committer = {
-            let acks = Arc::clone(&acks);
-            thread::spawn(move || acks.advance(Lsn::new(1)))
-        };
+        let committer = advancing(&acks, 1);
         let impatient = {
             let acks = Arc::clone(&acks);
             thread::spawn(move || {
